@@ -1,0 +1,88 @@
+//! A token request and its outcome, free of any wire form.
+
+use secrecy::SecretString;
+
+use crate::domain::client::AuthMethod;
+use crate::domain::{ClientId, ProviderId, ScopeSet};
+
+/// What a dialect read from its wire and hands to the engine.
+#[derive(Debug)]
+pub struct GrantRequest {
+    pub provider: ProviderId,
+    pub client: PresentedClient,
+    pub grant: Grant,
+    pub ask: Ask,
+}
+
+/// The proof a caller presented, not yet believed.
+#[derive(Debug)]
+pub enum PresentedClient {
+    /// A bare `client_id`.
+    Bare {
+        client_id: ClientId,
+    },
+    Secret {
+        client_id: ClientId,
+        secret: SecretString,
+        via: SecretVia,
+    },
+    /// `client_assertion` (RFC 7523 §2.2); `client_id` if it was sent beside it.
+    Assertion {
+        jwt: SecretString,
+        client_id: Option<ClientId>,
+    },
+    ApiKey {
+        key: SecretString,
+    },
+}
+
+/// Where a secret stood. On the standard endpoints only the registered method works (RFC 7591 §2);
+/// a surface has a place of its own, which serves both secret methods alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretVia {
+    Basic,
+    Post,
+    Wire,
+}
+
+impl SecretVia {
+    pub const fn fits(self, method: AuthMethod) -> bool {
+        match self {
+            Self::Basic => matches!(method, AuthMethod::ClientSecretBasic),
+            Self::Post => matches!(method, AuthMethod::ClientSecretPost),
+            Self::Wire => method.uses_secret(),
+        }
+    }
+}
+
+/// The act that is to be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// The client acts for itself (RFC 6749 §4.4).
+    ClientCredentials,
+}
+
+/// What the caller would like the token to be.
+#[derive(Debug, Default)]
+pub struct Ask {
+    /// `None`: the grant's default.
+    pub scope: Option<ScopeSet>,
+    /// `resource` values (RFC 8707), not yet checked.
+    pub resources: Vec<String>,
+    /// The surface answers JWTs whatever the client's format is.
+    pub force_jwt: bool,
+    /// An ID token for the client itself (Run:ai apptoken).
+    pub own_id_token: bool,
+}
+
+/// A granted token.
+#[derive(Debug)]
+pub struct Granted {
+    pub access_token: SecretString,
+    /// Seconds, at least 1.
+    pub expires_in: i64,
+    pub scope: ScopeSet,
+    /// The scope differs from what was asked, so the answer must say so (RFC 6749 §5.1).
+    pub scope_differs: bool,
+    pub id_token: Option<SecretString>,
+}

@@ -1,0 +1,33 @@
+//! Plain values of the field: providers, clients, keys, scopes, tokens, and the two ways a request
+//! can fail. Nothing here knows HTTP, JSON, a database or a clock of its own; time and randomness
+//! are handed in. Every other room may look in here, and this room looks nowhere.
+
+pub mod api_key;
+pub mod assertion;
+pub mod audience;
+pub mod client;
+pub mod clock;
+pub mod context;
+pub mod event;
+pub mod fault;
+pub mod grant;
+pub mod id;
+pub mod key;
+pub mod page;
+pub mod provider;
+pub mod refusal;
+pub mod scope;
+pub mod secret;
+pub mod token;
+
+pub use api_key::{ApiKey, Role};
+pub use audience::AudienceSet;
+pub use client::Client;
+pub use clock::{UnixTime, Wall};
+pub use context::Context;
+pub use fault::Fault;
+pub use id::{ApiKeyId, ClientId, ProviderId, SecretId};
+pub use provider::Provider;
+pub use refusal::{Class, Decision, Refusal, RefusalKind};
+pub use scope::ScopeSet;
+pub use token::{AccessClaims, SigningAlg};

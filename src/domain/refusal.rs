@@ -1,0 +1,156 @@
+//! A refusal is the expected "no" of this trade: precise inside, folded onto few classes outside.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// An expected refusal. `hint` may go to the wire and never contains input; `about` goes to the
+/// log and to `explain`, never to the wire, and never contains a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub kind: RefusalKind,
+    pub hint: Cow<'static, str>,
+    pub about: String,
+}
+
+/// The precise cause. Only the `oauth2` surface may look at it; every other one matches the
+/// [`Class`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The request cannot be read: missing, repeated or malformed parameters.
+    MalformedRequest,
+    /// Unknown client, wrong or expired secret, bad assertion: one answer for all of them.
+    InvalidClient,
+    /// An API key that is unknown, expired or revoked.
+    InvalidApiKey,
+    /// No credential where one is needed.
+    MissingCredentials,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidScope,
+    /// A resource or audience the client may not ask for (RFC 8707 §2).
+    InvalidTarget,
+    /// The caller is known but its role does not reach this.
+    Forbidden,
+    RateLimited {
+        /// Seconds until another try is worth it.
+        retry_after: u32,
+    },
+    /// The thing named does not exist, or is not the caller's to see.
+    UnknownResource,
+    /// Something with that name or id exists, or still has dependants.
+    Conflict,
+    /// The version in `If-Match` is not the current one.
+    Stale,
+    /// Values that can be read but not accepted.
+    Invalid(Vec<FieldError>),
+}
+
+/// One wrong field of a management request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) to the field, e.g. `/grant_types/0`.
+    pub pointer: String,
+    pub detail: String,
+}
+
+/// What a wire needs to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    BadRequest,
+    BadClient,
+    LoginNeeded,
+    BadGrant,
+    NotAllowed,
+    UnsupportedGrant,
+    BadScope,
+    BadTarget,
+    TooMany,
+    Unknown,
+    Conflict,
+    Stale,
+    BadField,
+}
+
+impl RefusalKind {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::MalformedRequest => Class::BadRequest,
+            Self::InvalidClient => Class::BadClient,
+            Self::InvalidApiKey | Self::MissingCredentials => Class::LoginNeeded,
+            Self::InvalidGrant => Class::BadGrant,
+            Self::UnauthorizedClient | Self::Forbidden => Class::NotAllowed,
+            Self::UnsupportedGrantType => Class::UnsupportedGrant,
+            Self::InvalidScope => Class::BadScope,
+            Self::InvalidTarget => Class::BadTarget,
+            Self::RateLimited { .. } => Class::TooMany,
+            Self::UnknownResource => Class::Unknown,
+            Self::Conflict => Class::Conflict,
+            Self::Stale => Class::Stale,
+            Self::Invalid(_) => Class::BadField,
+        }
+    }
+}
+
+impl Refusal {
+    pub fn new(kind: RefusalKind, hint: &'static str) -> Self {
+        Self { kind, hint: Cow::Borrowed(hint), about: String::new() }
+    }
+
+    /// A hint put together from fixed words and configuration, never from the request.
+    pub fn with_hint(kind: RefusalKind, hint: String) -> Self {
+        Self { kind, hint: Cow::Owned(hint), about: String::new() }
+    }
+
+    /// Adds what the log and `explain` may know.
+    #[must_use]
+    pub fn about(mut self, about: impl Into<String>) -> Self {
+        self.about = about.into();
+        self
+    }
+
+    /// The request cannot be read.
+    pub fn malformed(hint: &'static str) -> Self {
+        Self::new(RefusalKind::MalformedRequest, hint)
+    }
+
+    /// The one answer for every client that did not prove itself (RFC 6749 §5.2).
+    pub fn invalid_client(about: impl Into<String>) -> Self {
+        Self::new(RefusalKind::InvalidClient, "Client authentication failed.").about(about)
+    }
+
+    /// One field that cannot be accepted.
+    pub fn invalid_field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self::new(RefusalKind::Invalid(errors), "At least one field is not acceptable.")
+    }
+
+    pub fn unknown(hint: &'static str) -> Self {
+        Self::new(RefusalKind::UnknownResource, hint)
+    }
+
+    pub fn forbidden(hint: &'static str) -> Self {
+        Self::new(RefusalKind::Forbidden, hint)
+    }
+
+    pub fn class(&self) -> Class {
+        self.kind.class()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.about.is_empty() { f.write_str(&self.hint) } else { f.write_str(&self.about) }
+    }
+}
+
+/// What a write job decided. A refusal commits like a success; only a fault rolls back
+/// (ARCHITECTURE §4 law 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision<T> {
+    Allow(T),
+    Refuse(Refusal),
+}
