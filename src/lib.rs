@@ -4,4 +4,5 @@
 //! dialect's own form. `docs/ARCHITECTURE.md` walks through one request; the layer test holds the
 //! rooms apart.
 
+pub mod crypto;
 pub mod domain;

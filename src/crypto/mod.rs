@@ -1,0 +1,37 @@
+//! Secrets, digests, signatures and seals. This room makes credentials and tokens and says whether
+//! a presented one is genuine; it knows no database, no request and no clock of its own.
+//!
+//! What lies at rest is protected in two steps: the master key seals the *data keys*
+//! ([`data_keys`]), and the data keys seal private signing keys and opaque tokens ([`seal`],
+//! [`opaque`]) and key the digests of random secrets ([`digests`]). Nothing is derived from the
+//! master key, so changing it rewrites a few rows and invalidates no token.
+//!
+//! A token is written by [`jwt`] (the claims) and [`signer`] (the signature) and read back by
+//! [`verify`]; a client's own signature is judged by [`assertion`] with the keys it registered
+//! ([`client_keys`]). Expected failures (junk, a wrong signature) are values; a
+//! [`crate::domain::Fault`] means that a key or a primitive failed.
+
+pub mod assertion;
+pub mod client_keys;
+pub mod credential;
+pub mod data_keys;
+pub mod digests;
+mod jose;
+pub mod jwk;
+pub mod jwt;
+pub mod opaque;
+pub mod passwords;
+pub mod random;
+pub mod seal;
+pub mod signer;
+pub mod verify;
+
+pub use assertion::{AssertionFlaw, assertion_client_id, verify_assertion};
+pub use client_keys::ClientKeys;
+pub use data_keys::{DataKeys, MasterKey};
+pub use digests::Peppers;
+pub use passwords::Passwords;
+pub use random::Random;
+pub use seal::Sealer;
+pub use signer::SigningKey;
+pub use verify::{VerifyingKey, verify_access};

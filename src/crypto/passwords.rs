@@ -1,0 +1,386 @@
+//! Argon2id for secrets that a person or an import chose (RFC 9106, PHC strings), in lanes: each
+//! lane is one hash at a time on a blocking thread, with one block of memory that is used again.
+//! Callers beyond the lanes wait in a bounded queue until their deadline; beyond the queue they are
+//! told that we are busy. So logins cost at most `lanes` cores and `lanes × memory`.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::crypto::random::Random;
+use crate::domain::Fault;
+use crate::domain::clock::monotonic;
+use crate::domain::secret::MAX_SECRET;
+
+/// A stored hash that asks for more memory than this (256 MiB) is a fault, not a reason to fetch it.
+const MOST_MEMORY_KIB: u32 = 256 * 1024;
+const MOST_ITERATIONS: u32 = 64;
+/// RFC 9106 §3.1 recommends 16 bytes of salt.
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// What a hash costs (RFC 9106 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// Memory in KiB, at least 8 for each degree of parallelism.
+    pub memory_kib: u32,
+    pub iterations: u32,
+    /// Part of the hash's definition; our lanes compute it on one thread each.
+    pub parallelism: u32,
+}
+
+impl Default for Params {
+    /// The first choice of OWASP's password storage guide: 19 MiB, 2 passes, about 20 ms.
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
+    }
+}
+
+/// The pool. Cheap to clone; clones share lanes and queue.
+#[derive(Clone)]
+pub struct Passwords(Arc<Pool>);
+
+struct Pool {
+    params: argon2::Params,
+    lanes: Arc<Semaphore>,
+    queue: usize,
+    waiting: AtomicUsize,
+    hashed: AtomicU64,
+    /// One block of memory a lane, made when the lane is first used.
+    arenas: Mutex<Vec<Vec<Block>>>,
+}
+
+impl Passwords {
+    /// `lanes` hashes at a time, and up to `queue` callers waiting for one. A fault if Argon2 does
+    /// not accept the parameters.
+    pub fn new(params: Params, lanes: usize, queue: usize) -> Result<Self, Fault> {
+        let Params { memory_kib, iterations, parallelism } = params;
+        if memory_kib > MOST_MEMORY_KIB || iterations > MOST_ITERATIONS {
+            return Err(Fault::crypto("Argon2 may use at most 256 MiB and 64 iterations"));
+        }
+        let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(HASH_BYTES))
+            .map_err(|why| Fault::crypto(format!("the Argon2 parameters: {why}")))?;
+        Ok(Self(Arc::new(Pool {
+            params,
+            lanes: Arc::new(Semaphore::new(lanes.max(1))),
+            queue,
+            waiting: AtomicUsize::new(0),
+            hashed: AtomicU64::new(0),
+            arenas: Mutex::new(Vec::new()),
+        })))
+    }
+
+    /// The PHC string to store. A fault for a secret of more than 500 bytes (the caller refuses that
+    /// first), `Busy` if no lane is free in time.
+    pub async fn hash(&self, secret: SecretString, random: &Random, deadline: Instant) -> Result<String, Fault> {
+        if secret.expose_secret().len() > MAX_SECRET {
+            return Err(Fault::crypto("a secret of more than 500 bytes is not hashed"));
+        }
+        let salt = random.bytes::<SALT_BYTES>();
+        let params = self.0.params.clone();
+        self.in_lane(deadline, move |pool| {
+            let digest = pool.digest(&secret, &salt, Algorithm::Argon2id, Version::V0x13, &params, HASH_BYTES)?;
+            let odd = |why: &dyn fmt::Display| Fault::crypto(format!("writing a PHC string: {why}"));
+            Ok(PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params).map_err(|why| odd(&why))?,
+                salt: Some(Salt::new(&salt).map_err(|why| odd(&why))?),
+                hash: Some(Output::new(&digest).map_err(|why| odd(&why))?),
+            }
+            .to_string())
+        })
+        .await
+    }
+
+    /// Whether `secret` is what `phc` was made of. `None` stands for an unknown user or client: it
+    /// costs a hash all the same and is false. A secret of more than 500 bytes is false at once,
+    /// whoever it is for. A fault if `phc` cannot be read, `Busy` if no lane is free in time.
+    pub async fn verify(&self, phc: Option<String>, secret: SecretString, deadline: Instant) -> Result<bool, Fault> {
+        if secret.expose_secret().len() > MAX_SECRET {
+            return Ok(false);
+        }
+        let stored = phc.map(|text| Stored::parse(&text)).transpose()?;
+        self.in_lane(deadline, move |pool| match stored {
+            None => {
+                let params = pool.params.clone();
+                pool.digest(&secret, &[0; SALT_BYTES], Algorithm::Argon2id, Version::V0x13, &params, HASH_BYTES)?;
+                Ok(false)
+            }
+            Some(Stored { algorithm, version, params, salt, hash }) => {
+                let digest = pool.digest(&secret, &salt, algorithm, version, &params, hash.len())?;
+                Ok(verify_slices_are_equal(&digest, &hash).is_ok())
+            }
+        })
+        .await
+    }
+
+    /// Whether a stored hash was made with other parameters than those set now, and should be made
+    /// again at the next login. True for one that cannot be read.
+    pub fn is_outdated(&self, phc: &str) -> bool {
+        Stored::parse(phc).map_or(true, |stored| {
+            let costs = |params: &argon2::Params| (params.m_cost(), params.t_cost(), params.p_cost());
+            stored.algorithm != Algorithm::Argon2id || costs(&stored.params) != costs(&self.0.params)
+        })
+    }
+
+    /// How many hashes were computed since the start.
+    pub fn hashed(&self) -> u64 {
+        self.0.hashed.load(Ordering::Relaxed)
+    }
+
+    /// How many callers wait for a lane.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    async fn in_lane<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&Pool) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let permit = self.0.permit(deadline).await?;
+        let pool = Arc::clone(&self.0);
+        // The permit goes along: a caller that goes away does not free a lane that still computes.
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&pool);
+            drop(permit);
+            result
+        });
+        // A panic in the hash ends here; its arena is dropped and made anew.
+        task.await.map_err(|why| Fault::crypto(format!("a password hash did not finish: {why}")))?
+    }
+}
+
+impl Pool {
+    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+        if monotonic() >= deadline {
+            return Err(Fault::busy("the deadline passed before a password could be hashed"));
+        }
+        let lanes = Arc::clone(&self.lanes);
+        if let Ok(permit) = Arc::clone(&lanes).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let Some(_place) = Place::take(&self.waiting, self.queue) else {
+            return Err(Fault::busy("the queue for password hashes is full"));
+        };
+        match tokio::time::timeout_at(deadline.into(), lanes.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(Fault::busy("the pool for password hashes is closed")),
+            Err(_) => Err(Fault::busy("no lane for password hashes was free in time")),
+        }
+    }
+
+    fn digest(
+        &self,
+        secret: &SecretString,
+        salt: &[u8],
+        algorithm: Algorithm,
+        version: Version,
+        params: &argon2::Params,
+        length: usize,
+    ) -> Result<Vec<u8>, Fault> {
+        self.hashed.fetch_add(1, Ordering::Relaxed);
+        let own = self.params.block_count();
+        let mut arena = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        arena.resize(own.max(params.block_count()), Block::new());
+        let mut digest = vec![0; length];
+        let argon2 = Argon2::new(algorithm, version, params.clone());
+        let done = argon2.hash_password_into_with_memory(
+            secret.expose_secret().as_bytes(),
+            salt,
+            &mut digest,
+            arena.as_mut_slice(),
+        );
+        // An import may have been more expensive; what it took is given back.
+        arena.truncate(own);
+        arena.shrink_to(own);
+        self.arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
+        done.map_err(|why| Fault::crypto(format!("Argon2: {why}")))?;
+        Ok(digest)
+    }
+}
+
+/// A place in the queue, given back when dropped: also when the caller gives up.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let one_more = |now: usize| (now < most).then_some(now + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Self(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stored hash, read.
+struct Stored {
+    algorithm: Algorithm,
+    version: Version,
+    params: argon2::Params,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Stored {
+    fn parse(phc: &str) -> Result<Self, Fault> {
+        let odd = |why: &dyn fmt::Display| Fault::crypto(format!("a stored password hash cannot be used: {why}"));
+        let parsed = PasswordHash::new(phc).map_err(|why| odd(&why))?;
+        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|why| odd(&why))?;
+        // Without a version field a PHC string means version 16 (0x10).
+        let version = parsed.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|why| odd(&why))?;
+        let params = argon2::Params::try_from(&parsed).map_err(|why| odd(&why))?;
+        if params.m_cost() > MOST_MEMORY_KIB || params.t_cost() > MOST_ITERATIONS {
+            return Err(odd(&"it asks for more than 256 MiB or 64 iterations"));
+        }
+        let salt = parsed.salt.ok_or_else(|| odd(&"it has no salt"))?;
+        let hash = parsed.hash.ok_or_else(|| odd(&"it has no hash"))?;
+        Ok(Self { algorithm, version, params, salt: salt.as_ref().to_vec(), hash: hash.as_bytes().to_vec() })
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords").field("hashed", &self.hashed()).field("waiting", &self.waiting()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::clock::deadline_in;
+
+    const TINY: Params = Params { memory_kib: 8, iterations: 1, parallelism: 1 };
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    fn soon() -> Instant {
+        deadline_in(Duration::from_secs(60))
+    }
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    #[test]
+    fn a_hash_verifies_its_own_secret_only_and_says_what_it_costs() {
+        let pool = Passwords::new(Params::default(), 1, 1).unwrap();
+        run(async {
+            let phc = pool.hash(secret("correct horse"), &Random::seeded(1), soon()).await.unwrap();
+            assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
+            assert!(pool.verify(Some(phc.clone()), secret("correct horse"), soon()).await.unwrap());
+            assert!(!pool.verify(Some(phc.clone()), secret("Correct horse"), soon()).await.unwrap());
+            assert!(!pool.is_outdated(&phc));
+            assert!(Passwords::new(TINY, 1, 1).unwrap().is_outdated(&phc));
+        });
+        assert_eq!(pool.0.arenas.lock().unwrap().len(), 1, "one lane has one block of memory");
+    }
+
+    #[test]
+    fn hashes_of_other_software_and_other_costs_verify_and_give_their_memory_back() {
+        // The reference program: `echo -n password | argon2 somesalt -t 2 -m 16 -p 4 -l 24` (phc-winner-argon2 README)
+        // gives an Argon2i hash of 64 MiB.
+        let printed = "$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b9dWRWJTmaaJObG";
+        let pool = Passwords::new(TINY, 1, 1).unwrap();
+        assert!(run(pool.verify(Some(printed.into()), secret("password"), soon())).unwrap());
+        assert!(!run(pool.verify(Some(printed.into()), secret("Password"), soon())).unwrap());
+        let arenas = pool.0.arenas.lock().unwrap();
+        assert_eq!(arenas.iter().map(Vec::capacity).collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
+    fn an_unknown_user_costs_a_hash_like_a_known_one() {
+        let pool = Passwords::new(TINY, 1, 1).unwrap();
+        run(async {
+            let phc = pool.hash(secret("known"), &Random::seeded(1), soon()).await.unwrap();
+            let before = pool.hashed();
+            assert!(!pool.verify(Some(phc), secret("wrong"), soon()).await.unwrap());
+            assert_eq!(pool.hashed(), before + 1);
+            assert!(!pool.verify(None, secret("wrong"), soon()).await.unwrap());
+            assert_eq!(pool.hashed(), before + 2);
+        });
+    }
+
+    #[test]
+    fn an_overlong_secret_is_refused_before_any_hashing() {
+        let pool = Passwords::new(TINY, 1, 1).unwrap();
+        let long = "x".repeat(MAX_SECRET + 1);
+        assert!(!run(pool.verify(None, secret(&long), soon())).unwrap());
+        assert!(matches!(run(pool.hash(secret(&long), &Random::seeded(1), soon())), Err(Fault::Crypto(_))));
+        assert_eq!(pool.hashed(), 0);
+        assert!(run(pool.hash(secret(&long[1..]), &Random::seeded(1), soon())).is_ok());
+    }
+
+    #[test]
+    fn a_full_queue_and_a_passed_deadline_are_busy() {
+        let pool = Passwords::new(TINY, 1, 1).unwrap();
+        run(async {
+            let lane = Arc::clone(&pool.0.lanes).try_acquire_owned().unwrap();
+            let first = tokio::spawn({
+                let pool = pool.clone();
+                async move { pool.verify(None, SecretString::from("x"), soon()).await }
+            });
+            while pool.waiting() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let second = pool.verify(None, secret("x"), soon()).await;
+            assert!(matches!(second, Err(Fault::Busy { .. })), "the queue holds one");
+            assert_eq!(pool.hashed(), 0);
+            drop(lane);
+            assert!(!first.await.unwrap().unwrap());
+            assert_eq!(pool.waiting(), 0);
+
+            let lane = Arc::clone(&pool.0.lanes).try_acquire_owned().unwrap();
+            let in_time = deadline_in(Duration::from_millis(5));
+            assert!(matches!(pool.verify(None, secret("x"), in_time).await, Err(Fault::Busy { .. })));
+            assert_eq!(pool.waiting(), 0, "a place in the queue is given back");
+            drop(lane);
+            assert!(matches!(pool.verify(None, secret("x"), monotonic()).await, Err(Fault::Busy { .. })));
+        });
+        assert_eq!(pool.hashed(), 1);
+    }
+
+    #[test]
+    fn a_panic_is_a_fault_and_the_lane_works_on() {
+        let pool = Passwords::new(TINY, 1, 0).unwrap();
+        run(async {
+            let panicked: Result<(), Fault> = pool.in_lane(soon(), |_| panic!("on purpose")).await;
+            assert!(matches!(panicked, Err(Fault::Crypto(_))));
+            assert!(!pool.verify(None, secret("x"), soon()).await.unwrap());
+        });
+    }
+
+    #[test]
+    fn junk_in_place_of_a_hash_is_a_fault() {
+        let pool = Passwords::new(TINY, 1, 1).unwrap();
+        for junk in [
+            "",
+            "x",
+            "$argon2id$",
+            "$bcrypt$v=1$m=8$c29tZXNhbHQ$AAAA",
+            "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b9dWRWJTmaaJObG",
+        ] {
+            assert!(
+                matches!(run(pool.verify(Some(junk.into()), secret("x"), soon())), Err(Fault::Crypto(_))),
+                "{junk}"
+            );
+        }
+        assert!(Passwords::new(Params { memory_kib: 1, ..TINY }, 1, 1).is_err());
+    }
+}
