@@ -106,3 +106,106 @@ impl fmt::Debug for ClientKeys {
         f.debug_list().entries(self.keys.iter().map(|key| &key.kid)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::crypto::signer::tests::key;
+    use crate::domain::SigningAlg;
+
+    fn jwk(alg: SigningAlg) -> Value {
+        serde_json::from_str(key(alg).1).unwrap()
+    }
+
+    fn with(alg: SigningAlg, name: &str, value: Value) -> Value {
+        let mut jwk = jwk(alg);
+        jwk[name] = value;
+        jwk
+    }
+
+    fn parse(keys: &[Value]) -> Result<ClientKeys, JwksFlaw> {
+        ClientKeys::parse(&json!({ "keys": keys }).to_string())
+    }
+
+    #[test]
+    fn keys_of_every_supported_type_are_kept() {
+        let keys = parse(&SigningAlg::ALL.map(jwk)).unwrap();
+        assert_eq!(keys.keys.len(), 3);
+        // A key that pins its algorithm is used for that one only.
+        assert_eq!(keys.fitting(Some("kid-1"), Algorithm::RS256).count(), 1);
+        assert_eq!(keys.fitting(Some("kid-1"), Algorithm::PS256).count(), 0);
+        assert_eq!(keys.fitting(None, Algorithm::ES256).count(), 1);
+        assert_eq!(keys.fitting(Some("other"), Algorithm::ES256).count(), 0);
+        let unpinned = parse(&[with(SigningAlg::Rs256, "alg", Value::Null)]).unwrap();
+        assert_eq!(unpinned.fitting(None, Algorithm::PS256).count(), 1);
+        let nameless = parse(&[with(SigningAlg::EdDsa, "kid", Value::Null)]).unwrap();
+        assert_eq!(nameless.fitting(Some("any"), Algorithm::EdDSA).count(), 1);
+    }
+
+    #[test]
+    fn private_and_symmetric_members_are_refused() {
+        for alg in SigningAlg::ALL {
+            for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+                assert_eq!(parse(&[with(alg, member, json!("AQ"))]).err(), Some(JwksFlaw::Private), "{member}");
+            }
+        }
+        let secret = json!({ "kty": "oct", "kid": "kid-1" });
+        assert_eq!(parse(&[jwk(SigningAlg::Es256), secret]).err(), Some(JwksFlaw::Private));
+    }
+
+    #[test]
+    fn weak_foreign_and_damaged_keys_are_refused() {
+        let es256 = |name, value| with(SigningAlg::Es256, name, value);
+        let rs256 = |name, value| with(SigningAlg::Rs256, name, value);
+        let number = |bytes: usize| json!(URL_SAFE_NO_PAD.encode(vec![0xFF; bytes]));
+        let cases = [
+            (rs256("n", number(128)), JwksFlaw::RsaSize),
+            (rs256("n", number(1025)), JwksFlaw::RsaSize),
+            (rs256("n", Value::Null), JwksFlaw::Damaged),
+            (rs256("n", json!(URL_SAFE_NO_PAD.encode([0xFE; 256]))), JwksFlaw::Damaged),
+            (rs256("e", json!("AQ")), JwksFlaw::Damaged),
+            (rs256("e", json!("AAE")), JwksFlaw::Damaged),
+            (rs256("e", json!("Ag")), JwksFlaw::Damaged),
+            (rs256("e", json!("")), JwksFlaw::Damaged),
+            (rs256("e", number(5)), JwksFlaw::Damaged),
+            (es256("crv", json!("secp256k1")), JwksFlaw::Unsupported),
+            (es256("crv", json!("P-521")), JwksFlaw::Unsupported),
+            (es256("crv", json!("P-384")), JwksFlaw::Damaged),
+            (es256("kty", json!("ec")), JwksFlaw::Unsupported),
+            (es256("x", number(32)), JwksFlaw::Damaged),
+            (es256("x", number(31)), JwksFlaw::Damaged),
+            (es256("x", json!("AA==")), JwksFlaw::Damaged),
+            (es256("alg", json!("RS256")), JwksFlaw::Algorithm),
+            (es256("alg", json!("HS256")), JwksFlaw::Algorithm),
+            (es256("alg", json!("none")), JwksFlaw::Algorithm),
+            (es256("use", json!("enc")), JwksFlaw::NoSigningKey),
+            (es256("key_ops", json!(["sign"])), JwksFlaw::NoSigningKey),
+            (with(SigningAlg::EdDsa, "crv", json!("X25519")), JwksFlaw::Unsupported),
+            (with(SigningAlg::EdDsa, "x", number(31)), JwksFlaw::Damaged),
+        ];
+        for (jwk, flaw) in cases {
+            assert_eq!(parse(std::slice::from_ref(&jwk)).err(), Some(flaw), "{jwk}");
+        }
+        let padded =
+            [&[0], URL_SAFE_NO_PAD.decode(jwk(SigningAlg::Rs256)["n"].as_str().unwrap()).unwrap().as_slice()].concat();
+        assert!(parse(&[rs256("n", json!(URL_SAFE_NO_PAD.encode(padded)))]).is_ok(), "a leading zero octet");
+    }
+
+    #[test]
+    fn the_set_itself_is_bounded_and_strict() {
+        assert_eq!(parse(&[]).err(), Some(JwksFlaw::Count));
+        assert_eq!(parse(&vec![jwk(SigningAlg::EdDsa); 21]).err(), Some(JwksFlaw::Count));
+        assert!(parse(&vec![jwk(SigningAlg::EdDsa); 20]).is_ok());
+        let long = json!({ "keys": [jwk(SigningAlg::EdDsa)], "pad": "x".repeat(MAX_TEXT) }).to_string();
+        assert_eq!(ClientKeys::parse(&long).err(), Some(JwksFlaw::TooLong));
+        let twice = format!(r#"{{"keys":[{}],"keys":[]}}"#, key(SigningAlg::EdDsa).1);
+        let kty_twice = format!(r#"{{"keys":[{}]}}"#, key(SigningAlg::EdDsa).1.replace("{", r#"{"kty":"EC","#));
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":["x"]}"#, &twice, &kty_twice] {
+            assert_eq!(ClientKeys::parse(text).err(), Some(JwksFlaw::Malformed), "{text}");
+        }
+    }
+}

@@ -166,6 +166,13 @@ impl WireJwk {
         if !(2048..=8192).contains(&bits) {
             return Err(JwksFlaw::RsaSize);
         }
+        // With e = 1 a signature is the padded message itself, so anybody could write one; the library
+        // reads such a key without complaint. e is odd and has at most 33 bits (RFC 8017 §3.1, aws-lc).
+        let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+        let e_is_sane = odd(e) && e != [1] && (e.len() < 5 || (e.len() == 5 && e.first() == Some(&1)));
+        if !odd(n) || !e_is_sane {
+            return Err(JwksFlaw::Damaged);
+        }
         let components = RsaPublicKeyComponents { n, e };
         components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| JwksFlaw::Damaged)?;
         Ok(PublicKey { key: DecodingKey::from_rsa_raw_components(n, e), algorithms: RSA })
@@ -199,4 +206,44 @@ fn is_a_key(alg: &'static dyn VerificationAlgorithm, bytes: &[u8]) -> Result<(),
 fn without_leading_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::jose::Compact;
+
+    fn read(jwk: &str) -> PublicKey {
+        let jwk: WireJwk = serde_json::from_str(jwk).unwrap();
+        jwk.public_key().unwrap()
+    }
+
+    #[test]
+    fn the_printed_signatures_of_rfc_7515_and_rfc_8037_verify() {
+        let es256 = read(
+            r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
+        );
+        let printed = concat!(
+            "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt",
+            "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSA",
+            "pmWQxfKTUJqPP3-Kg6NU1Q"
+        );
+        assert!(Compact::cut(printed).unwrap().is_signed_by(&es256.key, Algorithm::ES256)); // RFC 7515 §A.3
+        assert!(!Compact::cut(printed).unwrap().is_signed_by(&es256.key, Algorithm::ES384));
+
+        let ed25519 = read(r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#);
+        let printed = concat!(
+            "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG",
+            "cvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+        );
+        assert!(Compact::cut(printed).unwrap().is_signed_by(&ed25519.key, Algorithm::EdDSA)); // RFC 8037 §A.4
+        assert!(!Compact::cut(printed).unwrap().is_signed_by(&es256.key, Algorithm::EdDSA));
+    }
+
+    #[test]
+    fn a_document_lists_the_keys_as_they_are() {
+        assert_eq!(jwks_document(&[]), r#"{"keys":[]}"#);
+        assert_eq!(jwks_document(&["{}", r#"{"a":1}"#]), r#"{"keys":[{},{"a":1}]}"#);
+    }
 }

@@ -191,3 +191,115 @@ fn header_segment(alg: SigningAlg, kid: &str, typ: Option<&str>) -> String {
     segment.push('.');
     segment
 }
+
+#[cfg(test)]
+pub mod tests {
+    use std::sync::OnceLock;
+
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+    };
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+
+    use super::*;
+    use crate::crypto::jwt::tests::claims;
+
+    /// One key of each algorithm for all tests: making an RSA key takes long.
+    pub fn key(alg: SigningAlg) -> (&'static SigningKey, &'static str) {
+        static KEYS: [OnceLock<(SigningKey, String)>; 3] = [const { OnceLock::new() }; 3];
+        let slot = SigningAlg::ALL.iter().position(|own| *own == alg).unwrap();
+        let (key, jwk) = KEYS[slot].get_or_init(|| {
+            let NewSigningKey { pkcs8, public_jwk } = generate(alg, "kid-1").unwrap();
+            (SigningKey::from_pkcs8("kid-1", alg, &pkcs8).unwrap(), public_jwk)
+        });
+        (key, jwk)
+    }
+
+    /// A JWS over any header and payload, for attacks.
+    pub fn sign_raw(key: &SigningKey, header: &str, payload: &str) -> String {
+        let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        key.append_signature(&mut jws).unwrap();
+        jws
+    }
+
+    #[test]
+    fn each_algorithm_is_verified_by_the_library_with_the_published_key() {
+        for (alg, name) in [
+            (SigningAlg::Es256, Algorithm::ES256),
+            (SigningAlg::Rs256, Algorithm::RS256),
+            (SigningAlg::EdDsa, Algorithm::EdDSA),
+        ] {
+            let (key, jwk) = key(alg);
+            let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_str(jwk).unwrap();
+            assert_eq!(jwk.common.key_id.as_deref(), Some("kid-1"));
+            let decoding = DecodingKey::from_jwk(&jwk).unwrap();
+            let mut validation = Validation::new(name);
+            validation.validate_exp = false;
+            validation.validate_aud = false;
+            for (typ, expected) in
+                [(Some(AccessTyp::AtJwt), Some("at+jwt")), (Some(AccessTyp::Jwt), Some("jwt")), (None, None)]
+            {
+                let jws = key.sign(typ, &access_payload(&claims())).unwrap();
+                let data = decode::<serde_json::Value>(&jws, &decoding, &validation).unwrap();
+                assert_eq!(data.header.typ.as_deref(), expected);
+                assert_eq!(data.header.kid.as_deref(), Some("kid-1"));
+                assert_eq!(data.claims["sub"], claims().subject);
+            }
+        }
+    }
+
+    #[test]
+    fn each_algorithm_is_verified_by_aws_lc_directly() {
+        for alg in SigningAlg::ALL {
+            let (key, _) = key(alg);
+            let jws = key.sign_access(&claims()).unwrap();
+            let (message, signature) = jws.rsplit_once('.').unwrap();
+            let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+            let (algorithm, public): (&'static dyn VerificationAlgorithm, &[u8]) = match &key.pair {
+                Pair::Es256(pair) => (&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
+                Pair::Rs256(pair) => (&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()),
+                Pair::EdDsa(pair) => (&ED25519, pair.public_key().as_ref()),
+            };
+            let public = UnparsedPublicKey::new(algorithm, public);
+            assert!(public.verify(message.as_bytes(), &signature).is_ok());
+            assert!(public.verify(b"other", &signature).is_err());
+        }
+    }
+
+    #[test]
+    fn ten_thousand_es256_signatures_are_all_64_bytes() {
+        let (key, _) = key(SigningAlg::Es256);
+        for round in 0..10_000_u32 {
+            let jws = key.sign(None, &round.to_be_bytes()).unwrap();
+            let signature = jws.rsplit_once('.').unwrap().1;
+            assert_eq!(URL_SAFE_NO_PAD.decode(signature).unwrap().len(), 64);
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_algorithm_is_a_fault_that_names_the_kid() {
+        for alg in [SigningAlg::Es256, SigningAlg::EdDsa] {
+            let pkcs8 = generate(alg, "k").unwrap().pkcs8;
+            for other in SigningAlg::ALL.into_iter().filter(|other| *other != alg) {
+                let fault = SigningKey::from_pkcs8("kid-7", other, &pkcs8).unwrap_err();
+                assert!(fault.to_string().contains("kid-7"), "{fault}");
+            }
+        }
+        assert_eq!(format!("{:?}", key(SigningAlg::Es256).0), "SigningKey(ES256 kid-1)");
+    }
+
+    #[test]
+    fn the_public_jwk_holds_no_private_member() {
+        for alg in SigningAlg::ALL {
+            let jwk: serde_json::Value = serde_json::from_str(key(alg).1).unwrap();
+            let names: Vec<&str> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
+            let expected: &[&str] = match alg {
+                SigningAlg::Es256 => &["alg", "crv", "kid", "kty", "use", "x", "y"],
+                SigningAlg::Rs256 => &["alg", "e", "kid", "kty", "n", "use"],
+                SigningAlg::EdDsa => &["alg", "crv", "kid", "kty", "use", "x"],
+            };
+            assert_eq!(names, expected);
+            assert_eq!((&jwk["use"], &jwk["alg"]), (&"sig".into(), &alg.name().into()));
+        }
+    }
+}
