@@ -6,8 +6,7 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
-pub use crate::crypto::jwk::JwksFlaw;
-use crate::crypto::jwk::{PublicKey, WireJwk};
+use crate::crypto::jwk::{JwksFlaw, PublicKey, WireJwk};
 
 /// The algorithms a client may sign an assertion with: asymmetric ones only.
 pub const ASSERTION_ALGS: [(&str, Algorithm); 9] = [

@@ -30,6 +30,7 @@ pub use assertion::{AssertionFlaw, assertion_client_id, verify_assertion};
 pub use client_keys::ClientKeys;
 pub use data_keys::{DataKeys, MasterKey};
 pub use digests::Peppers;
+pub use jwk::JwksFlaw;
 pub use passwords::Passwords;
 pub use random::Random;
 pub use seal::Sealer;
