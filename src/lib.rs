@@ -4,4 +4,6 @@
 //! dialect's own form. `docs/ARCHITECTURE.md` walks through one request; the layer test holds the
 //! rooms apart.
 
+pub mod config;
 pub mod domain;
+pub mod telemetry;
