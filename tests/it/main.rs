@@ -1,1 +1,3 @@
 //! One integration binary; its folders mirror the rooms and surfaces.
+
+mod laws;
