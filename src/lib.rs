@@ -4,5 +4,7 @@
 //! dialect's own form. `docs/ARCHITECTURE.md` walks through one request; the layer test holds the
 //! rooms apart.
 
+pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod telemetry;

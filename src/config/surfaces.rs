@@ -1,0 +1,48 @@
+//! `surfaces`: which wire dialects answer, for which provider, on which host.
+
+use crate::config::section::{Rules, Slips, section};
+use crate::domain::id::is_slug;
+
+section! {
+    /// One section for each wire dialect.
+    Surfaces {}
+    sections {
+        /// Run:ai.
+        runai: Surface,
+    }
+}
+
+section! {
+    /// One wire dialect.
+    Surface {
+        /// Whether it answers.
+        enabled: bool = true,
+        /// The provider it serves at the root, by slug.
+        provider: String = "default".to_owned(),
+        /// The one host name it answers on, with the port unless it is the scheme's own. Not given: any.
+        host: Option<String> = None,
+    }
+}
+
+impl Rules for Surfaces {}
+
+impl Rules for Surface {
+    fn validate(&self, slips: &mut Slips<'_>) {
+        slips.unless(
+            is_slug(&self.provider),
+            "provider",
+            "must be the slug of a provider: lower-case letters, digits and hyphens",
+        );
+        let is_host = |host: &str| {
+            let allowed = |byte: u8| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']')
+            };
+            host.bytes().all(allowed)
+        };
+        slips.unless(
+            self.host.as_deref().is_none_or(is_host),
+            "host",
+            "must be a host name in lower case, with a port if need be, such as runai.example.com",
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Log lines to stderr: text for a terminal, one JSON object a line on request. Whatever a message
+//! holds, it stays on its one line: control characters are escaped in both forms, so that nobody
+//! can forge a line by sending a newline.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::panic::PanicHookInfo;
+
+use log::kv::{self, Key, Value, VisitSource};
+use log::{Level, Record, SetLoggerError};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::domain::clock::SystemWall;
+use crate::domain::{UnixTime, Wall};
+
+/// Starts the logger of the process: `filter` as env_logger reads it (`info`, `grantd=debug,warn`).
+/// Panics are logged too, in the same form. A second start is an error.
+pub fn start(filter: &str, json: bool) -> Result<(), SetLoggerError> {
+    env_logger::Builder::new()
+        .parse_filters(filter)
+        .target(env_logger::Target::Stderr)
+        .format(move |out, record| out.write_all(line(record, SystemWall.now(), json).as_bytes()))
+        .try_init()?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// The default hook prints several lines in its own form, which no reader of JSON lines takes.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let said = info.payload_as_str().unwrap_or("something that is no text");
+    match info.location() {
+        Some(place) => log::error!(target: "panic", "{said} at {}:{}", place.file(), place.line()),
+        None => log::error!(target: "panic", "{said}"),
+    }
+}
+
+/// One record as one line, its end included.
+fn line(record: &Record<'_>, now: UnixTime, json: bool) -> String {
+    let mut out = if json { json_line(record, now) } else { text_line(record, now) };
+    out.push('\n');
+    out
+}
+
+fn text_line(record: &Record<'_>, now: UnixTime) -> String {
+    let mut out = format!("{} {:5} {} ", timestamp(now), record.level(), record.target());
+    escape_text(&record.args().to_string(), &mut out);
+    for (key, value) in pairs(record) {
+        out.push(' ');
+        escape_text(&key, &mut out);
+        out.push('=');
+        match value {
+            Field::Bare(text) => out.push_str(&text),
+            Field::Text(text) if is_one_word(&text) => out.push_str(&text),
+            Field::Text(text) => quote(&text, &mut out),
+        }
+    }
+    out
+}
+
+fn json_line(record: &Record<'_>, now: UnixTime) -> String {
+    let mut out = format!("{{\"ts\":\"{}\",\"level\":\"{}\",\"target\":", timestamp(now), level(record.level()));
+    quote(record.target(), &mut out);
+    out.push_str(",\"message\":");
+    quote(&record.args().to_string(), &mut out);
+    let mut taken = vec!["ts".to_owned(), "level".to_owned(), "target".to_owned(), "message".to_owned()];
+    for (key, value) in pairs(record) {
+        // Two members of one name are read differently by different readers; the first stays.
+        if taken.contains(&key) {
+            continue;
+        }
+        out.push(',');
+        quote(&key, &mut out);
+        out.push(':');
+        match value {
+            Field::Bare(text) => out.push_str(&text),
+            Field::Text(text) => quote(&text, &mut out),
+        }
+        taken.push(key);
+    }
+    out.push('}');
+    out
+}
+
+const fn level(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn timestamp(now: UnixTime) -> String {
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(now.millis()) * 1_000_000)
+        .ok()
+        .and_then(|at| at.format(form).ok())
+        .unwrap_or_else(|| now.millis().to_string())
+}
+
+/// A value as JSON writes it: numbers and truth values bare, everything else as text.
+enum Field {
+    Bare(String),
+    Text(String),
+}
+
+fn pairs(record: &Record<'_>) -> Vec<(String, Field)> {
+    struct Collect(Vec<(String, Field)>);
+    impl<'kvs> VisitSource<'kvs> for Collect {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+            let field = if let Some(number) = value.to_u64() {
+                Field::Bare(number.to_string())
+            } else if let Some(number) = value.to_i64() {
+                Field::Bare(number.to_string())
+            } else if let Some(flag) = value.to_bool() {
+                Field::Bare(flag.to_string())
+            } else {
+                Field::Text(value.to_string())
+            };
+            self.0.push((key.as_str().to_owned(), field));
+            Ok(())
+        }
+    }
+    let mut collect = Collect(Vec::new());
+    // The visitor never fails, so neither does the visit.
+    let _ = record.key_values().visit(&mut collect);
+    collect.0
+}
+
+fn is_one_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
+}
+
+/// What ends a line for some reader, or moves the cursor of a terminal.
+fn is_unsafe(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+fn escape_text(text: &str, out: &mut String) {
+    for character in text.chars() {
+        if is_unsafe(character) { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+}
+
+/// A JSON string (RFC 8259 §7), quotes included.
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            other if is_unsafe(other) => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(other));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(message: &str, pairs: &[(&str, Value<'_>)], json: bool) -> String {
+        let now = UnixTime::from_millis(1_700_000_000_007);
+        let args = format_args!("{message}").to_string();
+        let mut builder = Record::builder();
+        builder.level(Level::Info).target("grantd::edge").key_values(&pairs);
+        line(&builder.args(format_args!("{args}")).build(), now, json)
+    }
+
+    #[test]
+    fn text_gives_time_level_target_message_and_pairs() {
+        let pairs = [("status", Value::from(200)), ("path", Value::from("/a b"))];
+        let line = logged("answered", &pairs, false);
+        assert_eq!(line, "2023-11-14T22:13:20.007Z INFO  grantd::edge answered status=200 path=\"/a b\"\n");
+    }
+
+    #[test]
+    fn json_gives_one_object_a_line() {
+        let pairs = [("status", Value::from(200)), ("ok", Value::from(true)), ("path", Value::from("/a\"b"))];
+        let line = logged("answered", &pairs, true);
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let expected = serde_json::json!({
+            "ts": "2023-11-14T22:13:20.007Z", "level": "info", "target": "grantd::edge",
+            "message": "answered", "status": 200, "ok": true, "path": "/a\"b",
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn no_message_can_begin_a_second_line() {
+        let forged = "x\n2023-11-14T22:13:20.007Z INFO a\r\u{1b}[2K\u{0}\u{85}\u{2028}\u{2029}\u{7f}\\\"end";
+        for json in [false, true] {
+            let pairs = [("given\nkey", Value::from(forged))];
+            let line = logged(forged, &pairs, json);
+            let body = line.strip_suffix('\n').unwrap();
+            assert!(!body.chars().any(is_unsafe), "{body:?}");
+        }
+        let read: serde_json::Value = serde_json::from_str(&logged(forged, &[], true)).unwrap();
+        assert_eq!(read["message"], forged);
+    }
+
+    #[test]
+    fn a_pair_cannot_take_the_name_of_a_field_of_ours() {
+        let line = logged("m", &[("level", Value::from("error")), ("a", Value::from(1)), ("a", Value::from(2))], true);
+        assert_eq!(line.matches("\"level\"").count(), 1, "{line}");
+        assert_eq!(line.matches("\"a\"").count(), 1, "{line}");
+        assert!(line.contains("\"level\":\"info\""), "{line}");
+    }
+}
