@@ -4,7 +4,12 @@
 //! dialect's own form. `docs/ARCHITECTURE.md` walks through one request; the layer test holds the
 //! rooms apart.
 
+pub mod admin;
 pub mod config;
 pub mod crypto;
+pub mod dialects;
 pub mod domain;
+pub mod edge;
+pub mod engine;
+pub mod store;
 pub mod telemetry;

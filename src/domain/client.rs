@@ -1,5 +1,6 @@
 //! An OAuth client, its credentials and what it may ask for.
 
+use crate::domain::client_policy::ClientPolicy;
 use crate::domain::secret::StoredSecret;
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, ClientId, ProviderId, ScopeSet, SecretId};
@@ -105,8 +106,7 @@ pub struct Client {
     pub enabled: bool,
     /// Works on this surface only (the built-in `runai`).
     pub only_surface: Option<String>,
-    /// Fields that only shape grant types it does not have yet: a JSON object, validated.
-    pub policy: String,
+    pub policy: ClientPolicy,
     pub epoch: u32,
     /// Raised by every change; the `ETag`.
     pub version: i64,

@@ -3,15 +3,23 @@
 use secrecy::SecretString;
 
 use crate::domain::client::AuthMethod;
-use crate::domain::{ClientId, ProviderId, ScopeSet};
+use crate::domain::{ClientId, ProviderSlug, ScopeSet};
 
 /// What a dialect read from its wire and hands to the engine.
 #[derive(Debug)]
 pub struct GrantRequest {
-    pub provider: ProviderId,
+    pub provider: ProviderRef,
     pub client: PresentedClient,
     pub grant: Grant,
     pub ask: Ask,
+}
+
+/// The provider a call names.
+#[derive(Clone, Debug)]
+pub struct ProviderRef {
+    pub slug: ProviderSlug,
+    /// A surface that the provider must have turned on for itself.
+    pub must_serve: Option<&'static str>,
 }
 
 /// The proof a caller presented, not yet believed.
@@ -82,7 +90,5 @@ pub struct Granted {
     /// Seconds, at least 1.
     pub expires_in: i64,
     pub scope: ScopeSet,
-    /// The scope differs from what was asked, so the answer must say so (RFC 6749 §5.1).
-    pub scope_differs: bool,
     pub id_token: Option<SecretString>,
 }

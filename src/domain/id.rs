@@ -47,6 +47,10 @@ id!(
     ProviderId
 );
 id!(
+    /// The name of a provider in a path; never changes, never reused.
+    ProviderSlug
+);
+id!(
     /// The OAuth `client_id`, unique within its provider (RFC 6749 §2.2).
     ClientId
 );

@@ -18,6 +18,8 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// The request cannot be read: missing, repeated or malformed parameters.
     MalformedRequest,
+    /// The body is of a media type that is not read here.
+    UnsupportedMediaType,
     /// Unknown client, wrong or expired secret, bad assertion: one answer for all of them.
     InvalidClient,
     /// An API key that is unknown, expired or revoked.
@@ -58,6 +60,7 @@ pub struct FieldError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     BadRequest,
+    BadMedia,
     BadClient,
     LoginNeeded,
     BadGrant,
@@ -76,6 +79,7 @@ impl RefusalKind {
     pub fn class(&self) -> Class {
         match self {
             Self::MalformedRequest => Class::BadRequest,
+            Self::UnsupportedMediaType => Class::BadMedia,
             Self::InvalidClient => Class::BadClient,
             Self::InvalidApiKey | Self::MissingCredentials => Class::LoginNeeded,
             Self::InvalidGrant => Class::BadGrant,

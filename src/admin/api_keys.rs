@@ -1,0 +1,83 @@
+//! `/api-keys`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::ExposeSecret;
+
+use crate::admin::input::{Fields, Timestamp};
+use crate::admin::wire::{ApiKeyOut, value};
+use crate::admin::{call, created, list as listing, shown, version};
+use crate::engine::Engine;
+use crate::engine::manage::api_key_fields::ApiKeyDraft;
+
+fn draft(fields: &mut Fields) -> ApiKeyDraft {
+    ApiKeyDraft {
+        name: fields.take("name"),
+        role: fields.take("role"),
+        provider: fields.take("provider"),
+        scope: fields.take("scope"),
+        audience: fields.take("audience"),
+        max_ttl: fields.take("max_ttl"),
+        may_set_subject: fields.take("may_set_subject"),
+        expires_at: fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at),
+    }
+}
+
+pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let page = listing::page(received)?;
+        let keys = engine.list_api_keys(&received.ctx, actor, page).await?;
+        Ok(listing::answer(keys, |key| value(ApiKeyOut::from(key))))
+    })
+    .await
+}
+
+pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let mut fields = Fields::of(received, false)?;
+        let draft = draft(&mut fields);
+        fields.finish()?;
+        let made = engine.create_api_key(&received.ctx, actor, draft).await?;
+        let (id, version) = (made.shown.key.id.clone(), made.shown.key.version);
+        let mut body = ApiKeyOut::from(made.shown);
+        body.key = Some(made.text.expose_secret().to_owned());
+        Ok(created(received, id.as_str(), Some(version), &body))
+    })
+    .await
+}
+
+pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let key = engine.read_api_key(&received.ctx, actor, received.path("key_id")).await?;
+        Ok(shown(key.key.version, &ApiKeyOut::from(key)))
+    })
+    .await
+}
+
+pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let mut fields = Fields::of(received, false)?;
+        let change = draft(&mut fields);
+        fields.finish()?;
+        let key = engine.update_api_key(&received.ctx, actor, received.path("key_id"), change, expected).await?;
+        Ok(shown(key.key.version, &ApiKeyOut::from(key)))
+    })
+    .await
+}
+
+pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        engine.delete_api_key(&received.ctx, actor, received.path("key_id"), expected).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn revoke_tokens(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        engine.revoke_api_key_tokens(&received.ctx, actor, received.path("key_id")).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}

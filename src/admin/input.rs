@@ -1,0 +1,147 @@
+//! Reads request bodies field by field: every wrong, mistyped or unknown field is named, with its
+//! JSON pointer, in one answer.
+
+use actix_web::http::header;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::domain::patch::Field;
+use crate::domain::refusal::FieldError;
+use crate::domain::{Refusal, RefusalKind};
+use crate::edge::Received;
+use crate::edge::json::Members;
+
+/// Longest part of an unknown name that is told back.
+const SHOWN_NAME: usize = 64;
+
+/// The members of a body while they are taken out.
+pub struct Fields {
+    members: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+/// A JSON object as text: passed on, not looked into.
+pub struct JsonText(pub String);
+
+/// An RFC 3339 time as epoch seconds.
+pub struct Timestamp(pub i64);
+
+/// A value a field can have.
+pub trait FromJson: Sized {
+    /// As in "must be …".
+    const KIND: &'static str;
+    fn from_json(value: Value) -> Option<Self>;
+}
+
+impl Fields {
+    /// The body as an object; no body counts as `{}` where `optional`.
+    pub fn of(received: &Received, optional: bool) -> Result<Self, Refusal> {
+        if received.body.is_empty() && optional {
+            return Ok(Self { members: Map::new(), errors: Vec::new() });
+        }
+        require_json(received)?;
+        let members = Members::parse(&received.body)?.into_object()?;
+        Ok(Self { members, errors: Vec::new() })
+    }
+
+    pub fn take<T: FromJson>(&mut self, name: &str) -> Field<T> {
+        match self.members.remove(name) {
+            None => Field::Keep,
+            Some(Value::Null) => Field::Reset,
+            Some(value) => match T::from_json(value) {
+                Some(value) => Field::Set(value),
+                None => {
+                    let detail = format!("must be {}", T::KIND);
+                    self.errors.push(FieldError { pointer: format!("/{name}"), detail });
+                    Field::Keep
+                }
+            },
+        }
+    }
+
+    /// Refuses what was mistyped and what is left over.
+    pub fn finish(mut self) -> Result<(), Refusal> {
+        for name in self.members.keys() {
+            let detail = "is not a field that can be set here".to_owned();
+            self.errors.push(FieldError { pointer: pointer(name), detail });
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(self.errors)) }
+    }
+}
+
+/// RFC 6901 §3: `~` and `/` are escaped.
+fn pointer(name: &str) -> String {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(SHOWN_NAME).collect();
+    format!("/{}", shown.replace('~', "~0").replace('/', "~1"))
+}
+
+/// `application/json` and everything that ends in `+json` (merge patch, RFC 7396).
+fn require_json(received: &Received) -> Result<(), Refusal> {
+    let media_type = received.call().media_type();
+    if matches!(media_type.as_deref(), Some("application/json" | "application/merge-patch+json")) {
+        return Ok(());
+    }
+    let named = if received.request.headers().contains_key(header::CONTENT_TYPE) { "named" } else { "missing" };
+    Err(Refusal::new(RefusalKind::UnsupportedMediaType, "The body must be application/json.")
+        .about(format!("content type {named}")))
+}
+
+impl FromJson for String {
+    const KIND: &'static str = "a string";
+
+    fn from_json(value: Value) -> Option<Self> {
+        if let Value::String(text) = value { Some(text) } else { None }
+    }
+}
+
+impl FromJson for SecretString {
+    const KIND: &'static str = "a string";
+
+    fn from_json(value: Value) -> Option<Self> {
+        String::from_json(value).map(Self::from)
+    }
+}
+
+impl FromJson for bool {
+    const KIND: &'static str = "true or false";
+
+    fn from_json(value: Value) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl FromJson for i64 {
+    const KIND: &'static str = "an integer";
+
+    fn from_json(value: Value) -> Option<Self> {
+        value.as_i64()
+    }
+}
+
+impl FromJson for Vec<String> {
+    const KIND: &'static str = "a list of strings";
+
+    fn from_json(value: Value) -> Option<Self> {
+        let Value::Array(items) = value else { return None };
+        items.into_iter().map(String::from_json).collect()
+    }
+}
+
+impl FromJson for JsonText {
+    const KIND: &'static str = "an object";
+
+    fn from_json(value: Value) -> Option<Self> {
+        value.is_object().then(|| Self(value.to_string()))
+    }
+}
+
+impl FromJson for Timestamp {
+    const KIND: &'static str = "an RFC 3339 time, as 2030-01-31T12:00:00Z";
+
+    fn from_json(value: Value) -> Option<Self> {
+        let time = OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?;
+        Some(Self(time.unix_timestamp()))
+    }
+}

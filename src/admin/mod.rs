@@ -1,0 +1,149 @@
+//! `/admin/v1`: management by REST. JSON in snake_case, problem+json for every failure, merge patch
+//! with `If-Match`, cursors, secrets shown once. One file a resource; the rules are the engine's.
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::domain::{Context, Failed, Refusal};
+use crate::edge::credentials::{Authorization, authorization};
+use crate::edge::{Failure, Received, RouteSpec, Surface, exchange};
+use crate::engine::Engine;
+use crate::engine::manage::Actor;
+
+mod api_keys;
+mod client_wire;
+mod clients;
+mod input;
+mod list;
+mod problem;
+mod providers;
+mod secrets;
+mod signing_keys;
+mod version;
+mod wire;
+
+/// The admin REST API.
+pub struct Admin;
+
+impl Surface for Admin {
+    const NAME: &'static str = "admin";
+    const PREFIXES: &'static [&'static str] = &["/admin"];
+
+    fn routes() -> &'static [RouteSpec] {
+        static ROUTES: [RouteSpec; 25] = [
+            route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
+            route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
+                web::to(providers::create)
+            }),
+            route(Method::GET, PROVIDER, "read_provider", "A provider", || web::to(providers::read)),
+            route(Method::PATCH, PROVIDER, "update_provider", "Change a provider", || web::to(providers::update)),
+            route(Method::DELETE, PROVIDER, "delete_provider", "End a provider", || web::to(providers::delete)),
+            route(Method::DELETE, PROVIDER_TOKENS, "revoke_provider_tokens", "Revoke all its tokens", || {
+                web::to(providers::revoke_tokens)
+            }),
+            route(Method::GET, SIGNING_KEYS, "list_signing_keys", "Signing keys", || web::to(signing_keys::list)),
+            route(Method::POST, ROTATE, "rotate_signing_keys", "Make the next signing keys", || {
+                web::to(signing_keys::rotate)
+            }),
+            route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list)),
+            route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create)),
+            route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read)),
+            route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update)),
+            route(Method::DELETE, CLIENT, "delete_client", "End a client", || web::to(clients::delete)),
+            route(Method::DELETE, CLIENT_TOKENS, "revoke_client_tokens", "Revoke all its tokens", || {
+                web::to(clients::revoke_tokens)
+            }),
+            route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list)),
+            route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create)),
+            route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read)),
+            route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke)),
+            route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list)),
+            route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
+                web::to(api_keys::create)
+            }),
+            route(Method::GET, API_KEY, "read_api_key", "An API key", || web::to(api_keys::read)),
+            route(Method::PATCH, API_KEY, "update_api_key", "Change an API key", || web::to(api_keys::update)),
+            route(Method::DELETE, API_KEY, "delete_api_key", "End an API key", || web::to(api_keys::delete)),
+            route(Method::DELETE, API_KEY_TOKENS, "revoke_api_key_tokens", "Revoke all it minted", || {
+                web::to(api_keys::revoke_tokens)
+            }),
+            route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
+        ];
+        &ROUTES
+    }
+
+    fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+        problem::fail(failure, ctx)
+    }
+}
+
+const PROVIDER: &str = "/admin/v1/providers/{provider}";
+const PROVIDER_TOKENS: &str = "/admin/v1/providers/{provider}/tokens";
+const SIGNING_KEYS: &str = "/admin/v1/providers/{provider}/signing-keys";
+const SIGNING_KEY: &str = "/admin/v1/providers/{provider}/signing-keys/{kid}";
+const ROTATE: &str = "/admin/v1/providers/{provider}/signing-keys/rotate";
+const CLIENTS: &str = "/admin/v1/providers/{provider}/clients";
+const CLIENT: &str = "/admin/v1/providers/{provider}/clients/{client_id}";
+const CLIENT_TOKENS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/tokens";
+const SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets";
+const SECRET: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/{secret_id}";
+const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
+const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
+
+const fn route(
+    method: Method,
+    path: &'static str,
+    operation_id: &'static str,
+    summary: &'static str,
+    route: fn() -> actix_web::Route,
+) -> RouteSpec {
+    RouteSpec { method, path, operation_id, summary, route }
+}
+
+/// One management call: who acts, then what `handle` does.
+async fn call(
+    request: HttpRequest,
+    payload: web::Payload,
+    engine: web::Data<Engine>,
+    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
+) -> HttpResponse {
+    exchange::<Admin>(request, payload, async |received| {
+        let bearer = match authorization(received.request.headers())? {
+            Some(Authorization::Bearer(key)) => Some(key),
+            Some(Authorization::Basic { .. }) | None => None,
+        };
+        let actor = engine.actor(&received.ctx, bearer.as_ref()).await?;
+        refuse_not_built(received)?;
+        handle(received, &engine, &actor).await
+    })
+    .await
+}
+
+/// What a later release will understand must not be passed over silently now: a caller that sends
+/// it counts on it.
+fn refuse_not_built(received: &Received) -> Result<(), Refusal> {
+    if received.request.headers().contains_key("idempotency-key") {
+        return Err(Refusal::invalid_field("", "Idempotency-Key is not supported by this release"));
+    }
+    let query = url::form_urlencoded::parse(received.request.query_string().as_bytes());
+    if query.into_iter().any(|(name, _)| name == "dry_run") {
+        return Err(Refusal::invalid_field("", "dry_run is not supported by this release"));
+    }
+    Ok(())
+}
+
+/// 201 with where the new thing lies.
+fn created(received: &Received, id: &str, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
+    let mut answer = HttpResponse::Created();
+    let base = received.request.path().trim_end_matches('/');
+    answer.insert_header((header::LOCATION, format!("{base}/{id}")));
+    if let Some(version) = version {
+        answer.insert_header((header::ETAG, version::etag(version)));
+    }
+    answer.json(body)
+}
+
+/// 200 with its version.
+fn shown(version: i64, body: &impl serde::Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::ETAG, version::etag(version))).json(body)
+}

@@ -1,0 +1,102 @@
+//! RFC 9457: `application/problem+json` for every failure of the API.
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::StatusCode;
+use actix_web::HttpResponse;
+use serde::Serialize;
+
+use crate::domain::refusal::FieldError;
+use crate::domain::{Class, Context, Fault, Refusal, RefusalKind};
+use crate::edge::Failure;
+use crate::edge::mount::allow_header;
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Pointed<'a>>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Pointed<'a> {
+    pointer: &'a str,
+    detail: &'a str,
+}
+
+pub fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+    match failure {
+        Failure::Refused(refusal) => refused(refusal, ctx),
+        Failure::Fault(Fault::Busy { retry_after, .. }) => {
+            let answer = problem(StatusCode::SERVICE_UNAVAILABLE, "The server cannot answer right now.", &[], ctx);
+            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
+        }
+        Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.", &[], ctx)
+        }
+        Failure::NotFound => problem(StatusCode::NOT_FOUND, "There is nothing at this path.", &[], ctx),
+        Failure::Method(methods) => {
+            let answer = problem(StatusCode::METHOD_NOT_ALLOWED, "This method is not allowed here.", &[], ctx);
+            with_header(answer, header::ALLOW, &allow_header(methods))
+        }
+        Failure::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.", &[], ctx),
+        Failure::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, "The body came too slowly.", &[], ctx),
+    }
+}
+
+fn refused(refusal: &Refusal, ctx: &Context) -> HttpResponse {
+    let status = status(refusal.class());
+    let errors: &[FieldError] = if let RefusalKind::Invalid(errors) = &refusal.kind { errors } else { &[] };
+    let answer = problem(status, &refusal.hint, errors, ctx);
+    match &refusal.kind {
+        RefusalKind::RateLimited { retry_after } => {
+            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
+        }
+        RefusalKind::InvalidApiKey | RefusalKind::InvalidClient => {
+            with_header(answer, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)
+        }
+        RefusalKind::MissingCredentials => with_header(answer, header::WWW_AUTHENTICATE, "Bearer"),
+        _ => answer,
+    }
+}
+
+fn status(class: Class) -> StatusCode {
+    match class {
+        Class::BadRequest | Class::BadGrant | Class::UnsupportedGrant | Class::BadScope | Class::BadTarget => {
+            StatusCode::BAD_REQUEST
+        }
+        Class::BadMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Class::BadClient | Class::LoginNeeded => StatusCode::UNAUTHORIZED,
+        Class::NotAllowed => StatusCode::FORBIDDEN,
+        Class::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Class::Unknown => StatusCode::NOT_FOUND,
+        Class::Conflict => StatusCode::CONFLICT,
+        Class::Stale => StatusCode::PRECONDITION_FAILED,
+        Class::BadField => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+fn problem(status: StatusCode, detail: &str, errors: &[FieldError], ctx: &Context) -> HttpResponse {
+    let errors = errors.iter().map(|error| Pointed { pointer: &error.pointer, detail: &error.detail });
+    let body = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail,
+        errors: errors.collect(),
+        request_id: &ctx.request_id,
+    };
+    let mut answer = HttpResponse::build(status).json(body);
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    answer
+}
+
+fn with_header(mut answer: HttpResponse, name: HeaderName, value: &str) -> HttpResponse {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}

@@ -1,0 +1,91 @@
+//! `/providers`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::form_urlencoded;
+
+use crate::admin::input::Fields;
+use crate::admin::wire::{ProviderOut, value};
+use crate::admin::{call, created, list as listing, shown, version};
+use crate::engine::Engine;
+use crate::engine::manage::provider_fields::ProviderDraft;
+
+fn draft(fields: &mut Fields) -> ProviderDraft {
+    ProviderDraft {
+        slug: fields.take("slug"),
+        name: fields.take("name"),
+        default_audience: fields.take("default_audience"),
+        access_token_signing_alg: fields.take("access_token_signing_alg"),
+        access_token_ttl: fields.take("access_token_ttl"),
+        id_token_ttl: fields.take("id_token_ttl"),
+        authorization_code_ttl: fields.take("authorization_code_ttl"),
+        refresh_token_ttl: fields.take("refresh_token_ttl"),
+        refresh_token_max_ttl: fields.take("refresh_token_max_ttl"),
+        max_ttl: fields.take("max_ttl"),
+        jwks_max_age: fields.take("jwks_max_age"),
+        key_rotation: fields.take("key_rotation"),
+        strict_scopes: fields.take("strict_scopes"),
+        surfaces: fields.take("surfaces"),
+        enabled: fields.take("enabled"),
+    }
+}
+
+pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let page = listing::page(received)?;
+        let providers = engine.list_providers(&received.ctx, actor, page).await?;
+        Ok(listing::answer(providers, |provider| value(ProviderOut::from(provider))))
+    })
+    .await
+}
+
+pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let mut fields = Fields::of(received, false)?;
+        let draft = draft(&mut fields);
+        fields.finish()?;
+        let provider = engine.create_provider(&received.ctx, actor, draft).await?;
+        let (id, version) = (provider.id.clone(), provider.version);
+        Ok(created(received, id.as_str(), Some(version), &ProviderOut::from(provider)))
+    })
+    .await
+}
+
+pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let provider = engine.read_provider(&received.ctx, actor, received.path("provider")).await?;
+        Ok(shown(provider.version, &ProviderOut::from(provider)))
+    })
+    .await
+}
+
+pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let mut fields = Fields::of(received, false)?;
+        let change = draft(&mut fields);
+        fields.finish()?;
+        let provider = received.path("provider");
+        let provider = engine.update_provider(&received.ctx, actor, provider, change, expected).await?;
+        Ok(shown(provider.version, &ProviderOut::from(provider)))
+    })
+    .await
+}
+
+pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let mut query = form_urlencoded::parse(received.request.query_string().as_bytes());
+        let cascade = query.any(|(name, value)| name == "cascade" && value == "true");
+        engine.delete_provider(&received.ctx, actor, received.path("provider"), cascade, expected).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn revoke_tokens(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        engine.revoke_provider_tokens(&received.ctx, actor, received.path("provider")).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}

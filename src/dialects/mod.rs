@@ -1,0 +1,102 @@
+//! The wires. A dialect reads its wire form into one `GrantRequest`, hands it to the engine and
+//! writes the outcome in its own form; no dialect knows another. A new one is a folder, a line in
+//! [`surfaces!`] and a test folder.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::domain::grant::{GrantRequest, Granted};
+use crate::domain::{Context, Failed, Refusal};
+use crate::edge::exchange::not_found;
+use crate::edge::mount::resources;
+use crate::edge::{Call, RouteSpec, Surface, exchange};
+use crate::engine::Engine;
+
+pub mod oauth2;
+pub mod rfc6749;
+pub mod runai;
+
+/// A token endpoint on one wire.
+pub trait Dialect: Surface {
+    fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal>;
+    /// Writes the success; owns its status.
+    fn render(granted: Granted, ctx: &Context) -> HttpResponse;
+}
+
+/// Serves the token endpoint of dialect `D`: parse, engine, render.
+pub async fn serve<D: Dialect>(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    exchange::<D>(request, payload, async |received| -> Result<HttpResponse, Failed> {
+        let grant_request = D::parse(&received.call())?;
+        let granted = engine.grant(&received.ctx, grant_request).await?;
+        Ok(D::render(granted, &received.ctx))
+    })
+    .await
+}
+
+/// Which surfaces are mounted, and where they answer.
+#[derive(Clone, Debug, Default)]
+pub struct Surfaces {
+    /// Run:ai; `None`: off.
+    pub runai: Option<OnHost>,
+}
+
+/// The host a surface is bound to; `None`: any.
+pub type OnHost = Option<String>;
+
+/// Every surface type with the switch that governs it: the one line a new dialect adds.
+macro_rules! surfaces {
+    ($visit:ident) => {
+        $visit!(oauth2::OAuth2, |_: &Surfaces| Some(None));
+        $visit!(oauth2::Introspection, |_: &Surfaces| Some(None));
+        $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
+        $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
+        $visit!(runai::V2, |on: &Surfaces| on.runai.clone());
+    };
+}
+
+/// Mounts every surface that is on, below the scope at hand: the root, or that of one provider.
+pub fn mount(config: &mut web::ServiceConfig, on: &Surfaces) {
+    macro_rules! mount_one {
+        ($surface:ty, $switch:expr) => {
+            let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
+            if let Some(host) = switch(on) {
+                for resource in resources::<$surface>(host.as_deref()) {
+                    config.service(resource);
+                }
+            }
+        };
+    }
+    surfaces!(mount_one);
+}
+
+/// Answers an unknown path in the shape of the surface that owns its prefix.
+pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    macro_rules! owned {
+        ($surface:ty, $switch:expr) => {
+            let path = request.path();
+            let owns = |prefix: &&str| path.starts_with(**prefix) || below_provider(path).starts_with(**prefix);
+            if <$surface as Surface>::PREFIXES.iter().any(|prefix| owns(&prefix)) {
+                return not_found::<$surface>(request).await;
+            }
+        };
+    }
+    surfaces!(owned);
+    not_found::<oauth2::OAuth2>(request).await
+}
+
+/// `/p/acme/oauth2/token` → `/oauth2/token`.
+fn below_provider(path: &str) -> &str {
+    let Some(rest) = path.strip_prefix("/p/") else { return "" };
+    rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("")
+}
+
+/// Every operation of every surface, for the OpenAPI document.
+pub fn operations() -> Vec<(&'static str, &'static RouteSpec)> {
+    let mut all = Vec::new();
+    macro_rules! collect {
+        ($surface:ty, $switch:expr) => {
+            all.extend(<$surface as Surface>::routes().iter().map(|route| (<$surface as Surface>::NAME, route)));
+        };
+    }
+    surfaces!(collect);
+    all
+}

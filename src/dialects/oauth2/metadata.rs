@@ -1,0 +1,73 @@
+//! What a provider says of itself: metadata (OpenID Connect Discovery, RFC 8414) and public keys.
+//! It says what is on, nothing more. Both answers come from configuration and the database, never
+//! from `Host` or a forwarding header.
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::dialects::oauth2::OAuth2;
+use crate::dialects::oauth2::wire::Metadata;
+use crate::domain::Failed;
+use crate::domain::client::{AuthMethod, GrantType};
+use crate::edge::exchange;
+use crate::engine::Engine;
+
+const AUTH_METHODS: [&str; 3] = [
+    AuthMethod::ClientSecretBasic.name(),
+    AuthMethod::ClientSecretPost.name(),
+    AuthMethod::PrivateKeyJwt.name(),
+];
+
+pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    exchange::<OAuth2>(request, payload, async |received| -> Result<HttpResponse, Failed> {
+        let call = received.call();
+        let described = engine.describe(call.ctx, &call.provider()?).await?;
+        let issuer = described.issuer.as_str();
+        let at = |path: &str| format!("{issuer}{path}");
+        let algs = described.assertion_algs;
+        let document = Metadata {
+            issuer,
+            token_endpoint: at("/oauth2/token"),
+            introspection_endpoint: at("/oauth2/introspect"),
+            revocation_endpoint: at("/oauth2/revoke"),
+            jwks_uri: at("/.well-known/jwks.json"),
+            scopes_supported: vec!["openid", "profile", "email", "offline_access"],
+            response_types_supported: [],
+            grant_types_supported: [GrantType::ClientCredentials.name()],
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: ["RS256"],
+            token_endpoint_auth_methods_supported: &AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: algs,
+            introspection_endpoint_auth_methods_supported: &AUTH_METHODS,
+            introspection_endpoint_auth_signing_alg_values_supported: algs,
+            revocation_endpoint_auth_methods_supported: &AUTH_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: algs,
+            claims_supported: ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"],
+        };
+        let body = serde_json::to_vec(&document).map_err(crate::domain::Fault::crypto)?;
+        Ok(cacheable(call.headers, described.jwks_max_age, &described.etag, body.into()))
+    })
+    .await
+}
+
+pub async fn jwks(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    exchange::<OAuth2>(request, payload, async |received| -> Result<HttpResponse, Failed> {
+        let call = received.call();
+        let published = engine.published_keys(call.ctx, &call.provider()?).await?;
+        Ok(cacheable(call.headers, published.max_age, &published.ring.etag, published.ring.jwks.clone()))
+    })
+    .await
+}
+
+/// Public JSON that may be kept for `max_age` seconds; 304 if the caller has it already.
+fn cacheable(sent: &HeaderMap, max_age: i64, etag: &str, body: web::Bytes) -> HttpResponse {
+    let known = sent.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let is_known = known.is_some_and(|list| list.split(',').any(|one| one.trim().trim_start_matches("W/") == etag));
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((header::CACHE_CONTROL, format!("public, max-age={max_age}")));
+    answer.insert_header((header::ETAG, etag));
+    if is_known {
+        return answer.finish();
+    }
+    answer.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+}

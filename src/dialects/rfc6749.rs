@@ -1,0 +1,173 @@
+//! The wire of RFC 6749 itself: what the standard endpoints and every dialect that is RFC 6749 on
+//! another path have in common. The only place outside `oauth2` that looks at a refusal's kind.
+
+use std::borrow::Cow;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::domain::client::GrantType;
+use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, ProviderRef};
+use crate::domain::{Context, Fault, Refusal, RefusalKind, ScopeSet};
+use crate::edge::form::Form;
+use crate::edge::mount::allow_header;
+use crate::edge::{Call, Failure, credentials};
+
+/// RFC 6749 §5.1.
+#[derive(Serialize)]
+struct TokenAnswer<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+}
+
+/// RFC 6749 §5.2.
+#[derive(Serialize)]
+struct ErrorAnswer<'a> {
+    error: &'a str,
+    error_description: Cow<'a, str>,
+}
+
+/// Reads a token request (RFC 6749 §3.2).
+pub fn token_request(call: &Call<'_>, provider: ProviderRef) -> Result<GrantRequest, Refusal> {
+    let form = Form::of(call)?;
+    refuse_unsupported_restrictions(call, &form)?;
+    let grant = grant(&form)?;
+    let client = credentials::presented(call.headers, &form)?;
+    let ask = Ask { scope: scope(&form)?, resources: resources(&form), ..Ask::default() };
+    Ok(GrantRequest { provider, client, grant, ask })
+}
+
+fn grant(form: &Form<'_>) -> Result<Grant, Refusal> {
+    let name = form.get("grant_type").ok_or_else(|| Refusal::malformed("grant_type is missing."))?;
+    match GrantType::from_name(name) {
+        Some(GrantType::ClientCredentials) => Ok(Grant::ClientCredentials),
+        _ => Err(Refusal::new(RefusalKind::UnsupportedGrantType, "This grant_type is not supported.")),
+    }
+}
+
+fn scope(form: &Form<'_>) -> Result<Option<ScopeSet>, Refusal> {
+    let Some(text) = form.get("scope") else { return Ok(None) };
+    let scope = ScopeSet::parse(text);
+    let scope = scope.map_err(|_| Refusal::new(RefusalKind::InvalidScope, "The scope is malformed."))?;
+    Ok((!scope.is_empty()).then_some(scope))
+}
+
+/// `resource` (RFC 8707); `audience` is what other servers' clients send for the same wish.
+fn resources(form: &Form<'_>) -> Vec<String> {
+    form.all("resource").chain(form.all("audience")).map(str::to_owned).collect()
+}
+
+/// A restriction that would be silently lost is refused instead: the caller would hold a token
+/// that is worth more than it believes.
+fn refuse_unsupported_restrictions(call: &Call<'_>, form: &Form<'_>) -> Result<(), Refusal> {
+    if call.headers.contains_key("dpop") {
+        return Err(Refusal::malformed("DPoP is not supported."));
+    }
+    if form.get("authorization_details").is_some() {
+        return Err(Refusal::malformed("authorization_details is not supported."));
+    }
+    Ok(())
+}
+
+/// Writes RFC 6749 §5.1.
+pub fn token_answer(granted: &Granted) -> HttpResponse {
+    HttpResponse::Ok().json(TokenAnswer {
+        access_token: granted.access_token.expose_secret(),
+        token_type: "Bearer",
+        expires_in: granted.expires_in,
+        scope: granted.scope.as_str(),
+    })
+}
+
+/// Writes RFC 6749 §5.2 for every failure there is.
+pub fn failure(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
+    match failure {
+        Failure::Refused(refusal) => refused(refusal),
+        Failure::Fault(Fault::Busy { retry_after, .. }) => {
+            let mut answer = HttpResponse::ServiceUnavailable();
+            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
+            error(answer, "temporarily_unavailable", "The server cannot answer right now.")
+        }
+        Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
+            error(HttpResponse::InternalServerError(), "server_error", "Something went wrong.")
+        }
+        Failure::NotFound => error(HttpResponse::NotFound(), "not_found", "There is nothing at this path."),
+        Failure::Method(methods) => {
+            let mut answer = HttpResponse::MethodNotAllowed();
+            answer.insert_header((header::ALLOW, allow_header(methods)));
+            error(answer, "invalid_request", "This method is not allowed here.")
+        }
+        Failure::TooLarge => error(HttpResponse::BadRequest(), "invalid_request", "The body is too large."),
+        Failure::TooSlow => error(HttpResponse::RequestTimeout(), "invalid_request", "The body came too slowly."),
+    }
+}
+
+fn refused(refusal: &Refusal) -> HttpResponse {
+    let (status, code) = status_and_code(&refusal.kind);
+    let mut answer = HttpResponse::build(status);
+    match &refusal.kind {
+        RefusalKind::InvalidClient => {
+            answer.insert_header((header::WWW_AUTHENTICATE, r#"Basic realm="grantd""#));
+        }
+        RefusalKind::InvalidApiKey => {
+            answer.insert_header((header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#));
+        }
+        RefusalKind::MissingCredentials => {
+            answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        RefusalKind::RateLimited { retry_after } => {
+            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
+        }
+        _ => {}
+    }
+    error(answer, code, &refusal.hint)
+}
+
+fn status_and_code(kind: &RefusalKind) -> (StatusCode, &'static str) {
+    match kind {
+        RefusalKind::MalformedRequest
+        | RefusalKind::UnsupportedMediaType
+        | RefusalKind::Conflict
+        | RefusalKind::Stale
+        | RefusalKind::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+        RefusalKind::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        RefusalKind::InvalidApiKey | RefusalKind::MissingCredentials => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        RefusalKind::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        RefusalKind::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
+        RefusalKind::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+        RefusalKind::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
+        RefusalKind::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target"),
+        RefusalKind::Forbidden => (StatusCode::FORBIDDEN, "access_denied"),
+        RefusalKind::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        RefusalKind::UnknownResource => (StatusCode::NOT_FOUND, "not_found"),
+    }
+}
+
+fn error(mut answer: HttpResponseBuilder, code: &str, description: &str) -> HttpResponse {
+    answer.json(ErrorAnswer { error: code, error_description: printable(description) })
+}
+
+/// RFC 6749 §5.2: `error_description` holds %x20-21, %x23-5B and %x5D-7E only.
+fn printable(text: &str) -> Cow<'_, str> {
+    let allowed = |c: char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
+    if text.chars().all(allowed) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if allowed(c) { c } else { '\'' }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_keep_to_the_characters_of_rfc_6749() {
+        assert_eq!(printable("plain text"), "plain text");
+        assert_eq!(printable("say \"hi\" \\ ä\n"), "say 'hi' ' ''");
+    }
+}

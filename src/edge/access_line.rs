@@ -1,0 +1,37 @@
+//! One line per request, at level info under target `access`. Its fields are a documented
+//! interface (docs/operations.md): request id, client address, method, path without its query,
+//! status, microseconds, surface, and the `x-request-id` that was sent in, if one was.
+
+use std::time::Instant;
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+
+use crate::domain::Context;
+use crate::domain::clock::monotonic;
+
+const SENT_ID_LIMIT: usize = 64;
+
+pub fn write(request: &HttpRequest, status: StatusCode, ctx: &Context, began: Instant) {
+    if !log::log_enabled!(target: "access", log::Level::Info) {
+        return;
+    }
+    let micros = monotonic().duration_since(began).as_micros();
+    let Context { request_id, client_address, surface, .. } = ctx;
+    let (method, path, status) = (request.method(), request.path(), status.as_u16());
+    match sent_id(request) {
+        None => {
+            log::info!(target: "access", "{request_id} {client_address} {method} {path} {status} {micros}us {surface}")
+        }
+        Some(sent) => {
+            log::info!(target: "access", "{request_id} {client_address} {method} {path} {status} {micros}us {surface} sent-id={sent}")
+        }
+    }
+}
+
+/// A request id that was sent in: logged only if it looks like one.
+fn sent_id(request: &HttpRequest) -> Option<&str> {
+    let sent = request.headers().get("x-request-id")?.to_str().ok()?;
+    let plain = sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    ((1..=SENT_ID_LIMIT).contains(&sent.len()) && plain).then_some(sent)
+}

@@ -1,0 +1,76 @@
+//! A request as a dialect sees it: complete, bounded, with its context.
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, web};
+
+use crate::domain::provider::DEFAULT_SLUG;
+use crate::domain::grant::ProviderRef;
+use crate::domain::{Context, ProviderSlug, Refusal};
+
+/// A request whose body has arrived.
+pub struct Received {
+    pub request: HttpRequest,
+    pub body: web::Bytes,
+    pub ctx: Context,
+    /// The provider that the surface serves where the path names none.
+    pub root_provider: ProviderSlug,
+}
+
+/// The borrowed view of [`Received`] that parsing works on.
+pub struct Call<'a> {
+    pub method: &'a Method,
+    /// Raw query, without `?`.
+    pub query: &'a str,
+    pub headers: &'a HeaderMap,
+    pub body: &'a [u8],
+    /// The provider that the path names, if it names one.
+    pub path_provider: Option<&'a str>,
+    /// The provider that the surface serves where the path names none.
+    pub root_provider: &'a ProviderSlug,
+    pub ctx: &'a Context,
+}
+
+impl Received {
+    pub fn call(&self) -> Call<'_> {
+        Call {
+            method: self.request.method(),
+            query: self.request.query_string(),
+            headers: self.request.headers(),
+            body: &self.body,
+            path_provider: self.request.match_info().get("provider_slug"),
+            root_provider: &self.root_provider,
+            ctx: &self.ctx,
+        }
+    }
+
+    /// A path parameter by its name in the route, percent-decoded; empty if the route has none.
+    pub fn path(&self, name: &str) -> &str {
+        self.request.match_info().get(name).unwrap_or_default()
+    }
+}
+
+impl Call<'_> {
+    /// The provider this call is for: that of the path, else the one served at the root. The
+    /// provider `default` has one address only, the root.
+    pub fn provider(&self) -> Result<ProviderRef, Refusal> {
+        match self.path_provider {
+            Some(DEFAULT_SLUG) => Err(Refusal::unknown("There is no such provider.")),
+            Some(slug) => Ok(ProviderRef { slug: slug.into(), must_serve: None }),
+            None => Ok(ProviderRef { slug: self.root_provider.clone(), must_serve: None }),
+        }
+    }
+
+    /// As [`Call::provider`], for a surface that a provider has to turn on below its own path.
+    pub fn surface_provider(&self) -> Result<ProviderRef, Refusal> {
+        let must_serve = self.path_provider.map(|_| self.ctx.surface);
+        Ok(ProviderRef { must_serve, ..self.provider()? })
+    }
+
+    /// The media type without parameters, lower case; `None` when absent or unreadable.
+    pub fn media_type(&self) -> Option<String> {
+        let value = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        (!essence.is_empty()).then_some(essence)
+    }
+}

@@ -1,0 +1,121 @@
+//! One exchange: context, body, the handler, and whatever happens an answer in the surface's shape.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
+
+use crate::domain::clock::monotonic;
+use crate::domain::{Context, Failed, Fault, Refusal};
+use crate::edge::body::{self, Unread};
+use crate::edge::{Edge, Failure, Received, Surface, access_line, security_headers};
+
+/// Answers a request on surface `S` with what `handle` makes of it. A panic, a refusal, a fault, a
+/// body that is too large or too slow: all leave in the surface's own shape, with one access line.
+pub async fn exchange<S: Surface>(
+    request: HttpRequest,
+    payload: web::Payload,
+    handle: impl AsyncFnOnce(&Received) -> Result<HttpResponse, Failed>,
+) -> HttpResponse {
+    let Some(edge) = request.app_data::<web::Data<Edge>>().cloned() else {
+        log::error!("the edge is not configured");
+        return HttpResponse::InternalServerError().finish();
+    };
+    let began = monotonic();
+    let ctx = edge.context(&request, S::NAME);
+    let body = match body::read(payload, edge.read_timeout).await {
+        Ok(body) => body,
+        Err(unread) => return finish::<S>(&request, fail_unread::<S>(unread, &ctx), &ctx, began),
+    };
+    let root_provider = edge.root_provider(S::NAME);
+    let received = Received { request, body, ctx, root_provider };
+    let outcome = AssertUnwindSafe(handle(&received)).catch_unwind().await;
+    let response = match outcome {
+        Ok(Ok(response)) => response,
+        Ok(Err(failed)) => failed_response::<S>(&failed, &received.ctx),
+        Err(panic) => failed_response::<S>(&Failed::Fault(fault_of(panic.as_ref())), &received.ctx),
+    };
+    finish::<S>(&received.request, response, &received.ctx, began)
+}
+
+/// Answers an unknown path in the shape of surface `S`.
+pub async fn not_found<S: Surface>(request: HttpRequest) -> HttpResponse {
+    without_body::<S>(request, |ctx| S::fail(Failure::NotFound, ctx))
+}
+
+/// Answers a wrong method in the shape of surface `S`, naming the methods there are.
+pub fn wrong_method<S: Surface>(request: HttpRequest, allowed: &[Method]) -> HttpResponse {
+    without_body::<S>(request, |ctx| S::fail(Failure::Method(allowed), ctx))
+}
+
+/// Answers without looking at the body.
+pub fn without_body<S: Surface>(request: HttpRequest, answer: impl FnOnce(&Context) -> HttpResponse) -> HttpResponse {
+    let Some(edge) = request.app_data::<web::Data<Edge>>().cloned() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let began = monotonic();
+    let ctx = edge.context(&request, S::NAME);
+    let response = answer(&ctx);
+    finish::<S>(&request, response, &ctx, began)
+}
+
+fn finish<S: Surface>(
+    request: &HttpRequest,
+    mut response: HttpResponse,
+    ctx: &Context,
+    began: Instant,
+) -> HttpResponse {
+    if S::CROSS_ORIGIN {
+        security_headers::allow_any_origin(&mut response);
+    }
+    S::dress(&mut response, ctx);
+    security_headers::dress(&mut response, ctx);
+    access_line::write(request, response.status(), ctx, began);
+    response
+}
+
+fn failed_response<S: Surface>(failed: &Failed, ctx: &Context) -> HttpResponse {
+    match failed {
+        Failed::Refused(refusal) => log_refusal(refusal, ctx),
+        Failed::Fault(fault) => log_fault(fault, ctx),
+    }
+    S::fail(Failure::from(failed), ctx)
+}
+
+fn fail_unread<S: Surface>(unread: Unread, ctx: &Context) -> HttpResponse {
+    match unread {
+        Unread::TooLarge => S::fail(Failure::TooLarge, ctx),
+        Unread::TooSlow => S::fail(Failure::TooSlow, ctx),
+        Unread::Broken => S::fail(Failure::Refused(&Refusal::malformed("The body could not be read.")), ctx),
+    }
+}
+
+fn log_refusal(refusal: &Refusal, ctx: &Context) {
+    log::info!(target: "grantd::refused", "{} {:?} {refusal}", ctx.request_id, refusal.class());
+}
+
+fn log_fault(fault: &Fault, ctx: &Context) {
+    let mut chain = fault.to_string();
+    let mut cause = std::error::Error::source(fault);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !chain.ends_with(&text) {
+            chain = format!("{chain}: {text}");
+        }
+        cause = inner.source();
+    }
+    match fault {
+        Fault::Busy { .. } => log::warn!("{} {chain}", ctx.request_id),
+        Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_) => log::error!("{} {chain}", ctx.request_id),
+    }
+}
+
+/// The panic's message stays in the log: it is ours, but may be built from input.
+fn fault_of(panic: &(dyn Any + Send)) -> Fault {
+    let message = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+    Fault::crypto(format!("a handler panicked: {}", message.unwrap_or_default()))
+}

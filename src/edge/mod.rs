@@ -1,0 +1,20 @@
+//! The edge: where HTTP ends. It gives every request a context, reads its body within limits, finds
+//! the credentials, guards against panics, and writes one access line. It knows no rule, no grant
+//! and no dialect; those are handed to [`exchange`] as a [`Surface`] and a function.
+
+pub mod access_line;
+pub mod body;
+pub mod call;
+pub mod context;
+pub mod credentials;
+pub mod exchange;
+pub mod form;
+pub mod json;
+pub mod mount;
+pub mod security_headers;
+pub mod surface;
+
+pub use call::{Call, Received};
+pub use context::Edge;
+pub use exchange::exchange;
+pub use surface::{Failure, RouteSpec, Surface, SurfaceSettings};

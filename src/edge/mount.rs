@@ -1,0 +1,93 @@
+//! Mounts the routes of a surface: one resource a path, its methods, CORS preflight where the route
+//! allows it, and 405 in the surface's shape for the rest.
+
+use actix_web::guard::{self, Guard, GuardContext};
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
+
+use crate::edge::exchange::{without_body, wrong_method};
+use crate::edge::{RouteSpec, Surface};
+
+/// The resources of surface `S`, in the order its routes name their paths.
+pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
+    let mut paths: Vec<&'static str> = Vec::new();
+    for route in S::routes() {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    paths.into_iter().map(|path| resource::<S>(path, host)).collect()
+}
+
+fn resource<S: Surface>(path: &'static str, host: Option<&str>) -> Resource {
+    let routes = || S::routes().iter().filter(move |route| route.path == path);
+    let mut resource = web::resource(path);
+    if let Some(host) = host {
+        resource = resource.guard(OnHost(host.to_ascii_lowercase()));
+    }
+    for route in routes() {
+        resource = resource.route(with_method(route));
+    }
+    if S::CROSS_ORIGIN {
+        resource = resource.route(web::method(Method::OPTIONS).to(preflight::<S>));
+    }
+    let allowed = allowed_methods::<S>(path);
+    resource.default_service(web::to(move |request: HttpRequest| {
+        let allowed = allowed.clone();
+        async move { wrong_method::<S>(request, &allowed) }
+    }))
+}
+
+/// A GET also answers HEAD (RFC 9110 §9.3.2); the body is left out by the connection.
+fn with_method(spec: &RouteSpec) -> actix_web::Route {
+    let route = (spec.route)();
+    if spec.method == Method::GET {
+        route.guard(guard::Any(guard::Get()).or(guard::Head()))
+    } else {
+        route.method(spec.method.clone())
+    }
+}
+
+fn allowed_methods<S: Surface>(path: &str) -> Vec<Method> {
+    let routes = S::routes().iter().filter(|route| route.path == path);
+    let mut allowed: Vec<Method> = routes.map(|route| route.method.clone()).collect();
+    if allowed.contains(&Method::GET) {
+        allowed.push(Method::HEAD);
+    }
+    if S::CROSS_ORIGIN {
+        allowed.push(Method::OPTIONS);
+    }
+    allowed
+}
+
+/// The value of `Allow` for a list of methods (RFC 9110 §10.2.1).
+pub fn allow_header(methods: &[Method]) -> String {
+    methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+}
+
+async fn preflight<S: Surface>(request: HttpRequest) -> HttpResponse {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let methods: Vec<Method> = S::routes()
+        .iter()
+        .filter(|route| pattern.ends_with(route.path))
+        .map(|route| route.method.clone())
+        .collect();
+    without_body::<S>(request, |_ctx| {
+        HttpResponse::NoContent()
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(&methods)))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "3600"))
+            .finish()
+    })
+}
+
+/// A surface bound to a host answers there only.
+struct OnHost(String);
+
+impl Guard for OnHost {
+    fn check(&self, ctx: &GuardContext<'_>) -> bool {
+        let host = ctx.head().headers().get(header::HOST).and_then(|value| value.to_str().ok());
+        let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _port)| name));
+        name.is_some_and(|name| name.eq_ignore_ascii_case(&self.0))
+    }
+}

@@ -1,0 +1,68 @@
+//! What every wire has in common: a name, routes, and its own way to say no.
+
+use actix_web::http::Method;
+use actix_web::{HttpResponse, Route};
+
+use crate::domain::{Context, Failed, Fault, ProviderSlug, Refusal};
+
+/// Everything that answers on one wire, token calls and management calls alike.
+pub trait Surface: 'static {
+    /// Stands in logs, events and [`Context::surface`].
+    const NAME: &'static str;
+    /// Path prefixes whose unknown paths are answered in this surface's shape.
+    const PREFIXES: &'static [&'static str];
+    /// Readable from any origin, without credentials.
+    const CROSS_ORIGIN: bool = false;
+
+    /// Mounts the routes and feeds the OpenAPI paths, so that they cannot drift.
+    fn routes() -> &'static [RouteSpec];
+
+    /// Writes a failure in the surface's own shape and status.
+    fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse;
+
+    /// Adds what every answer of the surface carries, also its 404, 405 and 500.
+    fn dress(_response: &mut HttpResponse, _ctx: &Context) {}
+}
+
+/// Why a request was not answered with success.
+#[derive(Clone, Copy, Debug)]
+pub enum Failure<'a> {
+    Refused(&'a Refusal),
+    Fault(&'a Fault),
+    /// No such path.
+    NotFound,
+    /// The path exists, the method does not; these do.
+    Method(&'a [Method]),
+    /// The body is larger than [`crate::edge::body::LIMIT`].
+    TooLarge,
+    /// The body did not arrive in time.
+    TooSlow,
+}
+
+impl<'a> From<&'a Failed> for Failure<'a> {
+    fn from(failed: &'a Failed) -> Self {
+        match failed {
+            Failed::Refused(refusal) => Self::Refused(refusal),
+            Failed::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// One operation: where it is mounted and what the OpenAPI document says of it.
+pub struct RouteSpec {
+    pub method: Method,
+    /// Below the provider's base, e.g. `/oauth2/token`.
+    pub path: &'static str,
+    pub operation_id: &'static str,
+    pub summary: &'static str,
+    pub route: fn() -> Route,
+}
+
+/// How the operator configured one surface.
+#[derive(Clone, Debug)]
+pub struct SurfaceSettings {
+    /// The provider it serves at the root.
+    pub provider: ProviderSlug,
+    /// Answers on this host only; `None`: on any.
+    pub host: Option<String>,
+}

@@ -1,0 +1,332 @@
+//! Who is calling. Generated secrets and API keys are checked at once by a keyed digest and are
+//! never slowed; what costs much to check (Argon2, a signature) is throttled first. Unknown and
+//! wrong take the same way and the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::crypto::{assertion_client_id, credential, verify_assertion};
+use crate::domain::assertion::AssertionClaims;
+use crate::domain::client::AuthMethod;
+use crate::domain::clock::monotonic;
+use crate::domain::grant::{PresentedClient, SecretVia};
+use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
+use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
+use crate::engine::Engine;
+use crate::engine::cache::api_keys::ApiKeyEntry;
+use crate::engine::cache::clients::{ClientEntry, SecretEntry, VerifiedSecret};
+use crate::engine::cache::providers::ProviderEntry;
+use crate::store::assertion_jtis;
+
+/// A verified chosen secret is remembered this long.
+const REMEMBER: Duration = Duration::from_secs(300);
+/// RFC 7523 §3: how far ahead `exp` and how far back `iat` may lie, seconds. Bounds the jti table.
+const ASSERTION_WINDOW: i64 = 3600;
+/// Clocks that differ a little are forgiven for `nbf` and `iat`, seconds.
+const SKEW: i64 = 10;
+const MAX_JTI: usize = 256;
+
+/// A caller that proved itself.
+pub enum Caller {
+    Client(Arc<ClientEntry>),
+    ApiKey(Arc<ApiKeyEntry>),
+    /// `GRANTD_ADMIN_KEY`: an owner that stands in no table.
+    Env,
+}
+
+impl Caller {
+    pub(in crate::engine) fn not_a_client() -> Refusal {
+        Refusal::invalid_client("an API key stood where a client must")
+    }
+}
+
+impl Engine {
+    /// The caller behind what was presented at this provider.
+    pub(in crate::engine) async fn authenticate(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        presented: PresentedClient,
+    ) -> Result<Caller, Failed> {
+        match presented {
+            PresentedClient::Bare { client_id } => self.public_client(ctx, provider, client_id).await,
+            PresentedClient::Secret { client_id, secret, via } => {
+                self.client_by_secret(ctx, provider, client_id, &secret, via).await
+            }
+            PresentedClient::Assertion { jwt, client_id } => {
+                self.client_by_assertion(ctx, provider, &jwt, client_id).await
+            }
+            PresentedClient::ApiKey { key } => self.api_key_caller(ctx, &key).await,
+        }
+    }
+
+    /// The API key with this text, or the environment's.
+    pub async fn api_key_caller(&self, ctx: &Context, key: &SecretString) -> Result<Caller, Failed> {
+        self.require_fresh()?;
+        if let Some(admin) = &self.0.admin_key
+            && self.0.process_pepper.matches(admin, key.expose_secret())
+        {
+            return Ok(Caller::Env);
+        }
+        match self.find_api_key(ctx, key.expose_secret()).await? {
+            Some(entry) if entry.key.is_live(ctx.now.seconds()) => {
+                self.note_api_key_used(ctx, &entry);
+                Ok(Caller::ApiKey(entry))
+            }
+            found => {
+                self.count_failure(ctx, "api-key")?;
+                let why = if found.is_some() { "API key expired or deleted" } else { "unknown API key" };
+                Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
+            }
+        }
+    }
+
+    async fn find_api_key(&self, ctx: &Context, text: &str) -> Result<Option<Arc<ApiKeyEntry>>, Failed> {
+        // Junk that only looks like a key of ours never reaches the database.
+        let plausible = match credential::kind_of(text) {
+            Some(kind) => kind == SecretKind::ApiKey && credential::is_well_formed(kind, text),
+            None => (MIN_CHOSEN_SECRET..=MAX_SECRET).contains(&text.len()),
+        };
+        if !plausible {
+            return Ok(None);
+        }
+        for (pepper_id, digest) in self.0.secrets.peppers.candidates(text) {
+            if let Some(entry) = self.api_key_by_digest(ctx, pepper_id, digest).await? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A bare `client_id` is enough for a public client only (RFC 6749 §3.2.1).
+    async fn public_client(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        client_id: ClientId,
+    ) -> Result<Caller, Failed> {
+        match self.usable_client(ctx, provider, &client_id).await? {
+            Some(client) if client.is_public() => Ok(Caller::Client(client)),
+            _ => Err(self.failed_client(ctx, &client_id, "no proof from a client that is not public")),
+        }
+    }
+
+    async fn client_by_secret(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        client_id: ClientId,
+        secret: &SecretString,
+        via: SecretVia,
+    ) -> Result<Caller, Failed> {
+        let client = self.usable_client(ctx, provider, &client_id).await?;
+        let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
+        // Which check runs depends on what is presented only, so that its time tells nothing.
+        let generated = credential::kind_of(secret.expose_secret()) == Some(SecretKind::ClientSecret);
+        let proven = if generated {
+            self.generated_secret_fits(ctx, usable, secret.expose_secret())
+        } else {
+            self.chosen_secret_fits(ctx, &client_id, usable, secret).await?
+        };
+        match client {
+            Some(client) if proven => Ok(Caller::Client(client)),
+            Some(_) => Err(self.failed_client(ctx, &client_id, "wrong, expired or misplaced client secret")),
+            None => Err(self.failed_client(ctx, &client_id, "unknown or disabled client")),
+        }
+    }
+
+    fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> bool {
+        let now = ctx.now.seconds();
+        let peppers = &self.0.secrets.peppers;
+        let Some(client) = client else {
+            // The same work for a client that does not exist; what it says is not believed.
+            let _unused = peppers.matches(&self.0.decoy_secret, secret);
+            return false;
+        };
+        let mut used: Option<&SecretEntry> = None;
+        for entry in &client.secrets {
+            if peppers.matches(&entry.stored, secret) && now < entry.expires_at {
+                used = Some(entry);
+            }
+        }
+        if let Some(entry) = used {
+            self.note_secret_used(ctx, entry);
+        }
+        used.is_some()
+    }
+
+    /// Argon2: remembered for five minutes when right, throttled before it is computed.
+    async fn chosen_secret_fits(
+        &self,
+        ctx: &Context,
+        client_id: &ClientId,
+        client: Option<&ClientEntry>,
+        secret: &SecretString,
+    ) -> Result<bool, Failed> {
+        let now = ctx.now.seconds();
+        let chosen = client.and_then(|client| {
+            let live = client.secrets.iter().filter(|entry| now < entry.expires_at);
+            live.filter_map(|entry| match &entry.stored {
+                StoredSecret::Argon2(phc) => Some((client, entry, phc)),
+                StoredSecret::Digest { .. } => None,
+            })
+            .next()
+        });
+        if let Some((client, entry, _)) = chosen
+            && self.is_remembered(client, secret)
+        {
+            self.note_secret_used(ctx, entry);
+            return Ok(true);
+        }
+        self.throttled(ctx, client_id.as_str())?;
+        let phc = chosen.map(|(_, _, phc)| phc.clone());
+        let proven = self.0.passwords.verify(phc, secret.clone(), ctx.deadline).await?;
+        if let Some((client, entry, _)) = chosen.filter(|_| proven) {
+            self.remember(client, secret);
+            self.note_secret_used(ctx, entry);
+        }
+        Ok(proven)
+    }
+
+    fn is_remembered(&self, client: &ClientEntry, secret: &SecretString) -> bool {
+        let Ok(verified) = client.verified.lock() else { return false };
+        verified.as_ref().is_some_and(|known| {
+            monotonic() < known.until && self.0.process_pepper.matches(&known.digest, secret.expose_secret())
+        })
+    }
+
+    fn remember(&self, client: &ClientEntry, secret: &SecretString) {
+        let digest = self.0.process_pepper.digest(secret.expose_secret());
+        if let Ok(mut verified) = client.verified.lock() {
+            *verified = Some(Box::new(VerifiedSecret { digest, until: monotonic() + REMEMBER }));
+        }
+    }
+
+    /// `private_key_jwt` (RFC 7523 §2.2, OIDC Core §9).
+    async fn client_by_assertion(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        jwt: &SecretString,
+        beside: Option<ClientId>,
+    ) -> Result<Caller, Failed> {
+        let jwt = jwt.expose_secret();
+        let claimed = assertion_client_id(jwt).map(ClientId::from);
+        let claimed = claimed.ok_or_else(|| Refusal::invalid_client("assertion without one client in iss and sub"))?;
+        if beside.is_some_and(|beside| beside != claimed) {
+            return Err(Refusal::invalid_client("client_id differs from the assertion's").into());
+        }
+        self.throttled(ctx, claimed.as_str())?;
+        let client = self.usable_client(ctx, provider, &claimed).await?;
+        let entry = client.as_deref().filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt);
+        let Some(known) = entry.and_then(|client| client.assertion.as_deref()) else {
+            self.spend_a_verification(ctx, provider, jwt).await?;
+            return Err(self.failed_client(ctx, &claimed, "assertion of a client that has no keys"));
+        };
+        let verified = verify_assertion(jwt, &known.keys, known.pinned_alg.as_deref());
+        let judged = verified.map_err(|flaw| flaw.to_string()).and_then(|claims| {
+            judge_assertion(&claims, &claimed, provider, ctx.now.seconds()).map_err(str::to_owned).map(|()| claims)
+        });
+        let claims = judged.map_err(|why| self.failed_client(ctx, &claimed, &why))?;
+        self.redeem_assertion(ctx, provider, &claimed, claims).await?;
+        client.map(Caller::Client).ok_or_else(|| Refusal::invalid_client("client vanished").into())
+    }
+
+    /// One `jti` works once (OIDC Core §9): one guarded insert.
+    async fn redeem_assertion(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        client_id: &ClientId,
+        claims: AssertionClaims,
+    ) -> Result<(), Failed> {
+        let jti = claims.jti.unwrap_or_default();
+        // Kept a little beyond `exp`, for clocks that differ.
+        let keep_until = claims.expires_at + SKEW;
+        let (provider, owner) = (provider.provider.id.clone(), client_id.clone());
+        let first = self
+            .0
+            .db
+            .write_one(ctx.deadline, move |conn| {
+                assertion_jtis::redeem(conn, &provider, &owner, &jti, keep_until)
+            })
+            .await?;
+        if first { Ok(()) } else { Err(self.failed_client(ctx, client_id, "assertion used twice")) }
+    }
+
+    /// An unknown client's assertion costs a signature check too: with our own public keys, which
+    /// sign no assertion.
+    async fn spend_a_verification(&self, ctx: &Context, provider: &ProviderEntry, jwt: &str) -> Result<(), Failed> {
+        let ring = self.key_ring(ctx, &provider.provider.id).await?;
+        if let Some(decoy) = &ring.decoy {
+            let _never_believed = verify_assertion(jwt, decoy, None);
+        }
+        Ok(())
+    }
+
+    /// The client, if it may be used at all on this surface.
+    async fn usable_client(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        client_id: &ClientId,
+    ) -> Result<Option<Arc<ClientEntry>>, Failed> {
+        let client = self.client(ctx, &provider.provider.id, client_id).await?;
+        Ok(client.filter(|client| client.live && client.serves(ctx.surface)))
+    }
+
+    fn throttled(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
+        self.0.throttle.check(claimed, ctx.client_address, ctx.now).inspect_err(|_| self.counters().throttled.add_one())
+    }
+
+    fn count_failure(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
+        self.0.throttle.failed(claimed, ctx.client_address, ctx.now).inspect_err(|_| self.counters().throttled.add_one())
+    }
+
+    /// Counts the failure and gives the one answer for all of them, or "too many".
+    fn failed_client(&self, ctx: &Context, client_id: &ClientId, why: &str) -> Failed {
+        self.note_client_failed(ctx, client_id);
+        match self.count_failure(ctx, client_id.as_str()) {
+            Ok(()) => Refusal::invalid_client(format!("client {:?}: {why}", client_id.as_str())).into(),
+            Err(too_many) => too_many.into(),
+        }
+    }
+}
+
+/// What RFC 7523 §3 asks of the claims once the signature stands.
+fn judge_assertion(
+    claims: &AssertionClaims,
+    client_id: &ClientId,
+    provider: &ProviderEntry,
+    now: i64,
+) -> Result<(), &'static str> {
+    let AssertionClaims { issuer, subject, audience, jti, expires_at, issued_at, not_before } = claims;
+    if issuer != client_id.as_str() || subject != client_id.as_str() {
+        return Err("iss and sub are not the client");
+    }
+    let ours = |value: &String| {
+        let token_endpoint = value.strip_suffix("/oauth2/token");
+        provider.has_issuer(value) || token_endpoint.is_some_and(|issuer| provider.has_issuer(issuer))
+    };
+    if audience.is_empty() || !audience.iter().all(ours) {
+        return Err("aud is not this provider");
+    }
+    if *expires_at <= now {
+        return Err("expired");
+    }
+    if *expires_at > now + ASSERTION_WINDOW {
+        return Err("exp too far ahead");
+    }
+    if issued_at.is_some_and(|at| at < now - ASSERTION_WINDOW || at > now + SKEW) {
+        return Err("iat too far off");
+    }
+    if not_before.is_some_and(|at| at > now + SKEW) {
+        return Err("not yet valid");
+    }
+    match jti.as_deref() {
+        Some(jti) if (1..=MAX_JTI).contains(&jti.len()) => Ok(()),
+        _ => Err("jti missing or too long"),
+    }
+}

@@ -1,0 +1,81 @@
+//! The signing keys of one provider, parsed once: what signs, what verifies, and the document that
+//! publishes them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::crypto::jwk::jwks_document;
+use crate::crypto::{ClientKeys, Sealer, SigningKey, VerifyingKey};
+use crate::domain::key::{KeyState, StoredSigningKey};
+use crate::domain::{Fault, SigningAlg};
+use crate::engine::cache::Weigh;
+
+pub struct KeyRing {
+    active: HashMap<SigningAlg, Arc<SigningKey>>,
+    published: HashMap<String, Arc<VerifyingKey>>,
+    /// The JWK Set (RFC 7517 §5), next and retired keys included.
+    pub jwks: Bytes,
+    /// Quoted entity tag of `jwks`.
+    pub etag: String,
+    /// When the first `next` key starts to sign, epoch seconds.
+    pub next_due: Option<i64>,
+    /// Our own public keys in the form of a client's: what the assertion of an unknown client is
+    /// verified with, so that it costs as much as that of a known one.
+    pub decoy: Option<ClientKeys>,
+}
+
+impl KeyRing {
+    /// Opens and parses what is stored. A fault if a key cannot be opened or read.
+    pub fn of(stored: &[StoredSigningKey], sealer: &Sealer) -> Result<Self, Fault> {
+        let mut active = HashMap::new();
+        let mut published = HashMap::new();
+        for key in stored {
+            let verifying = VerifyingKey::from_jwk(&key.kid, key.alg, &key.public_jwk)?;
+            published.insert(key.kid.clone(), Arc::new(verifying));
+            if key.state == KeyState::Active {
+                active.insert(key.alg, Arc::new(open(key, sealer)?));
+            }
+        }
+        let texts: Vec<&str> = stored.iter().map(|key| key.public_jwk.as_str()).collect();
+        let document = jwks_document(&texts);
+        let waiting = stored.iter().filter(|key| key.state == KeyState::Next);
+        Ok(Self {
+            active,
+            published,
+            etag: format!("\"{:08x}\"", crc32fast::hash(document.as_bytes())),
+            decoy: ClientKeys::parse(&document).ok(),
+            jwks: Bytes::from(document),
+            next_due: waiting.map(|key| key.activates_at).min(),
+        })
+    }
+
+    /// The key that signs with this algorithm, if one is active.
+    pub fn signing(&self, alg: SigningAlg) -> Option<&Arc<SigningKey>> {
+        self.active.get(&alg)
+    }
+
+    /// A published key by its `kid`.
+    pub fn verifying(&self, kid: &str) -> Option<Arc<VerifyingKey>> {
+        self.published.get(kid).cloned()
+    }
+}
+
+/// What a private key is sealed with beside the data key: it cannot be moved to another row.
+pub fn seal_context(kid: &str) -> &[u8] {
+    kid.as_bytes()
+}
+
+fn open(key: &StoredSigningKey, sealer: &Sealer) -> Result<SigningKey, Fault> {
+    let opened = sealer.open(seal_context(&key.kid), &key.sealed_private);
+    let pkcs8 = opened.ok_or_else(|| Fault::crypto(format!("signing key {} cannot be opened", key.kid)))?;
+    SigningKey::from_pkcs8(&key.kid, key.alg, &pkcs8.into())
+}
+
+impl Weigh for KeyRing {
+    fn weight(&self) -> usize {
+        // A parsed RSA key takes about 4 KiB, the others less.
+        self.jwks.len() * 2 + self.active.len() * 4096 + self.published.len() * 1024
+    }
+}

@@ -1,0 +1,150 @@
+//! The change feed: reads the change log four times a second and drops what changed elsewhere. Each
+//! read takes the last ten seconds again, because sequence numbers commit out of order; what was
+//! seen is not applied twice. A node that cannot read it for a second decides nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::clock::{deadline_in, monotonic};
+use crate::domain::token::Jti;
+use crate::domain::{Fault, UnixTime};
+use crate::engine::Engine;
+use crate::store::change_log::Change;
+use crate::store::{ChangedTable, change_log, revoked};
+
+/// How far back every read goes, milliseconds.
+const OVERLAP: i64 = 10_000;
+/// The log is kept ten minutes: after half of that without a read, nothing held can be trusted.
+const RELOAD_AFTER: Duration = Duration::from_secs(300);
+/// One read of the log may take this long.
+const POLL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Rows of the revocation table that are loaded at once.
+const LOAD_BATCH: i64 = 10_000;
+
+pub struct ChangeFeed {
+    origin: Instant,
+    stale_after: Duration,
+    /// Milliseconds from `origin` to the start of the last complete read; 0: none yet.
+    last_complete: AtomicU64,
+    /// Sequence numbers seen within the overlap, with the row's time.
+    seen: Mutex<HashMap<i64, i64>>,
+}
+
+impl ChangeFeed {
+    pub fn new(origin: Instant, stale_after: Duration) -> Self {
+        Self { origin, stale_after, last_complete: AtomicU64::new(0), seen: Mutex::default() }
+    }
+
+    /// How long ago the last complete read began; `None` before the first.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        let last = self.last_complete.load(Ordering::Acquire);
+        (last > 0).then(|| now.duration_since(self.origin).saturating_sub(Duration::from_millis(last)))
+    }
+
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        self.age(now).is_some_and(|age| age < self.stale_after)
+    }
+
+    fn completed(&self, began: Instant) {
+        let millis = began.duration_since(self.origin).as_millis();
+        self.last_complete.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
+    }
+
+    /// The changes not seen before; forgets those older than the overlap.
+    fn unseen(&self, changes: Vec<Change>, since: i64) -> Vec<Change> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, at| *at >= since);
+        changes.into_iter().filter(|change| seen.insert(change.seq, change.at).is_none()).collect()
+    }
+}
+
+impl Engine {
+    /// Refuses to decide on what may be old.
+    pub(in crate::engine) fn require_fresh(&self) -> Result<(), Fault> {
+        if self.0.changes.is_fresh(monotonic()) {
+            return Ok(());
+        }
+        Err(Fault::busy("the change log could not be read for too long"))
+    }
+
+    /// Loads every unexpired revocation and takes the first look at the change log: after this the
+    /// engine may decide.
+    pub async fn load(&self, now: UnixTime) -> Result<(), Fault> {
+        self.load_revocations(now).await?;
+        self.poll_changes(now).await
+    }
+
+    /// One complete read of the change log. A fault leaves everything as it was.
+    pub async fn poll_changes(&self, now: UnixTime) -> Result<(), Fault> {
+        let began = monotonic();
+        if self.0.changes.age(began).is_some_and(|age| age > RELOAD_AFTER) {
+            log::warn!("the change log was not read for long: every cache is dropped");
+            self.0.caches.clear();
+            self.load_revocations(now).await?;
+        }
+        let since = now.millis() - OVERLAP;
+        let deadline = deadline_in(POLL_TIMEOUT);
+        let changes = self.0.db.poll(deadline, move |conn| change_log::since(conn, since)).await?;
+        let unseen = self.0.changes.unseen(changes, since);
+        self.take_in_revocations(&unseen).await?;
+        for change in &unseen {
+            self.forget(change);
+        }
+        self.0.changes.completed(began);
+        Ok(())
+    }
+
+    fn forget(&self, change: &Change) {
+        let caches = &self.0.caches;
+        match change.table {
+            ChangedTable::Providers => caches.slugs.invalidate(&change.id.as_str().into()),
+            ChangedTable::SigningKeys => caches.keys.invalidate(&change.id.as_str().into()),
+            ChangedTable::ApiKeys => caches.api_keys.invalidate(&change.id.as_str().into()),
+            ChangedTable::Clients => {
+                if let Some((provider, client_id)) = change.id.split_once('/') {
+                    caches.clients.invalidate(&(provider.into(), client_id.into()));
+                }
+            }
+            // Taken in together, before this.
+            ChangedTable::Revoked => {}
+        }
+    }
+
+    async fn take_in_revocations(&self, changes: &[Change]) -> Result<(), Fault> {
+        let named = changes.iter().filter(|change| change.table == ChangedTable::Revoked);
+        let ids: Vec<Jti> = named.filter_map(|change| Jti::parse(&change.id)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let rows = self.0.db.poll(deadline_in(POLL_TIMEOUT), move |conn| revoked::by_ids(conn, &ids)).await?;
+        for row in &rows {
+            self.0.revocations.insert(row);
+        }
+        Ok(())
+    }
+
+    async fn load_revocations(&self, now: UnixTime) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            let (from, now) = (after, now.seconds());
+            let deadline = deadline_in(POLL_TIMEOUT * 5);
+            let rows =
+                self.0.db.poll(deadline, move |conn| revoked::load_unexpired(conn, now, from, LOAD_BATCH)).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.id);
+            for row in &rows {
+                self.0.revocations.insert(row);
+            }
+        }
+    }
+}
+
+/// How a client is named in the change log.
+pub(in crate::engine) fn client_change_id(
+    provider: &crate::domain::ProviderId,
+    client_id: &crate::domain::ClientId,
+) -> String {
+    format!("{provider}/{client_id}")
+}

@@ -1,0 +1,70 @@
+//! What a token is worth: genuine, of this provider, unexpired, not revoked, of the current epochs.
+
+use crate::crypto::{opaque, verify_access};
+use crate::domain::secret::SecretKind;
+use crate::domain::token::RevokedKind;
+use crate::domain::{AccessClaims, ClientId, Context, Fault};
+use crate::engine::Engine;
+use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::revocations::Known;
+use crate::store::revoked;
+
+impl Engine {
+    /// The claims of an active access token of this provider; `None` for everything else.
+    pub(in crate::engine) async fn active_token(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        token: &str,
+    ) -> Result<Option<AccessClaims>, Fault> {
+        let Some(claims) = self.genuine_token(ctx, provider, token).await? else { return Ok(None) };
+        let active = claims.expires_at > ctx.now.seconds()
+            && self.is_of_current_epochs(ctx, provider, &claims).await?
+            && !self.is_revoked(ctx, provider, &claims).await?;
+        Ok(active.then_some(claims))
+    }
+
+    /// The claims of a token that this provider made, active or not.
+    pub(in crate::engine) async fn genuine_token(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        token: &str,
+    ) -> Result<Option<AccessClaims>, Fault> {
+        let claims = if token.starts_with(SecretKind::OpaqueAccessToken.prefix()) {
+            opaque::open_access(&self.0.secrets.tokens, &provider.provider.id, token)
+        } else {
+            let ring = self.key_ring(ctx, &provider.provider.id).await?;
+            verify_access(token, |kid| ring.verifying(kid))
+        };
+        Ok(claims.filter(|claims| provider.has_issuer(&claims.issuer)))
+    }
+
+    /// Revoking "all tokens of" raises an epoch; a token of a lower one is inactive. Never judged
+    /// by `iat` (PRODUCT §5).
+    async fn is_of_current_epochs(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        claims: &AccessClaims,
+    ) -> Result<bool, Fault> {
+        if claims.epochs.provider < provider.provider.epoch {
+            return Ok(false);
+        }
+        let owner = ClientId::from(claims.client_id.as_str());
+        let client = self.client(ctx, &provider.provider.id, &owner).await?;
+        Ok(client.is_some_and(|client| client.live && claims.epochs.client >= client.epoch))
+    }
+
+    async fn is_revoked(&self, ctx: &Context, provider: &ProviderEntry, claims: &AccessClaims) -> Result<bool, Fault> {
+        match self.0.revocations.look(claims.jti) {
+            Known::Revoked => Ok(true),
+            Known::NotRevoked => Ok(false),
+            Known::AskTable => {
+                let (provider, jti) = (provider.provider.id.clone(), claims.jti);
+                let read = move |conn: &mut _| revoked::contains(conn, &provider, RevokedKind::Token, jti);
+                self.0.db.read(ctx.deadline, read).await
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! RFC 7662: who may see what of a token. Zero rows are written.
+
+use crate::domain::grant::{PresentedClient, ProviderRef};
+use crate::domain::{AccessClaims, Context, Failed, Refusal, RefusalKind};
+use crate::engine::Engine;
+use crate::engine::authenticate::Caller;
+use crate::engine::cache::clients::ClientEntry;
+use crate::engine::cache::providers::ProviderEntry;
+
+impl Engine {
+    /// The claims of `token` if it is active and the caller may see it, else `None`
+    /// (`{"active":false}`).
+    ///
+    /// An API key sees every token of its provider; a resource server those meant for it; any other
+    /// confidential client those issued to it or with its `client_id` as audience. A public client
+    /// is refused (RFC 7662 §4).
+    pub async fn introspect(
+        &self,
+        ctx: &Context,
+        provider: &ProviderRef,
+        caller: PresentedClient,
+        token: &str,
+    ) -> Result<Option<AccessClaims>, Failed> {
+        self.require_fresh()?;
+        let provider = self.provider(ctx, provider).await?;
+        let caller = self.authenticate(ctx, &provider, caller).await?;
+        may_introspect(&caller, &provider)?;
+        self.counters().introspected.add_one();
+        let claims = self.active_token(ctx, &provider, token).await?;
+        Ok(claims.filter(|claims| may_see(&caller, claims)))
+    }
+}
+
+fn may_introspect(caller: &Caller, provider: &ProviderEntry) -> Result<(), Refusal> {
+    match caller {
+        Caller::Env => Ok(()),
+        Caller::Client(client) if !client.is_public() => Ok(()),
+        Caller::Client(_) => Err(Refusal::invalid_client("a public client may not introspect")),
+        Caller::ApiKey(entry) => key_reaches(entry.key.provider.as_ref(), provider),
+    }
+}
+
+/// A key bound to another provider is unknown at this one.
+pub(in crate::engine) fn key_reaches(
+    bound_to: Option<&crate::domain::ProviderId>,
+    provider: &ProviderEntry,
+) -> Result<(), Refusal> {
+    if bound_to.is_none_or(|bound| *bound == provider.provider.id) {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about("API key of another provider"))
+}
+
+fn may_see(caller: &Caller, claims: &AccessClaims) -> bool {
+    match caller {
+        Caller::Env | Caller::ApiKey(_) => true,
+        Caller::Client(client) if client.resource_server => {
+            client.resources.is_empty() || client.resources.meets(&claims.audience)
+        }
+        Caller::Client(client) => is_party(client, claims),
+    }
+}
+
+fn is_party(client: &ClientEntry, claims: &AccessClaims) -> bool {
+    let id = client.client_id.as_str();
+    claims.client_id == id || claims.audience.contains(id)
+}

@@ -1,0 +1,162 @@
+//! From an id to its entry: the cache, else one read. A fill that overlaps a change is not kept.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::domain::clock::monotonic;
+use crate::domain::grant::ProviderRef;
+use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal};
+use crate::engine::Engine;
+use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
+use crate::engine::cache::clients::{ClientEntry, SecretEntry};
+use crate::engine::cache::keys::KeyRing;
+use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::{Cache, Weigh};
+use crate::store::behind::UsageKind;
+use crate::store::connection::Conn;
+use crate::store::{api_keys, client_secrets, clients, providers, signing_keys};
+
+/// Use of a credential is noted at most once in this many seconds.
+const NOTE_EVERY: i64 = 60;
+
+impl Engine {
+    /// The live provider that a request names, serving what the request needs.
+    pub(in crate::engine) async fn provider(
+        &self,
+        ctx: &Context,
+        named: &ProviderRef,
+    ) -> Result<Arc<ProviderEntry>, Failed> {
+        let found = self.any_provider(ctx, &named.slug).await?;
+        let usable = found.filter(|entry| {
+            let serves = named.must_serve.is_none_or(|surface| entry.serves(surface));
+            entry.provider.is_live() && serves
+        });
+        usable.ok_or_else(|| Refusal::unknown("There is no such provider.").into())
+    }
+
+    /// The provider with this slug, live or not.
+    pub(in crate::engine) async fn any_provider(
+        &self,
+        ctx: &Context,
+        slug: &ProviderSlug,
+    ) -> Result<Option<Arc<ProviderEntry>>, Fault> {
+        let wanted = slug.clone();
+        self.cached(ctx, &self.0.caches.slugs, slug, move |conn| {
+            let Some(provider) = providers::by_slug(conn, wanted.as_str())? else { return Ok(None) };
+            let issuers = providers::issuers(conn, &provider.id)?;
+            Ok(Some(ProviderEntry { provider, issuers }))
+        })
+        .await
+    }
+
+    pub(in crate::engine) async fn client(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+        client_id: &ClientId,
+    ) -> Result<Option<Arc<ClientEntry>>, Fault> {
+        let key = (provider.clone(), client_id.clone());
+        let (wanted, now) = (key.clone(), ctx.now.seconds());
+        self.cached(ctx, &self.0.caches.clients, &key, move |conn| {
+            let Some(client) = clients::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
+            let secrets = client_secrets::live(conn, &wanted.0, &wanted.1, now)?;
+            ClientEntry::of(client, secrets).map(Some)
+        })
+        .await
+    }
+
+    pub(in crate::engine) async fn api_key_by_digest(
+        &self,
+        ctx: &Context,
+        pepper_id: String,
+        digest: [u8; 32],
+    ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
+        let owner = self
+            .cached(ctx, &self.0.caches.digests, &digest, move |conn| {
+                Ok(api_keys::by_digest(conn, &pepper_id, &digest)?.map(|key| DigestOwner(key.id)))
+            })
+            .await?;
+        match owner {
+            Some(owner) => self.api_key(ctx, &owner.0).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(in crate::engine) async fn api_key(
+        &self,
+        ctx: &Context,
+        id: &ApiKeyId,
+    ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
+        let wanted = id.clone();
+        self.cached(ctx, &self.0.caches.api_keys, id, move |conn| {
+            Ok(api_keys::by_id(conn, &wanted)?.map(ApiKeyEntry::of))
+        })
+        .await
+    }
+
+    pub(in crate::engine) async fn key_ring(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+    ) -> Result<Arc<KeyRing>, Fault> {
+        let (wanted, engine, now) = (provider.clone(), self.clone(), ctx.now.seconds());
+        let ring = self
+            .cached(ctx, &self.0.caches.keys, provider, move |conn| {
+                let stored = signing_keys::published(conn, &wanted, now)?;
+                KeyRing::of(&stored, &engine.0.secrets.signing).map(Some)
+            })
+            .await?;
+        ring.ok_or_else(|| Fault::store("a provider has no key ring"))
+    }
+
+    /// The cached entry, else what `read` finds.
+    async fn cached<K, V>(
+        &self,
+        ctx: &Context,
+        cache: &Cache<K, V>,
+        key: &K,
+        read: impl FnOnce(&mut Conn) -> Result<Option<V>, Fault> + Send + 'static,
+    ) -> Result<Option<Arc<V>>, Fault>
+    where
+        K: Hash + Eq + Clone,
+        V: Weigh + Send + 'static,
+    {
+        if let Some(entry) = cache.get(key) {
+            return Ok(Some(entry));
+        }
+        if cache.is_known_absent(key, monotonic()) {
+            return Ok(None);
+        }
+        let fill = cache.begin(key);
+        match self.0.db.read(ctx.deadline, read).await? {
+            Some(found) => {
+                let entry = Arc::new(found);
+                cache.finish(fill, key.clone(), Arc::clone(&entry));
+                Ok(Some(entry))
+            }
+            None => {
+                cache.finish_absent(fill, key.clone(), monotonic());
+                Ok(None)
+            }
+        }
+    }
+
+    pub(in crate::engine) fn note_secret_used(&self, ctx: &Context, secret: &SecretEntry) {
+        if is_due(&secret.noted_at, ctx.now.seconds()) {
+            self.0.db.behind().note_used(UsageKind::ClientSecret, &secret.id_text(), ctx.now);
+        }
+    }
+
+    pub(in crate::engine) fn note_api_key_used(&self, ctx: &Context, entry: &ApiKeyEntry) {
+        if is_due(&entry.noted_at, ctx.now.seconds()) {
+            self.0.db.behind().note_used(UsageKind::ApiKey, entry.key.id.as_str(), ctx.now);
+        }
+    }
+}
+
+/// True for one caller a minute.
+fn is_due(noted_at: &AtomicI64, now: i64) -> bool {
+    let last = noted_at.load(Ordering::Relaxed);
+    now - last >= NOTE_EVERY && noted_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}

@@ -1,0 +1,195 @@
+//! The secrets of a client, several side by side, each shown once.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::crypto::credential;
+use crate::domain::client::{ClientSecret, MAX_LIVE_SECRETS};
+use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret, hint_of};
+use crate::domain::{ClientId, Context, Decision, Failed, Fault, ProviderId, Refusal, Role, SecretId, UnixTime};
+use crate::engine::Engine;
+use crate::engine::changes::client_change_id;
+use crate::engine::manage::Actor;
+use crate::store::{ChangedTable, Tx, client_secrets};
+
+/// A secret to be stored, with its text for the one time it is shown.
+#[derive(Clone)]
+pub struct NewSecret {
+    pub row: ClientSecret,
+    pub text: SecretString,
+}
+
+/// What a new secret is asked to be.
+#[derive(Default)]
+pub struct SecretDraft {
+    /// `None`: one is generated.
+    pub chosen: Option<SecretString>,
+    /// Epoch seconds.
+    pub expires_at: Option<i64>,
+}
+
+impl Engine {
+    /// Adds a secret beside the others.
+    pub async fn create_client_secret(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+        draft: SecretDraft,
+    ) -> Result<NewSecret, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let client = self.stored_client(ctx, &provider, client_id).await?;
+        if !client.auth_method.uses_secret() {
+            let detail = "the client's token_endpoint_auth_method uses no secret";
+            return Err(Refusal::invalid_field("/client_secret", detail).into());
+        }
+        let SecretDraft { chosen, expires_at } = draft;
+        if expires_at.is_some_and(|end| end <= ctx.now.seconds()) {
+            return Err(Refusal::invalid_field("/expires_at", "must lie in the future").into());
+        }
+        let secret = match chosen {
+            Some(text) => self.chosen_secret(ctx, text, expires_at).await?,
+            None => self.generated_secret(ctx, expires_at),
+        };
+        let (row, now) = (secret.clone(), ctx.now);
+        let owner = (provider.id.clone(), client.client_id.clone());
+        self.change_secrets(ctx, actor, owner, "client_secret.created", secret.row.id.clone(), move |tx, owner| {
+            add_secret(tx, &owner.0, &owner.1, &row, now)
+        })
+        .await?;
+        Ok(secret)
+    }
+
+    pub async fn list_client_secrets(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+    ) -> Result<Vec<ClientSecret>, Failed> {
+        actor.require(Role::Member)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let client = self.stored_client(ctx, &provider, client_id).await?;
+        let read = move |conn: &mut _| client_secrets::list(conn, &provider.id, &client.client_id);
+        Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// Ends one secret; the client's tokens live on (PRODUCT §5).
+    pub async fn revoke_client_secret(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+        secret: &SecretId,
+    ) -> Result<(), Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let client = self.stored_client(ctx, &provider, client_id).await?;
+        let (id, now) = (secret.clone(), ctx.now);
+        let owner = (provider.id.clone(), client.client_id.clone());
+        self.change_secrets(ctx, actor, owner, "client_secret.revoked", secret.clone(), move |tx, owner| {
+            let revoked = client_secrets::revoke(tx, &owner.0, &owner.1, &id, now.seconds())?;
+            Ok(if revoked { Decision::Allow(()) } else { Decision::Refuse(unknown_secret()) })
+        })
+        .await
+    }
+
+    async fn change_secrets(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        owner: (ProviderId, ClientId),
+        action: &'static str,
+        secret: SecretId,
+        mut change: impl FnMut(&mut Tx<'_>, &(ProviderId, ClientId)) -> Result<Decision<()>, Fault> + Send + 'static,
+    ) -> Result<(), Failed> {
+        let target = format!("{}/{secret}", owner.1);
+        let event = self.event(ctx, actor, Some(&owner.0), action, &target, &[]);
+        let (row, now) = (owner.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            let decided = change(tx, &row)?;
+            if decided == Decision::Allow(()) {
+                tx.changed(ChangedTable::Clients, &client_change_id(&row.0, &row.1), now)?;
+            }
+            Ok(decided)
+        })
+        .await?;
+        self.0.caches.clients.invalidate(&owner);
+        Ok(())
+    }
+
+    pub(in crate::engine) fn generated_secret(&self, ctx: &Context, expires_at: Option<i64>) -> NewSecret {
+        let text = credential::generate(SecretKind::ClientSecret, &self.0.random);
+        let stored = self.0.secrets.peppers.digest(text.expose_secret());
+        self.new_secret(ctx, text, stored, expires_at)
+    }
+
+    /// A secret that a person or an import chose costs an Argon2 hash from now on.
+    pub(in crate::engine) async fn chosen_secret(
+        &self,
+        ctx: &Context,
+        text: SecretString,
+        expires_at: Option<i64>,
+    ) -> Result<NewSecret, Failed> {
+        if let Some(detail) = flaw_of_chosen(text.expose_secret()) {
+            return Err(Refusal::invalid_field("/client_secret", detail).into());
+        }
+        let phc = self.0.passwords.hash(text.clone(), &self.0.random, ctx.deadline).await?;
+        Ok(self.new_secret(ctx, text, StoredSecret::Argon2(phc), expires_at))
+    }
+
+    fn new_secret(&self, ctx: &Context, text: SecretString, stored: StoredSecret, expires_at: Option<i64>) -> NewSecret {
+        let row = ClientSecret {
+            id: self.0.random.uuid_v7(ctx.now).into(),
+            stored,
+            hint: hint_of(text.expose_secret()),
+            created_at: ctx.now.seconds(),
+            expires_at,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        NewSecret { row, text }
+    }
+}
+
+/// Stores a secret if there is room: eight live ones, of them one chosen. One, because each costs a
+/// hash at every wrong try, and then an unknown client would answer sooner than a known one.
+pub(in crate::engine) fn add_secret(
+    tx: &mut Tx<'_>,
+    provider: &ProviderId,
+    client: &ClientId,
+    secret: &NewSecret,
+    now: UnixTime,
+) -> Result<Decision<()>, Fault> {
+    // Counted after the insert, in its transaction, which holds the client's row.
+    if !client_secrets::insert_below(tx, provider, client, &secret.row, MAX_LIVE_SECRETS, now.seconds())? {
+        let detail = format!("the client has {MAX_LIVE_SECRETS} live secrets already: revoke one first");
+        return Ok(Decision::Refuse(Refusal::invalid_field("/client_secret", detail)));
+    }
+    let is_chosen = |secret: &&ClientSecret| matches!(secret.stored, StoredSecret::Argon2(_));
+    let chosen = client_secrets::live(tx, provider, client, now.seconds())?.iter().filter(is_chosen).count();
+    if chosen > 1 {
+        client_secrets::remove(tx, &secret.row.id)?;
+        let detail = "the client has a chosen secret already: revoke it first, or let one be generated";
+        return Ok(Decision::Refuse(Refusal::invalid_field("/client_secret", detail)));
+    }
+    Ok(Decision::Allow(()))
+}
+
+fn flaw_of_chosen(text: &str) -> Option<String> {
+    let length = text.len();
+    if !(MIN_CHOSEN_SECRET..=MAX_SECRET).contains(&length) {
+        return Some(format!("a chosen secret has {MIN_CHOSEN_SECRET} to {MAX_SECRET} characters"));
+    }
+    if text.starts_with(SecretKind::ClientSecret.prefix()) {
+        return Some(format!("a chosen secret may not begin with {}", SecretKind::ClientSecret.prefix()));
+    }
+    let printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
+    (!printable).then(|| "a chosen secret is printable ASCII (RFC 6749 appendix A.2)".to_owned())
+}
+
+fn unknown_secret() -> Refusal {
+    Refusal::unknown("There is no such live secret.")
+}

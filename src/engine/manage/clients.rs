@@ -1,0 +1,286 @@
+//! Clients of a provider.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::patch::Field;
+use crate::domain::scope::is_built_in;
+use crate::domain::{Client, ClientId, Context, Decision, Failed, Fault, Provider, Refusal, Role, ScopeSet, UnixTime};
+use crate::engine::Engine;
+use crate::engine::changes::client_change_id;
+use crate::engine::manage::client_draft::ClientDraft;
+use crate::engine::manage::client_fields;
+use crate::engine::manage::client_secrets::{NewSecret, add_secret};
+use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::store::{ChangedTable, Tx, api_keys, clients, scopes};
+
+/// A client that was just made; its secret is shown this once.
+pub struct CreatedClient {
+    pub client: Client,
+    pub secret: Option<SecretString>,
+}
+
+impl Engine {
+    /// Makes a client, with a generated or chosen secret if its method uses one.
+    pub async fn create_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        mut draft: ClientDraft,
+    ) -> Result<CreatedClient, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let (chosen_id, chosen_subject) = client_fields::identity(&mut draft)?;
+        let chosen_secret = std::mem::take(&mut draft.client_secret);
+        let client_id = ClientId::from(chosen_id.unwrap_or_else(|| self.0.random.uuid_v7(ctx.now)));
+        let mut blank = client_fields::blank(&provider, client_id, ctx.now.seconds());
+        if let Some(subject) = chosen_subject {
+            blank.subject = subject;
+        }
+        let (client, fields) = client_fields::apply(draft, &blank, &provider)?;
+        let secret = self.first_secret(ctx, &client, chosen_secret).await?;
+        self.insert_client(ctx, actor, &provider, client.clone(), secret.clone(), &fields).await?;
+        Ok(CreatedClient { client, secret: secret.map(|secret| secret.text) })
+    }
+
+    async fn first_secret(
+        &self,
+        ctx: &Context,
+        client: &Client,
+        chosen: Field<SecretString>,
+    ) -> Result<Option<NewSecret>, Failed> {
+        match (client.auth_method.uses_secret(), chosen) {
+            (true, Field::Set(text)) => self.chosen_secret(ctx, text, None).await.map(Some),
+            (true, _) => Ok(Some(self.generated_secret(ctx, None))),
+            (false, Field::Set(_)) => {
+                Err(Refusal::invalid_field("/client_secret", "this authentication method uses no secret").into())
+            }
+            (false, _) => Ok(None),
+        }
+    }
+
+    async fn insert_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &Provider,
+        client: Client,
+        secret: Option<NewSecret>,
+        fields: &[&'static str],
+    ) -> Result<(), Failed> {
+        let key = (provider.id.clone(), client.client_id.clone());
+        let event =
+            self.event(ctx, actor, Some(&provider.id), "client.created", client.client_id.as_str(), fields);
+        let (provider, now) = (provider.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            if let Err(refusal) = ensure_scopes(tx, &provider, &client.scope, now)? {
+                return Ok(Decision::Refuse(refusal));
+            }
+            // A subject names one principal of the provider for ever, and an API key's is its id.
+            let taken = api_keys::by_id(tx, &client.subject.as_str().into())?.is_some();
+            if taken || !clients::insert(tx, client.clone())? {
+                return Ok(Decision::Refuse(conflict("This client_id or subject is or was in use.")));
+            }
+            if let Some(secret) = &secret {
+                add_secret(tx, &provider.id, &client.client_id, secret, now)?;
+            }
+            tx.changed(ChangedTable::Clients, &client_change_id(&provider.id, &client.client_id), now)?;
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        self.0.caches.clients.invalidate(&key);
+        Ok(())
+    }
+
+    pub async fn read_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+    ) -> Result<Client, Failed> {
+        actor.require(Role::Member)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        self.stored_client(ctx, &provider, client_id).await
+    }
+
+    /// Ordered by `client_id`.
+    pub async fn list_clients(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        page: PageRequest,
+    ) -> Result<Page<Client>, Failed> {
+        actor.require(Role::Member)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let read = move |conn: &mut _| clients::list(conn, &provider.id, &page);
+        Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// Applies a draft. Without `expected` it is tried again on what another change left behind.
+    pub async fn update_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+        draft: impl Fn() -> ClientDraft,
+        expected: Expected,
+    ) -> Result<Client, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        for _try in 0..3 {
+            let current = self.stored_client(ctx, &provider, client_id).await?;
+            if expected.is_some_and(|version| version != current.version) {
+                return Err(stale().into());
+            }
+            let (mut changed, fields) = client_fields::apply(draft(), &current, &provider)?;
+            if fields.is_empty() {
+                return Ok(current);
+            }
+            if current.enabled && !changed.enabled {
+                // Enabling again revives nothing.
+                changed.epoch += 1;
+            }
+            changed.updated_at = ctx.now.seconds();
+            if self.replace_client(ctx, actor, &provider, current.version, changed.clone(), &fields).await? {
+                changed.version = current.version + 1;
+                return Ok(changed);
+            }
+        }
+        Err(stale().into())
+    }
+
+    /// `false`: the row is not of that version any more.
+    async fn replace_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &Provider,
+        version: i64,
+        client: Client,
+        fields: &[&'static str],
+    ) -> Result<bool, Failed> {
+        let key = (provider.id.clone(), client.client_id.clone());
+        let event =
+            self.event(ctx, actor, Some(&provider.id), "client.updated", client.client_id.as_str(), fields);
+        let (provider, now) = (provider.clone(), ctx.now);
+        let replaced = self
+            .commit(ctx, event, move |tx| {
+                if let Err(refusal) = ensure_scopes(tx, &provider, &client.scope, now)? {
+                    return Ok(Decision::Refuse(refusal));
+                }
+                if !clients::update(tx, client.clone(), version)? {
+                    return Ok(Decision::Refuse(stale()));
+                }
+                tx.changed(ChangedTable::Clients, &client_change_id(&provider.id, &client.client_id), now)?;
+                Ok(Decision::Allow(()))
+            })
+            .await;
+        self.0.caches.clients.invalidate(&key);
+        match replaced {
+            Ok(()) => Ok(true),
+            Err(Failed::Refused(refusal)) if refusal == stale() => Ok(false),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Ends a client: gone from every list and endpoint at once, its tokens inactive.
+    pub async fn delete_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+        expected: Expected,
+    ) -> Result<(), Failed> {
+        self.end_client(ctx, actor, provider, client_id, "client.deleted", move |tx, provider, client, now| {
+            clients::soft_delete(tx, provider, client, expected, now.seconds())
+        })
+        .await
+    }
+
+    /// Revokes every token the client holds, by raising its epoch.
+    pub async fn revoke_client_tokens(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+    ) -> Result<(), Failed> {
+        self.end_client(ctx, actor, provider, client_id, "client.tokens_revoked", |tx, provider, client, _now| {
+            clients::raise_epoch(tx, provider, client)
+        })
+        .await
+    }
+
+    async fn end_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+        action: &'static str,
+        end: impl Fn(&mut Tx<'_>, &crate::domain::ProviderId, &ClientId, UnixTime) -> Result<bool, Fault> + Send + 'static,
+    ) -> Result<(), Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let client = self.stored_client(ctx, &provider, client_id).await?;
+        let key = (provider.id.clone(), client.client_id.clone());
+        let event = self.event(ctx, actor, Some(&provider.id), action, client_id, &[]);
+        let (row, now) = (key.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            if !end(tx, &row.0, &row.1, now)? {
+                return Ok(Decision::Refuse(stale()));
+            }
+            tx.changed(ChangedTable::Clients, &client_change_id(&row.0, &row.1), now)?;
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        self.0.caches.clients.invalidate(&key);
+        Ok(())
+    }
+
+    /// The row itself, not the cache: management shows what is.
+    pub(in crate::engine) async fn stored_client(
+        &self,
+        ctx: &Context,
+        provider: &Provider,
+        client_id: &str,
+    ) -> Result<Client, Failed> {
+        let (owner, wanted) = (provider.id.clone(), ClientId::from(client_id));
+        let found = self.0.db.read(ctx.deadline, move |conn| clients::get(conn, &owner, &wanted)).await?;
+        let live = found.filter(|client| client.deleted_at.is_none());
+        live.ok_or_else(|| Refusal::unknown("There is no such client.").into())
+    }
+}
+
+/// Creates the scope names that do not exist yet, or refuses them where the provider is strict.
+fn ensure_scopes(
+    tx: &mut Tx<'_>,
+    provider: &Provider,
+    scope: &ScopeSet,
+    now: UnixTime,
+) -> Result<Result<(), Refusal>, Fault> {
+    let names: Vec<&str> = scope.iter().filter(|name| !is_built_in(name)).collect();
+    if names.is_empty() {
+        return Ok(Ok(()));
+    }
+    if provider.strict_scopes {
+        let existing = scopes::existing(tx, &provider.id, &names)?;
+        if names.iter().any(|name| !existing.contains(*name)) {
+            let detail = "names a scope that does not exist, and this provider has strict_scopes";
+            return Ok(Err(Refusal::invalid_field("/scope", detail)));
+        }
+        return Ok(Ok(()));
+    }
+    scopes::insert_missing(tx, &provider.id, &names, now.seconds())?;
+    Ok(Ok(()))
+}
+
+/// Used by the command line to print a secret once.
+pub fn shown(secret: &SecretString) -> &str {
+    secret.expose_secret()
+}

@@ -1,0 +1,191 @@
+//! Management: one file a resource. Each call goes the same way: may this actor do it, is the input
+//! acceptable, then one job with the guarded change, the audit event and the change-log row; after
+//! the commit this node forgets what it held.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::crypto::credential;
+use crate::domain::event::Event;
+use crate::domain::secret::SecretKind;
+use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role};
+use crate::engine::Engine;
+use crate::engine::authenticate::Caller;
+use crate::engine::cache::api_keys::ApiKeyEntry;
+use crate::store::{Tx, events, providers};
+
+pub mod api_key_fields;
+pub mod api_keys;
+pub mod client_draft;
+pub mod client_fields;
+pub mod client_policy_fields;
+pub mod client_secrets;
+pub mod clients;
+pub mod fields;
+pub mod provider_fields;
+pub mod providers_resource;
+pub mod signing_keys;
+
+/// Who manages.
+#[derive(Clone)]
+pub enum Actor {
+    Key(Arc<ApiKeyEntry>),
+    /// `GRANTD_ADMIN_KEY`.
+    Env,
+    /// The command line on the database: whoever may read the database and the master key.
+    LocalOperator,
+}
+
+/// What a change may expect: `If-Match`, the version the caller has seen.
+pub type Expected = Option<i64>;
+
+impl Actor {
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Key(entry) => entry.key.role,
+            Self::Env | Self::LocalOperator => Role::Owner,
+        }
+    }
+
+    /// The key itself, if the actor is one: what it makes may not be stronger.
+    pub fn key(&self) -> Option<&ApiKey> {
+        match self {
+            Self::Key(entry) => Some(&entry.key),
+            Self::Env | Self::LocalOperator => None,
+        }
+    }
+
+    /// The only provider it sees; `None`: all.
+    pub fn bound_to(&self) -> Option<&ProviderId> {
+        self.key().and_then(|key| key.provider.as_ref())
+    }
+
+    /// As it stands in events.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Key(entry) => entry.key.id.to_string(),
+            Self::Env => "env".to_owned(),
+            Self::LocalOperator => "cli".to_owned(),
+        }
+    }
+
+    /// Refuses below `role`.
+    pub(in crate::engine) fn require(&self, role: Role) -> Result<(), Refusal> {
+        if self.role() >= role {
+            return Ok(());
+        }
+        Err(Refusal::with_hint(RefusalKind::Forbidden, format!("This needs an API key of role {}.", role.name())))
+    }
+
+    /// Refuses a key that is bound to a provider: what it asks for concerns all of them.
+    pub(in crate::engine) fn require_unbound(&self) -> Result<(), Refusal> {
+        if self.bound_to().is_none() {
+            return Ok(());
+        }
+        Err(Refusal::forbidden("This needs an API key that is bound to no provider."))
+    }
+
+    /// What lies at another provider does not exist for a bound key.
+    pub(in crate::engine) fn sees(&self, provider: &ProviderId) -> bool {
+        self.bound_to().is_none_or(|bound| bound == provider)
+    }
+}
+
+impl Engine {
+    /// The actor behind a bearer credential. Access tokens, ours above all, manage nothing.
+    pub async fn actor(&self, ctx: &Context, bearer: Option<&SecretString>) -> Result<Actor, Failed> {
+        let Some(bearer) = bearer else {
+            return Err(Refusal::new(RefusalKind::MissingCredentials, "An API key is needed.").into());
+        };
+        if looks_like_access_token(bearer.expose_secret()) {
+            return Err(Refusal::forbidden("Access tokens do not work here: management needs an API key.").into());
+        }
+        match self.api_key_caller(ctx, bearer).await? {
+            Caller::ApiKey(entry) => Ok(Actor::Key(entry)),
+            Caller::Env => Ok(Actor::Env),
+            Caller::Client(_) => Err(Caller::not_a_client().into()),
+        }
+    }
+
+    /// The provider with this id or slug, if the actor may see it.
+    pub(in crate::engine) async fn managed_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id_or_slug: &str,
+    ) -> Result<Provider, Failed> {
+        let wanted = id_or_slug.to_owned();
+        let read = move |conn: &mut _| match providers::by_id(conn, &wanted.as_str().into())? {
+            Some(provider) => Ok(Some(provider)),
+            None => providers::by_slug(conn, &wanted),
+        };
+        let found = self.0.db.read(ctx.deadline, read).await?;
+        let visible = found.filter(|provider| provider.deleted_at.is_none() && actor.sees(&provider.id));
+        visible.ok_or_else(|| unknown_provider().into())
+    }
+
+    /// The audit event of a change, to be written with it.
+    pub(in crate::engine) fn event(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: Option<&ProviderId>,
+        action: &'static str,
+        target: &str,
+        fields: &[&'static str],
+    ) -> Event {
+        let named: Vec<String> = fields.iter().map(|field| format!("\"{field}\"")).collect();
+        Event {
+            id: self.0.random.uuid_v7(ctx.now),
+            at: ctx.now.millis(),
+            provider: provider.cloned(),
+            actor: actor.name(),
+            action,
+            target: target.to_owned(),
+            request_id: ctx.request_id.clone(),
+            details: format!("{{\"fields\":[{}]}}", named.join(",")),
+        }
+    }
+
+    /// Runs a management job: change, event and change-log row in one transaction.
+    pub(in crate::engine) async fn commit<T, F>(&self, ctx: &Context, event: Event, mut job: F) -> Result<T, Failed>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, crate::domain::Fault> + Send + 'static,
+    {
+        let decided = self
+            .0
+            .db
+            .write(ctx.deadline, move |tx| {
+                let decided = job(tx)?;
+                if matches!(decided, Decision::Allow(_)) {
+                    events::insert(tx, &event)?;
+                }
+                Ok(decided)
+            })
+            .await?;
+        match decided {
+            Decision::Allow(value) => Ok(value),
+            Decision::Refuse(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+/// A JWT or one of our sealed tokens.
+fn looks_like_access_token(text: &str) -> bool {
+    let is_jwt = text.starts_with("ey") && text.split('.').count() == 3;
+    is_jwt || credential::kind_of(text) == Some(SecretKind::OpaqueAccessToken)
+}
+
+pub(in crate::engine) fn unknown_provider() -> Refusal {
+    Refusal::unknown("There is no such provider.")
+}
+
+pub(in crate::engine) fn stale() -> Refusal {
+    Refusal::new(RefusalKind::Stale, "It was changed meanwhile; read it again.")
+}
+
+pub(in crate::engine) fn conflict(hint: &'static str) -> Refusal {
+    Refusal::new(RefusalKind::Conflict, hint)
+}

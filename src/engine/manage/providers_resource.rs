@@ -1,0 +1,177 @@
+//! Providers.
+
+use crate::domain::key::KeyState;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::provider::DEFAULT_SLUG;
+use crate::domain::{Context, Decision, Failed, Provider, Refusal, Role};
+use crate::engine::Engine;
+use crate::engine::manage::provider_fields::{self, ProviderDraft};
+use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::store::providers::Deletion;
+use crate::store::{ChangedTable, providers, signing_keys};
+
+impl Engine {
+    /// Makes a provider with an issuer below the public URL and a first signing key.
+    pub async fn create_provider(&self, ctx: &Context, actor: &Actor, mut draft: ProviderDraft) -> Result<Provider, Failed> {
+        actor.require(Role::Admin)?;
+        actor.require_unbound()?;
+        let slug = provider_fields::slug(&mut draft)?;
+        let public_url = self.public_url(ctx).await?;
+        let id = self.0.random.uuid_v7(ctx.now).into();
+        let blank = provider_fields::blank(id, &slug, format!("{public_url}/p/{slug}"), ctx.now.seconds());
+        let (provider, fields) = provider_fields::apply(draft, &blank)?;
+        let key = self.new_signing_key(&provider, provider.access_token_signing_alg, KeyState::Active, ctx.now)?;
+        let event = self.event(ctx, actor, Some(&provider.id), "provider.created", &slug, &fields);
+        let (row, now) = (provider.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            if !providers::insert(tx, &row)? {
+                return Ok(Decision::Refuse(conflict("This slug is or was in use.")));
+            }
+            signing_keys::insert_active_if_none(tx, key.clone())?;
+            tx.changed(ChangedTable::Providers, &row.slug, now)?;
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        self.0.caches.slugs.invalidate(&slug.into());
+        Ok(provider)
+    }
+
+    /// The issuer of `default`: what every other issuer lies below.
+    async fn public_url(&self, ctx: &Context) -> Result<String, Failed> {
+        let default = self.any_provider(ctx, &DEFAULT_SLUG.into()).await?;
+        let issuer = default.map(|entry| entry.provider.issuer.clone());
+        issuer.ok_or_else(|| crate::domain::Fault::store("there is no provider default").into())
+    }
+
+    pub async fn read_provider(&self, ctx: &Context, actor: &Actor, id_or_slug: &str) -> Result<Provider, Failed> {
+        actor.require(Role::Member)?;
+        self.managed_provider(ctx, actor, id_or_slug).await
+    }
+
+    /// Ordered by id; a bound key sees its own only.
+    pub async fn list_providers(&self, ctx: &Context, actor: &Actor, page: PageRequest) -> Result<Page<Provider>, Failed> {
+        actor.require(Role::Member)?;
+        if let Some(bound) = actor.bound_to() {
+            let own = self.managed_provider(ctx, actor, bound.as_str()).await?;
+            return Ok(Page { items: vec![own], next: None });
+        }
+        Ok(self.0.db.read(ctx.deadline, move |conn| providers::list(conn, &page)).await?)
+    }
+
+    pub async fn update_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id_or_slug: &str,
+        draft: impl Fn() -> ProviderDraft,
+        expected: Expected,
+    ) -> Result<Provider, Failed> {
+        actor.require(Role::Admin)?;
+        for _try in 0..3 {
+            let current = self.managed_provider(ctx, actor, id_or_slug).await?;
+            if expected.is_some_and(|version| version != current.version) {
+                return Err(stale().into());
+            }
+            let (mut changed, fields) = provider_fields::apply(draft(), &current)?;
+            if fields.is_empty() {
+                return Ok(current);
+            }
+            if current.enabled && !changed.enabled {
+                changed.epoch += 1;
+            }
+            changed.updated_at = ctx.now.seconds();
+            if self.replace_provider(ctx, actor, current.version, changed.clone(), &fields).await? {
+                changed.version = current.version + 1;
+                return Ok(changed);
+            }
+        }
+        Err(stale().into())
+    }
+
+    async fn replace_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        version: i64,
+        provider: Provider,
+        fields: &[&'static str],
+    ) -> Result<bool, Failed> {
+        let event = self.event(ctx, actor, Some(&provider.id), "provider.updated", &provider.slug, fields);
+        let (row, now) = (provider.clone(), ctx.now);
+        let replaced = self
+            .commit(ctx, event, move |tx| {
+                if !providers::update(tx, &row, version)? {
+                    return Ok(Decision::Refuse(stale()));
+                }
+                // A key stays published for the largest lifetime allowed while it signed.
+                signing_keys::raise_max_lifetime(tx, &row.id, row.ttls.max)?;
+                tx.changed(ChangedTable::Providers, &row.slug, now)?;
+                tx.changed(ChangedTable::SigningKeys, row.id.as_str(), now)?;
+                Ok(Decision::Allow(()))
+            })
+            .await;
+        self.forget_provider(&provider);
+        match replaced {
+            Ok(()) => Ok(true),
+            Err(Failed::Refused(refusal)) if refusal == stale() => Ok(false),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Ends a provider. One that has live clients is refused unless `cascade`.
+    pub async fn delete_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id_or_slug: &str,
+        cascade: bool,
+        expected: Expected,
+    ) -> Result<(), Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, id_or_slug).await?;
+        actor.require_unbound()?;
+        if provider.slug == DEFAULT_SLUG {
+            return Err(conflict("The provider default cannot be deleted.").into());
+        }
+        let event = self.event(ctx, actor, Some(&provider.id), "provider.deleted", &provider.slug, &[]);
+        let (row, now) = (provider.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            Ok(match providers::soft_delete(tx, &row.id, expected, cascade, now.seconds())? {
+                Deletion::Done => {
+                    tx.changed(ChangedTable::Providers, &row.slug, now)?;
+                    Decision::Allow(())
+                }
+                Deletion::NotCurrent => Decision::Refuse(stale()),
+                Deletion::HasClients => {
+                    Decision::Refuse(conflict("The provider has live clients: delete them, or say ?cascade=true."))
+                }
+            })
+        })
+        .await?;
+        self.forget_provider(&provider);
+        Ok(())
+    }
+
+    /// Revokes every token of the provider, by raising its epoch.
+    pub async fn revoke_provider_tokens(&self, ctx: &Context, actor: &Actor, id_or_slug: &str) -> Result<(), Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, id_or_slug).await?;
+        let event = self.event(ctx, actor, Some(&provider.id), "provider.tokens_revoked", &provider.slug, &[]);
+        let (row, now) = (provider.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            if !providers::raise_epoch(tx, &row.id)? {
+                return Ok(Decision::Refuse(Refusal::unknown("There is no such provider.")));
+            }
+            tx.changed(ChangedTable::Providers, &row.slug, now)?;
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        self.forget_provider(&provider);
+        Ok(())
+    }
+
+    fn forget_provider(&self, provider: &Provider) {
+        self.0.caches.slugs.invalidate(&provider.slug.as_str().into());
+        self.0.caches.keys.invalidate(&provider.id);
+    }
+}

@@ -1,0 +1,62 @@
+//! Signing keys of a provider: listed, rotated on demand.
+
+use crate::domain::key::{KeyState, StoredSigningKey};
+use crate::domain::{Context, Decision, Failed, Role, SigningAlg};
+use crate::engine::Engine;
+use crate::engine::manage::{Actor, conflict};
+use crate::store::{ChangedTable, signing_keys};
+
+impl Engine {
+    /// Every key, retired ones included, ordered by `kid` (which is their order in time).
+    pub async fn list_signing_keys(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+    ) -> Result<Vec<StoredSigningKey>, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        Ok(self.0.db.read(ctx.deadline, move |conn| signing_keys::list(conn, &provider.id)).await?)
+    }
+
+    /// Makes a *next* key for one algorithm, or for each that has an active key. It is published at
+    /// once and signs one `jwks_max_age` later. One that waits already is a conflict.
+    pub async fn rotate_signing_keys(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        alg: Option<SigningAlg>,
+    ) -> Result<Vec<StoredSigningKey>, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let owner = provider.id.clone();
+        let existing = self.0.db.read(ctx.deadline, move |conn| signing_keys::list(conn, &owner)).await?;
+        let active = existing.iter().filter(|key| key.state == KeyState::Active).map(|key| key.alg);
+        let algs: Vec<SigningAlg> = active.filter(|active| alg.is_none_or(|wanted| wanted == *active)).collect();
+        if algs.is_empty() {
+            return Err(conflict("No key of this algorithm is active.").into());
+        }
+        let mut made = Vec::new();
+        for alg in algs {
+            made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now)?);
+        }
+        let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.rotated", &provider.slug, &[]);
+        let (rows, owner, now) = (made.clone(), provider.id.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            let mut inserted = false;
+            for row in &rows {
+                inserted |= signing_keys::insert_next(tx, row.clone())?;
+            }
+            if !inserted {
+                return Ok(Decision::Refuse(conflict("The next key waits already for its turn.")));
+            }
+            tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        self.0.caches.keys.invalidate(&provider.id);
+        let keys = self.list_signing_keys(ctx, actor, provider.id.as_str()).await?;
+        Ok(keys.into_iter().filter(|key| made.iter().any(|new| new.kid == key.kid)).collect())
+    }
+}

@@ -1,0 +1,161 @@
+//! The one grant engine. It knows no HTTP, no JSON, no header and no wire's name: a request comes in
+//! as values, an outcome or a refusal goes out. Its functions wait only where the database, the hash
+//! pool or another server is really needed; with warm caches a machine's token is ready at the
+//! first poll (ARCHITECTURE, law of the hot path).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::crypto::{Passwords, Peppers, Random, Sealer};
+use crate::domain::clock::monotonic;
+use crate::domain::secret::StoredSecret;
+use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug};
+use crate::engine::cache::Cache;
+use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
+use crate::engine::cache::clients::{ClientEntry, ClientKey};
+use crate::engine::cache::keys::KeyRing;
+use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::changes::ChangeFeed;
+use crate::engine::counters::Counters;
+use crate::engine::revocations::Revocations;
+use crate::engine::throttle::Throttle;
+use crate::store::Db;
+
+pub mod authenticate;
+pub mod cache;
+pub mod changes;
+pub mod counters;
+pub mod discovery;
+pub mod first_run;
+pub mod grants;
+pub mod health;
+pub mod inspect;
+pub mod introspect;
+pub mod issue;
+pub mod lookup;
+pub mod manage;
+pub mod policy;
+pub mod request;
+pub mod revocations;
+pub mod revoke;
+pub mod signing_keys;
+pub mod throttle;
+pub mod tick;
+
+/// How an engine is set up.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Bytes that all caches may hold together.
+    pub cache_bytes: u64,
+    /// Most live revocations held in memory.
+    pub revocation_max: usize,
+    /// Without a complete read of the change log for this long, nothing is decided any more.
+    pub stale_after: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, revocation_max: 1_000_000, stale_after: Duration::from_secs(1) }
+    }
+}
+
+/// What an engine works with.
+pub struct Parts {
+    pub db: Db,
+    pub random: Random,
+    pub passwords: Passwords,
+    pub secrets: Secrets,
+    /// The owner key of `GRANTD_ADMIN_KEY`; kept as a digest, never stored.
+    pub admin_key: Option<SecretString>,
+}
+
+/// The opened data keys, by what they are for.
+pub struct Secrets {
+    pub peppers: Peppers,
+    /// Seals private signing keys.
+    pub signing: Sealer,
+    /// Seals opaque access tokens.
+    pub tokens: Sealer,
+}
+
+/// The engine; cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+pub(in crate::engine) struct Inner {
+    db: Db,
+    random: Random,
+    passwords: Passwords,
+    secrets: Secrets,
+    admin_key: Option<StoredSecret>,
+    caches: Caches,
+    revocations: Revocations,
+    throttle: Throttle,
+    changes: ChangeFeed,
+    counters: Counters,
+    /// Keys the memory of verified chosen secrets; lives as long as the process.
+    process_pepper: Peppers,
+    /// What a secret is compared with when there is no such client.
+    decoy_secret: StoredSecret,
+}
+
+struct Caches {
+    slugs: Cache<ProviderSlug, ProviderEntry>,
+    keys: Cache<ProviderId, KeyRing>,
+    clients: Cache<ClientKey, ClientEntry>,
+    digests: Cache<[u8; 32], DigestOwner>,
+    api_keys: Cache<ApiKeyId, ApiKeyEntry>,
+}
+
+impl Caches {
+    /// Half for clients, the rest shared by what there is less of.
+    fn new(bytes: u64) -> Self {
+        Self {
+            slugs: Cache::new(bytes / 8, 500),
+            keys: Cache::new(bytes / 8, 8192),
+            clients: Cache::new(bytes / 2, 400),
+            digests: Cache::new(bytes / 16, 100),
+            api_keys: Cache::new(bytes / 8, 400),
+        }
+    }
+
+    fn clear(&self) {
+        self.slugs.clear();
+        self.keys.clear();
+        self.clients.clear();
+        self.digests.clear();
+        self.api_keys.clear();
+    }
+}
+
+impl Engine {
+    /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
+    pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
+        let Parts { db, random, passwords, secrets, admin_key } = parts;
+        let process_pepper = Peppers::ephemeral(&random)?;
+        Ok(Self(Arc::new(Inner {
+            db,
+            random,
+            passwords,
+            admin_key: admin_key.map(|key| process_pepper.digest(key.expose_secret())),
+            decoy_secret: secrets.peppers.digest(&random.base62(43)),
+            secrets,
+            caches: Caches::new(options.cache_bytes),
+            revocations: Revocations::new(options.revocation_max),
+            throttle: Throttle::default(),
+            changes: ChangeFeed::new(monotonic(), options.stale_after),
+            counters: Counters::default(),
+            process_pepper,
+        })))
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+}

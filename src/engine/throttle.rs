@@ -1,0 +1,132 @@
+//! Slows wrong tries, in memory, with a fixed size and no waiting: failures per minute by (claimed
+//! id, address) and by address. Asked before a costly check (Argon2, a signature) and after a cheap
+//! one has failed; a right generated secret is never slowed (PRODUCT §7).
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::domain::{Refusal, RefusalKind, UnixTime};
+
+/// Failures of one claimed id from one address within a minute.
+const PER_CLAIM: u64 = 20;
+/// Failures of one address within a minute.
+const PER_ADDRESS: u64 = 300;
+const MINUTE: i64 = 60;
+/// Counters; two claims that share one are slowed a little early, never let through late.
+const SLOTS: usize = 1 << 15;
+/// The count is the low half of a slot, the minute the high half.
+const COUNT_BITS: u32 = 32;
+
+pub struct Throttle {
+    slots: Box<[AtomicU64]>,
+    /// Seeded per process, so that nobody can aim at another's counter.
+    hasher: RandomState,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(), hasher: RandomState::new() }
+    }
+}
+
+impl Throttle {
+    /// Refuses while this claim or this address has failed too often in the current minute.
+    pub fn check(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
+        let over = self.count(&by_claim(claimed, address), now) >= PER_CLAIM
+            || self.count(&by_address(address), now) >= PER_ADDRESS;
+        if over { Err(too_many(now)) } else { Ok(()) }
+    }
+
+    /// Counts a failure; refuses with "too many" instead of the plain refusal once over the limit.
+    pub fn failed(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
+        let by_claim = self.add(&by_claim(claimed, address), now);
+        let by_address = self.add(&by_address(address), now);
+        if by_claim > PER_CLAIM || by_address > PER_ADDRESS { Err(too_many(now)) } else { Ok(()) }
+    }
+
+    fn slot(&self, key: &impl Hash) -> &AtomicU64 {
+        let index = usize::try_from(self.hasher.hash_one(key) % SLOTS as u64).unwrap_or(0);
+        &self.slots[index]
+    }
+
+    fn count(&self, key: &impl Hash, now: UnixTime) -> u64 {
+        count_in(self.slot(key).load(Ordering::Relaxed), minute(now))
+    }
+
+    fn add(&self, key: &impl Hash, now: UnixTime) -> u64 {
+        let minute = minute(now);
+        let next = |old: u64| (minute << COUNT_BITS) | (count_in(old, minute) + 1).min(u64::from(u32::MAX));
+        let slot = self.slot(key);
+        let mut old = slot.load(Ordering::Relaxed);
+        while let Err(current) = slot.compare_exchange_weak(old, next(old), Ordering::Relaxed, Ordering::Relaxed) {
+            old = current;
+        }
+        count_in(next(old), minute)
+    }
+}
+
+fn by_claim(claimed: &str, address: IpAddr) -> (u8, &str, IpAddr) {
+    (0, claimed, network_of(address))
+}
+
+fn by_address(address: IpAddr) -> (u8, IpAddr) {
+    (1, network_of(address))
+}
+
+/// One subscriber holds a whole IPv6 /64: counting its addresses apart would count nothing.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+    }
+}
+
+fn minute(now: UnixTime) -> u64 {
+    u64::try_from(now.seconds() / MINUTE).unwrap_or(0) & u64::from(u32::MAX)
+}
+
+fn count_in(slot: u64, minute: u64) -> u64 {
+    if slot >> COUNT_BITS == minute { slot & u64::from(u32::MAX) } else { 0 }
+}
+
+fn too_many(now: UnixTime) -> Refusal {
+    let left = MINUTE - now.seconds().rem_euclid(MINUTE);
+    let retry_after = u32::try_from(left).unwrap_or(60);
+    Refusal::new(RefusalKind::RateLimited { retry_after }, "Too many failed attempts.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 10));
+
+    #[test]
+    fn the_twenty_first_failure_of_a_minute_is_told_to_wait() {
+        let (throttle, now) = (Throttle::default(), UnixTime::from_seconds(1_000_020));
+        for _ in 0..PER_CLAIM {
+            assert!(throttle.failed("client", HERE, now).is_ok());
+        }
+        let refusal = throttle.failed("client", HERE, now).unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::RateLimited { retry_after: 60 });
+        assert!(throttle.check("client", HERE, now).is_err());
+        assert!(throttle.check("client", THERE, now).is_ok());
+        assert!(throttle.check("client", HERE, now.plus_seconds(60)).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_try_many_ids_without_end() {
+        let (throttle, now) = (Throttle::default(), UnixTime::from_seconds(1_000_020));
+        let failures = (0..=PER_ADDRESS).map(|id| throttle.failed(&id.to_string(), HERE, now));
+        assert_eq!(failures.filter(Result::is_err).count(), 1);
+        assert!(throttle.check("fresh", HERE, now).is_err());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_subscriber_count_together() {
+        assert_eq!(network_of("2001:db8::1".parse().unwrap()), network_of("2001:db8::ffff".parse().unwrap()));
+        assert_ne!(network_of("2001:db8::1".parse().unwrap()), network_of("2001:db8:0:1::1".parse().unwrap()));
+    }
+}

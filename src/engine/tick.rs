@@ -1,0 +1,36 @@
+//! What has to be done now and then. The app's timers call these; tests call them with the time
+//! they like.
+
+use std::time::Duration;
+
+use crate::domain::clock::deadline_in;
+use crate::domain::{Context, Fault, UnixTime};
+use crate::engine::Engine;
+use crate::store::cleanup;
+
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Once a second: writes what was noted behind, and lets due keys sign.
+    pub async fn tick(&self, now: UnixTime) -> Result<(), Fault> {
+        self.0.db.behind().flush(deadline_in(BACKGROUND_TIMEOUT)).await?;
+        self.promote_due_keys(&background_context(now)).await
+    }
+
+    /// Once a minute: drops what has expired, in bounded batches.
+    pub async fn clean_up(&self, now: UnixTime) -> Result<(), Fault> {
+        self.0.revocations.drop_expired(now.seconds());
+        cleanup::run(&self.0.db, now, deadline_in(BACKGROUND_TIMEOUT)).await.map(|_removed| ())
+    }
+}
+
+/// The context of work that no request asked for.
+fn background_context(now: UnixTime) -> Context {
+    Context {
+        request_id: "background".to_owned(),
+        client_address: std::net::Ipv4Addr::LOCALHOST.into(),
+        now,
+        deadline: deadline_in(BACKGROUND_TIMEOUT),
+        surface: "background",
+    }
+}
