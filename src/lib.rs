@@ -5,3 +5,4 @@
 //! rooms apart.
 
 pub mod domain;
+pub mod store;
