@@ -1,0 +1,14 @@
+DROP TABLE usage;
+DROP TABLE change_log;
+DROP TABLE events;
+DROP TABLE assertion_jtis;
+DROP TABLE revoked;
+DROP TABLE api_keys;
+DROP TABLE client_secrets;
+DROP TABLE clients;
+DROP TABLE scopes;
+DROP TABLE signing_keys;
+DROP TABLE provider_issuers;
+DROP TABLE providers;
+DROP TABLE data_keys;
+DROP TABLE meta;

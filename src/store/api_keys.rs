@@ -1,0 +1,321 @@
+//! `api_keys`. A deleted key keeps its row, since its id was the subject of tokens. There is always
+//! an owner key left: every change that could take the last one away is guarded by the database.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::{ApiKey, ApiKeyId, AudienceSet, Fault, ProviderId, Role, ScopeSet};
+use crate::store::connection::{Conn, each};
+use crate::store::fault::unreadable;
+use crate::store::usage::{self, UsageKind};
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        name -> Text,
+        role -> Text,
+        provider_id -> Nullable<Text>,
+        scope -> Nullable<Text>,
+        audience -> Text,
+        max_ttl -> Nullable<BigInt>,
+        may_set_subject -> Bool,
+        pepper_id -> Text,
+        digest -> Binary,
+        hint -> Text,
+        expires_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        epoch -> BigInt,
+        version -> BigInt,
+    }
+}
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = api_keys)]
+struct Row {
+    id: String,
+    name: String,
+    role: String,
+    provider_id: Option<String>,
+    scope: Option<String>,
+    audience: String,
+    max_ttl: Option<i64>,
+    may_set_subject: bool,
+    pepper_id: String,
+    digest: Vec<u8>,
+    hint: String,
+    expires_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+    deleted_at: Option<i64>,
+    epoch: i64,
+    version: i64,
+}
+
+impl TryFrom<Row> for ApiKey {
+    type Error = Fault;
+
+    fn try_from(row: Row) -> Result<Self, Fault> {
+        let Row {
+            id,
+            name,
+            role,
+            provider_id,
+            scope,
+            audience,
+            max_ttl,
+            may_set_subject,
+            pepper_id: _,
+            digest: _,
+            hint,
+            expires_at,
+            created_at,
+            updated_at,
+            deleted_at,
+            epoch,
+            version,
+        } = row;
+        let scope = scope.as_deref().map(ScopeSet::parse).transpose();
+        Ok(Self {
+            id: ApiKeyId::from(id),
+            name,
+            role: Role::from_name(&role).ok_or_else(|| unreadable("api_keys", "role"))?,
+            provider: provider_id.map(ProviderId::from),
+            scope: scope.map_err(|_| unreadable("api_keys", "scope"))?,
+            audience: AudienceSet::parse(&audience).map_err(|_| unreadable("api_keys", "audience"))?,
+            max_ttl,
+            may_set_subject,
+            hint,
+            expires_at,
+            last_used_at: None,
+            created_at,
+            updated_at,
+            deleted_at,
+            epoch: u32::try_from(epoch).map_err(|_| unreadable("api_keys", "epoch"))?,
+            version,
+        })
+    }
+}
+
+/// The keyed digest of an API key, by which it is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDigest {
+    pub pepper_id: String,
+    pub digest: [u8; 32],
+}
+
+/// The key with this digest; also one that is deleted or expired. Without `last_used_at`.
+pub fn by_digest(conn: &mut Conn, digest: &KeyDigest) -> Result<Option<ApiKey>, Fault> {
+    let row: Option<Row> = each!(conn, conn => api_keys::table
+        .filter(api_keys::digest.eq(digest.digest.as_slice()))
+        .filter(api_keys::pepper_id.eq(digest.pepper_id.as_str()))
+        .first(conn)
+        .optional())?;
+    row.map(ApiKey::try_from).transpose()
+}
+
+/// By id; also one that is deleted.
+pub fn by_id(conn: &mut Conn, id: &ApiKeyId) -> Result<Option<ApiKey>, Fault> {
+    let row: Option<Row> = api_keys::table.find(id.as_str()).first(conn).optional()?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(with_usage(conn, vec![row])?.pop())
+}
+
+/// Those that are not deleted, ordered by id; of one provider, or all.
+pub fn list(conn: &mut Conn, provider: Option<&ProviderId>, page: &PageRequest) -> Result<Page<ApiKey>, Fault> {
+    let live = api_keys::table
+        .filter(api_keys::deleted_at.is_null())
+        .filter(api_keys::id.gt(page.after.as_deref().unwrap_or_default()))
+        .order(api_keys::id)
+        .limit(i64::from(page.limit) + 1);
+    let rows: Vec<Row> = match provider {
+        Some(provider) => live.filter(api_keys::provider_id.eq(provider.as_str())).load(conn)?,
+        None => live.load(conn)?,
+    };
+    let keys = with_usage(conn, rows)?;
+    Ok(Page::cut(keys, page, |key| key.id.to_string()))
+}
+
+fn with_usage(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<ApiKey>, Fault> {
+    let mut keys = rows.into_iter().map(ApiKey::try_from).collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    let used = usage::of(conn, UsageKind::ApiKey, &ids)?;
+    for key in &mut keys {
+        key.last_used_at = used.get(key.id.as_str()).and_then(|usage| usage.last_used_at);
+    }
+    Ok(keys)
+}
+
+/// Whether a key was ever made, deleted ones included.
+pub fn has_any(conn: &mut Conn) -> Result<bool, Fault> {
+    let any: Option<String> = api_keys::table.select(api_keys::id).first(conn).optional()?;
+    Ok(any.is_some())
+}
+
+/// A new key. `false`: the id or the digest is or was in use.
+pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &KeyDigest) -> Result<bool, Fault> {
+    let ApiKey {
+        id,
+        name,
+        role,
+        provider,
+        scope,
+        audience,
+        max_ttl,
+        may_set_subject,
+        hint,
+        expires_at,
+        last_used_at: _,
+        created_at,
+        updated_at,
+        deleted_at,
+        epoch,
+        version,
+    } = key.clone();
+    let row = Row {
+        id: id.to_string(),
+        name,
+        role: role.name().to_owned(),
+        provider_id: provider.map(|provider| provider.to_string()),
+        scope: scope.map(|scope| scope.as_str().to_owned()),
+        audience: audience.as_str().to_owned(),
+        max_ttl,
+        may_set_subject,
+        pepper_id: digest.pepper_id.clone(),
+        digest: digest.digest.to_vec(),
+        hint,
+        expires_at,
+        created_at,
+        updated_at,
+        deleted_at,
+        epoch: i64::from(epoch),
+        version,
+    };
+    let rows = each!(conn, conn => diesel::insert_into(api_keys::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(rows == 1)
+}
+
+/// How a change of a key ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Done,
+    /// Unknown, deleted before, or not of the expected version.
+    NotCurrent,
+    /// No owner key would be left.
+    LastOwner,
+}
+
+/// Another live owner key that reaches as far: what must exist before `$1` stops being one. `$2` is
+/// now.
+const ANOTHER_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> $1 \
+     AND other.role = 'owner' AND other.deleted_at IS NULL \
+     AND (other.expires_at IS NULL OR other.expires_at > $2) \
+     AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
+
+/// Writes every changeable field if the row still has `expected_version` and is not deleted; raises
+/// the version. Provider, digest and times of making stay. `now` in epoch seconds. Call it in a
+/// transaction.
+pub fn update(conn: &mut Conn, new: &ApiKey, expected_version: i64, now: i64) -> Result<Change, Fault> {
+    let ApiKey {
+        id,
+        name,
+        role,
+        provider: _,
+        scope,
+        audience,
+        max_ttl,
+        may_set_subject,
+        hint: _,
+        expires_at,
+        last_used_at: _,
+        created_at: _,
+        updated_at,
+        deleted_at: _,
+        epoch,
+        version: _,
+    } = new;
+    let stays_owner = *role == Role::Owner && expires_at.is_none_or(|end| end > now);
+    if !stays_owner && is_last_owner(conn, id, now)? {
+        return Ok(Change::LastOwner);
+    }
+    let row = api_keys::table
+        .filter(api_keys::id.eq(id.as_str()))
+        .filter(api_keys::version.eq(expected_version))
+        .filter(api_keys::deleted_at.is_null());
+    let values = (
+        api_keys::name.eq(name),
+        api_keys::role.eq(role.name()),
+        api_keys::scope.eq(scope.as_ref().map(ScopeSet::as_str)),
+        api_keys::audience.eq(audience.as_str()),
+        api_keys::max_ttl.eq(max_ttl),
+        api_keys::may_set_subject.eq(may_set_subject),
+        api_keys::expires_at.eq(expires_at),
+        api_keys::updated_at.eq(updated_at),
+        api_keys::epoch.eq(i64::from(*epoch)),
+        api_keys::version.eq(api_keys::version + 1),
+    );
+    let rows = diesel::update(row).set(values).execute(conn)?;
+    Ok(if rows == 1 { Change::Done } else { Change::NotCurrent })
+}
+
+/// Ends a key and raises its epoch. `now` in epoch seconds. Call it in a transaction.
+pub fn soft_delete(
+    conn: &mut Conn,
+    id: &ApiKeyId,
+    expected_version: Option<i64>,
+    now: i64,
+) -> Result<Change, Fault> {
+    if is_last_owner(conn, id, now)? {
+        return Ok(Change::LastOwner);
+    }
+    let end = format!(
+        "UPDATE api_keys SET deleted_at = $2, updated_at = $2, epoch = epoch + 1, version = version + 1 \
+         WHERE id = $1 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3) AND (role <> 'owner' OR {ANOTHER_OWNER})"
+    );
+    let rows = diesel::sql_query(end)
+        .bind::<Text, _>(id.as_str())
+        .bind::<BigInt, _>(now)
+        .bind::<Nullable<BigInt>, _>(expected_version)
+        .execute(conn)?;
+    Ok(if rows == 1 { Change::Done } else { Change::NotCurrent })
+}
+
+/// Whether `id` is an owner key without another one beside it. Holds all owner keys until the
+/// transaction ends: on PostgreSQL two owners that end each other at the same moment would both
+/// still see the other one.
+fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64) -> Result<bool, Fault> {
+    if let Conn::Postgres(conn) = conn {
+        // In one order, so that two transactions never wait for each other.
+        api_keys::table
+            .filter(api_keys::role.eq(Role::Owner.name()))
+            .filter(api_keys::deleted_at.is_null())
+            .order(api_keys::id)
+            .select(api_keys::id)
+            .for_update()
+            .load::<String>(conn)?;
+    }
+    let last = format!("id = $1 AND role = 'owner' AND deleted_at IS NULL AND NOT {ANOTHER_OWNER}");
+    let found: Vec<Found> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
+        .bind::<Text, _>(id.as_str())
+        .bind::<BigInt, _>(now)
+        .load(conn)?;
+    Ok(!found.is_empty())
+}
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Text, column_name = "id")]
+    _id: String,
+}
+
+/// Ends every token the key minted. `false`: unknown or deleted.
+pub fn raise_epoch(conn: &mut Conn, id: &ApiKeyId) -> Result<bool, Fault> {
+    let row = api_keys::table.filter(api_keys::id.eq(id.as_str())).filter(api_keys::deleted_at.is_null());
+    let raised = (api_keys::epoch.eq(api_keys::epoch + 1), api_keys::version.eq(api_keys::version + 1));
+    Ok(diesel::update(row).set(raised).execute(conn)? == 1)
+}

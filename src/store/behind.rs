@@ -1,0 +1,143 @@
+//! Write-behind: what a request would like to have noted and must not wait for. Notes on the same
+//! credential melt into one; the map is bounded and counts what it had no room for; the application
+//! flushes it once a second in the writer's second lane.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::domain::{Fault, UnixTime};
+use crate::store::Db;
+use crate::store::usage::{self, Usage, UsageKind};
+
+/// Rows of one background job.
+const ROWS_PER_JOB: usize = 64;
+
+/// The lane. One for a process; cheap to note into, from any thread.
+pub struct WriteBehind {
+    notes: Mutex<Notes>,
+    capacity: usize,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Notes {
+    /// By kind first, so that a note on a known id allocates nothing.
+    by_kind: HashMap<UsageKind, HashMap<String, Usage>>,
+    count: usize,
+}
+
+impl WriteBehind {
+    /// `capacity`: credentials that may wait to be written.
+    pub fn new(capacity: usize) -> Self {
+        Self { notes: Mutex::default(), capacity, dropped: AtomicU64::new(0) }
+    }
+
+    /// A credential worked.
+    pub fn note_used(&self, kind: UsageKind, id: &str, at: UnixTime) {
+        self.note(kind, id, Usage { last_used_at: Some(at.seconds()), ..Usage::default() });
+    }
+
+    /// A credential, or what was taken for it, did not.
+    pub fn note_failure(&self, kind: UsageKind, id: &str, at: UnixTime) {
+        self.note(kind, id, Usage { last_used_at: None, failures: 1, last_failed_at: Some(at.seconds()) });
+    }
+
+    /// Notes that found no room or were lost with a failed write. A metric.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Credentials that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.lock().count
+    }
+
+    /// Writes what has gathered, in small background jobs; answers how many rows.
+    ///
+    /// # Errors
+    ///
+    /// The first failure. What was not tried yet waits for the next call; what failed is counted as
+    /// dropped, since it may have been written.
+    pub async fn flush(&self, db: &Db, deadline: Instant) -> Result<usize, Fault> {
+        let mut rows = self.lock().take();
+        // In one order everywhere: two nodes that flush at once never wait for each other.
+        rows.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let mut written = 0;
+        while !rows.is_empty() {
+            let job: Vec<_> = rows.drain(..rows.len().min(ROWS_PER_JOB)).collect();
+            let count = job.len();
+            let wrote = db
+                .write_background(deadline, move |tx| {
+                    job.iter().try_for_each(|(kind, id, more)| usage::add(tx, *kind, id, *more))
+                })
+                .await;
+            if let Err(fault) = wrote {
+                self.dropped.fetch_add(count as u64, Ordering::Relaxed);
+                rows.into_iter().for_each(|(kind, id, more)| self.note(kind, &id, more));
+                return Err(fault);
+            }
+            written += count;
+        }
+        Ok(written)
+    }
+
+    fn note(&self, kind: UsageKind, id: &str, more: Usage) {
+        let mut notes = self.lock();
+        let full = notes.count >= self.capacity;
+        let of_kind = notes.by_kind.entry(kind).or_default();
+        if let Some(known) = of_kind.get_mut(id) {
+            *known = melted(*known, more);
+        } else if full {
+            drop(notes);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        } else {
+            of_kind.insert(id.to_owned(), more);
+            notes.count += 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes {
+    fn take(&mut self) -> Vec<(UsageKind, String, Usage)> {
+        self.count = 0;
+        let by_kind = std::mem::take(&mut self.by_kind);
+        by_kind.into_iter().flat_map(|(kind, ids)| ids.into_iter().map(move |(id, more)| (kind, id, more))).collect()
+    }
+}
+
+fn melted(known: Usage, more: Usage) -> Usage {
+    Usage {
+        last_used_at: known.last_used_at.max(more.last_used_at),
+        failures: known.failures + more.failures,
+        last_failed_at: known.last_failed_at.max(more.last_failed_at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_on_one_credential_melt_and_the_map_is_bounded() {
+        let behind = WriteBehind::new(2);
+        behind.note_used(UsageKind::ApiKey, "a", UnixTime::from_seconds(5));
+        behind.note_used(UsageKind::ApiKey, "a", UnixTime::from_seconds(3));
+        behind.note_failure(UsageKind::ApiKey, "a", UnixTime::from_seconds(4));
+        behind.note_failure(UsageKind::Client, "a", UnixTime::from_seconds(4));
+        behind.note_used(UsageKind::ApiKey, "b", UnixTime::from_seconds(9));
+        behind.note_used(UsageKind::Client, "a", UnixTime::from_seconds(9));
+        assert_eq!((behind.waiting(), behind.dropped()), (2, 1));
+        let mut rows = behind.lock().take();
+        rows.sort_unstable_by_key(|row| row.0);
+        let client = Usage { last_used_at: Some(9), failures: 1, last_failed_at: Some(4) };
+        let key = Usage { last_used_at: Some(5), failures: 1, last_failed_at: Some(4) };
+        assert_eq!(rows, [(UsageKind::Client, "a".to_owned(), client), (UsageKind::ApiKey, "a".to_owned(), key)]);
+        assert_eq!(behind.waiting(), 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! What changed, for the caches of every node. Each change of a cached row appends one line in its
+//! own transaction; every node reads on from what it has seen. How far back a node reads again, and
+//! what it has seen already, is the engine's business: sequence numbers may commit out of order.
+
+use diesel::prelude::*;
+
+use crate::domain::{Fault, UnixTime};
+use crate::store::connection::{Conn, each};
+
+diesel::table! {
+    change_log (seq) {
+        seq -> BigInt,
+        table_name -> Text,
+        row_id -> Text,
+        at -> BigInt,
+    }
+}
+
+/// The tables whose rows are kept in memory somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangedTable {
+    /// Row id: the provider's id. Also for its issuers and scopes.
+    Providers,
+    /// Row id: the provider's id.
+    SigningKeys,
+    /// Row id: `<provider id>/<client_id>`. Also for its secrets.
+    Clients,
+    /// Row id: the key's id.
+    ApiKeys,
+    /// Row id: the revoked id.
+    Revoked,
+}
+
+impl ChangedTable {
+    pub const ALL: [Self; 5] = [Self::Providers, Self::SigningKeys, Self::Clients, Self::ApiKeys, Self::Revoked];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Providers => "providers",
+            Self::SigningKeys => "signing_keys",
+            Self::Clients => "clients",
+            Self::ApiKeys => "api_keys",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Unique and rising, with gaps; a lower one may become visible after a higher one.
+    pub seq: i64,
+    /// `None`: a table that only a newer release keeps in memory. Its own nodes know what to do.
+    pub table: Option<ChangedTable>,
+    pub id: String,
+    pub at: UnixTime,
+}
+
+/// Appends a line; [`Tx::changed`](crate::store::Tx::changed) is the way to it.
+pub(in crate::store) fn append(conn: &mut Conn, table: ChangedTable, id: &str, at: UnixTime) -> Result<(), Fault> {
+    let line = (change_log::table_name.eq(table.name()), change_log::row_id.eq(id), change_log::at.eq(at.millis()));
+    each!(conn, conn => diesel::insert_into(change_log::table).values(line).execute(conn))?;
+    Ok(())
+}
+
+/// All lines from `at` on (inclusive), in order of their numbers.
+pub fn since(conn: &mut Conn, at: UnixTime) -> Result<Vec<Change>, Fault> {
+    // On the way of every poll of every node: without the enum.
+    let rows: Vec<(i64, String, String, i64)> = each!(conn, conn => change_log::table
+        .filter(change_log::at.ge(at.millis()))
+        .order(change_log::seq)
+        .load(conn))?;
+    let change = |(seq, table, id, at): (i64, String, String, i64)| Change {
+        seq,
+        table: ChangedTable::from_name(&table),
+        id,
+        at: UnixTime::from_millis(at),
+    };
+    Ok(rows.into_iter().map(change).collect())
+}

@@ -1,0 +1,83 @@
+//! Cleanup: rows whose time is over, by the index on it, in small background jobs, so that a large
+//! backlog never holds a lock for long.
+
+use std::time::Instant;
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::domain::{Fault, UnixTime};
+use crate::store::Db;
+use crate::store::connection::Conn;
+
+/// Rows of one job.
+pub const BATCH: u32 = 500;
+/// Jobs of one sort in one call: the rest waits for the next.
+const JOBS: u32 = 20;
+/// An entry outlives its token by this many seconds, since the clocks of the nodes differ.
+const LEEWAY: i64 = 60;
+/// `change_log` is kept this many seconds; a node that was away for longer drops its caches.
+const CHANGE_LOG_KEPT: i64 = 600;
+
+/// What has an end of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Revocations of tokens that have expired by now.
+    Revoked,
+    /// Assertion ids whose assertions have expired.
+    AssertionJtis,
+    ChangeLog,
+    /// Retired keys that no token can need any more.
+    SigningKeys,
+}
+
+impl Expired {
+    pub const ALL: [Self; 4] = [Self::Revoked, Self::AssertionJtis, Self::ChangeLog, Self::SigningKeys];
+
+    /// Table, condition with the one bind `$1`, column of the order, and the bind.
+    fn which(self, now: UnixTime) -> (&'static str, &'static str, &'static str, i64) {
+        let seconds = now.seconds() - LEEWAY;
+        match self {
+            Self::Revoked => ("revoked", "expires_at <= $1", "expires_at", seconds),
+            Self::AssertionJtis => ("assertion_jtis", "expires_at <= $1", "expires_at", seconds),
+            Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
+            Self::SigningKeys => {
+                // The first half of the condition is what the index can answer.
+                ("signing_keys", "state = 'retired' AND retired_at <= $1 AND retired_at + max_lifetime <= $1",
+                 "retired_at", seconds)
+            }
+        }
+    }
+}
+
+/// Deletes at most `limit` rows, the oldest first; answers how many.
+pub fn sweep(conn: &mut Conn, expired: Expired, now: UnixTime, limit: u32) -> Result<usize, Fault> {
+    let (table, condition, order, bind) = expired.which(now);
+    // The physical row is named, so that one text fits every primary key. On PostgreSQL two nodes
+    // that sweep at once pass each other's rows by instead of waiting for them.
+    let (row, skip) = match conn {
+        Conn::Sqlite(_) => ("rowid", ""),
+        Conn::Postgres(_) => ("ctid", " FOR UPDATE SKIP LOCKED"),
+    };
+    let sql = format!(
+        "DELETE FROM {table} WHERE {row} IN \
+         (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit}{skip})"
+    );
+    Ok(diesel::sql_query(sql).bind::<BigInt, _>(bind).execute(conn)?)
+}
+
+/// Sweeps everything, a bounded number of rows; answers how many. The application calls it about
+/// once a minute.
+pub async fn tick(db: &Db, now: UnixTime, deadline: Instant) -> Result<usize, Fault> {
+    let mut swept = 0;
+    for expired in Expired::ALL {
+        for _ in 0..JOBS {
+            let rows = db.write_background(deadline, move |tx| sweep(tx, expired, now, BATCH)).await?;
+            swept += rows;
+            if rows < BATCH as usize {
+                break;
+            }
+        }
+    }
+    Ok(swept)
+}

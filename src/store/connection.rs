@@ -1,0 +1,142 @@
+//! One connection type over both databases, and the r2d2 manager that opens it.
+//!
+//! The variant is chosen by the scheme of the URL and never by trying: an ambiguous URL is refused
+//! with a sentence. Everything a connection needs to be safe is set here and nowhere else.
+
+use std::sync::Arc;
+
+use diesel::connection::{CacheSize, SimpleConnection};
+use diesel::r2d2::R2D2Connection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+
+use crate::store::postgres;
+use crate::store::sqlite::{self, SqliteRole};
+use crate::store::statements::Statements;
+use crate::store::StoreOptions;
+
+/// A connection to one of the two databases. Queries that both spell alike go through the enum;
+/// the rest repeats its text for each variant by [`each!`](crate::store::connection).
+#[derive(diesel::MultiConnection)]
+pub enum Conn {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Runs the same query text on the connection inside, once for each database: upserts and row locks
+/// do not compile through the enum, and hot queries are a few microseconds cheaper without it.
+macro_rules! each {
+    ($conn:expr, $inner:ident => $query:expr) => {
+        match $conn {
+            $crate::store::connection::Conn::Sqlite($inner) => $query,
+            $crate::store::connection::Conn::Postgres($inner) => $query,
+        }
+    };
+}
+pub(in crate::store) use each;
+
+/// The place a database URL names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Target {
+    /// Path of the database file.
+    Sqlite(String),
+    /// The connection string, complete with our time-outs.
+    Postgres(String),
+}
+
+/// Why a connection could not be opened: one sentence, without the password of the URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub(in crate::store) String);
+
+impl Target {
+    /// Reads `sqlite://path`, `postgres://…` or `postgresql://…`.
+    pub(in crate::store) fn of(options: &StoreOptions) -> Result<Self, ConnectError> {
+        let url = options.url.as_str();
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            return sqlite::path(path).map(Self::Sqlite);
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return postgres::connection_string(url, options.pooled).map(Self::Postgres);
+        }
+        Err(ConnectError("the database URL must begin with sqlite://, postgres:// or postgresql://".to_owned()))
+    }
+}
+
+/// Opens connections for the pool, or one for the writer.
+#[derive(Clone)]
+pub(in crate::store) struct Manager {
+    target: Target,
+    durable: bool,
+    pooled: bool,
+    statements: Option<Arc<Statements>>,
+}
+
+impl Manager {
+    pub(in crate::store) fn new(
+        options: &StoreOptions,
+        statements: Option<Arc<Statements>>,
+    ) -> Result<Self, ConnectError> {
+        let target = Target::of(options)?;
+        Ok(Self { target, durable: options.durable, pooled: options.pooled, statements })
+    }
+
+    pub(in crate::store) const fn is_sqlite(&self) -> bool {
+        matches!(self.target, Target::Sqlite(_))
+    }
+
+    /// Opens a connection. On PostgreSQL the role makes no difference.
+    pub(in crate::store) fn open(&self, role: SqliteRole) -> Result<Conn, ConnectError> {
+        let mut conn = match &self.target {
+            Target::Sqlite(path) => Conn::Sqlite(sqlite::open(path, role, self.durable)?),
+            Target::Postgres(text) => Conn::Postgres(postgres::open(text)?),
+        };
+        if self.pooled {
+            // Behind PgBouncer the next statement may meet another server process, which knows
+            // nothing of what this one prepared.
+            conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+        }
+        if let Some(statements) = &self.statements {
+            conn.set_instrumentation(statements.counter());
+        }
+        Ok(conn)
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = ConnectError;
+
+    fn connect(&self) -> Result<Conn, ConnectError> {
+        self.open(SqliteRole::Reader)
+    }
+
+    /// Never called: the pool is built without a ping on check-out.
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), ConnectError> {
+        conn.batch_execute("SELECT 1").map_err(|error| ConnectError(error.to_string()))
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        std::thread::panicking() || conn.is_broken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> Result<Target, ConnectError> {
+        Target::of(&StoreOptions { url: url.to_owned(), ..StoreOptions::default() })
+    }
+
+    #[test]
+    fn the_scheme_alone_chooses_the_database() {
+        assert_eq!(target("sqlite:///var/lib/x.db"), Ok(Target::Sqlite("/var/lib/x.db".to_owned())));
+        assert_eq!(target("sqlite://data/x.db"), Ok(Target::Sqlite("./data/x.db".to_owned())));
+        assert!(matches!(target("postgres://h/db"), Ok(Target::Postgres(_))));
+        assert!(matches!(target("postgresql:///db?host=/run"), Ok(Target::Postgres(_))));
+        for bad in ["", "x.db", "sqlite:x.db", "mysql://h/db", "host=x dbname=y", "sqlite://", "sqlite://:memory:"] {
+            let refused = target(bad).unwrap_err().to_string();
+            assert!(refused.contains("sqlite"), "{bad}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The store: the one room that knows Diesel. One set of queries serves SQLite and PostgreSQL.
+//!
+//! [`Db`] owns the connections. [`Db::read`] and [`Db::write`] take a job, wait for their turn with
+//! a deadline and hop off the async threads by themselves. SQLite writes through the one thread of
+//! `writer` (group commit), PostgreSQL in a transaction on a pooled connection. Table groups
+//! (`providers`, `clients`, …) are plain functions over a [`Conn`]; each file holds its schema, its
+//! rows and the conversion to the domain. Two laws shape all of them: no decision on a value read
+//! earlier (one guarded statement instead, or a row lock before it), and a refusal commits.
+
+pub mod api_keys;
+pub mod assertion_jtis;
+pub mod behind;
+pub mod change_log;
+pub mod cleanup;
+pub mod client_secrets;
+pub mod clients;
+mod clock;
+mod connection;
+pub mod data_keys;
+mod db;
+pub mod events;
+mod fault;
+mod job;
+pub mod meta;
+mod migrate;
+mod postgres;
+pub mod providers;
+mod queue;
+pub mod revoked;
+pub mod scopes;
+pub mod signing_keys;
+mod sqlite;
+mod statements;
+pub mod usage;
+mod writer;
+
+pub use change_log::ChangedTable;
+pub use clock::database_clock;
+pub use connection::{Conn, ConnectError};
+pub use db::Db;
+pub use fault::is_constraint;
+pub use job::Tx;
+pub use statements::StatementCounts;
+
+/// How the database is reached. Built by `config`; the defaults suit one small machine.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// `sqlite://path`, `postgres://…` or `postgresql://…`. May hold a password: never logged.
+    pub url: String,
+    /// Connections for requests: readers on SQLite, readers and writers on PostgreSQL. One more is
+    /// reserved for polling, and on PostgreSQL one for background jobs.
+    pub readers: u32,
+    /// SQLite: writes that may wait; one more is refused as busy.
+    pub write_queue: usize,
+    /// SQLite: whether a commit is flushed to the disk before it is answered. `false` is for tests
+    /// only. PostgreSQL is always asked, and refused when it is not durable.
+    pub durable: bool,
+    /// PostgreSQL behind PgBouncer in transaction mode: no start-up options, no prepared statements.
+    pub pooled: bool,
+    /// Count statements by kind, for tests that hold a budget.
+    pub count_statements: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://data/grantd.db".to_owned(),
+            readers: 8,
+            write_queue: 256,
+            durable: true,
+            pooled: false,
+            count_statements: false,
+        }
+    }
+}
+
+/// The URL stays out: it may hold a password.
+impl std::fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url: _, readers, write_queue, durable, pooled, count_statements } = self;
+        f.debug_struct("StoreOptions")
+            .field("readers", readers)
+            .field("write_queue", write_queue)
+            .field("durable", durable)
+            .field("pooled", pooled)
+            .field("count_statements", count_statements)
+            .finish_non_exhaustive()
+    }
+}
