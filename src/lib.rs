@@ -5,11 +5,15 @@
 //! rooms apart.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod dialects;
 pub mod domain;
 pub mod edge;
 pub mod engine;
+pub mod first_run;
+pub mod ops;
 pub mod store;
 pub mod telemetry;

@@ -5,13 +5,13 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::domain::{Context, Failed, Refusal};
-use crate::edge::credentials::{Authorization, authorization};
+use crate::edge::credentials::bearer;
 use crate::edge::{Failure, Received, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
 mod api_keys;
-mod client_wire;
+pub mod client_wire;
 mod clients;
 mod input;
 mod list;
@@ -20,7 +20,7 @@ mod providers;
 mod secrets;
 mod signing_keys;
 mod version;
-mod wire;
+pub mod wire;
 
 /// The admin REST API.
 pub struct Admin;
@@ -108,11 +108,8 @@ async fn call(
     handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
-        let bearer = match authorization(received.request.headers())? {
-            Some(Authorization::Bearer(key)) => Some(key),
-            Some(Authorization::Basic { .. }) | None => None,
-        };
-        let actor = engine.actor(&received.ctx, bearer.as_ref()).await?;
+        let key = bearer(received.request.headers())?;
+        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
         refuse_not_built(received)?;
         handle(received, &engine, &actor).await
     })

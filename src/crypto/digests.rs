@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use secrecy::ExposeSecret;
 
 use crate::crypto::data_keys::{DataKey, DataKeys};
+use crate::crypto::random::Random;
 use crate::domain::Fault;
 use crate::domain::key::{DataKeyPurpose, KeyBytes};
 use crate::domain::secret::StoredSecret;
@@ -52,6 +53,12 @@ impl Peppers {
         let mut peppers = keys.of(DataKeyPurpose::Pepper).map(|DataKey { id, key, .. }| Pepper::new(id, key));
         let current = peppers.next().ok_or_else(|| Fault::crypto("there is no digest pepper among the data keys"))?;
         Ok(Self { current, older: peppers.collect() })
+    }
+
+    /// One pepper that lives as long as the process: for what is only kept in memory.
+    pub fn ephemeral(random: &Random) -> Self {
+        let key = KeyBytes::from(random.bytes::<32>().to_vec());
+        Self::new(("process", &key), [])
     }
 
     /// What is stored in place of `secret`.

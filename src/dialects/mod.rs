@@ -68,13 +68,13 @@ pub fn mount(config: &mut web::ServiceConfig, on: &Surfaces) {
     surfaces!(mount_one);
 }
 
-/// Answers an unknown path in the shape of the surface that owns its prefix.
-pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
+/// Answers an unknown path (below the base of the public URL) in the shape of the surface that owns
+/// its prefix.
+pub async fn unknown_path(request: HttpRequest, path: &str) -> HttpResponse {
     macro_rules! owned {
         ($surface:ty, $switch:expr) => {
-            let path = request.path();
-            let owns = |prefix: &&str| path.starts_with(**prefix) || below_provider(path).starts_with(**prefix);
-            if <$surface as Surface>::PREFIXES.iter().any(|prefix| owns(&prefix)) {
+            let owns = |prefix: &&str| path.starts_with(*prefix) || below_provider(path).starts_with(*prefix);
+            if <$surface as Surface>::PREFIXES.iter().any(owns) {
                 return not_found::<$surface>(request).await;
             }
         };

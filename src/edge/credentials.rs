@@ -42,6 +42,14 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<Authorization>, Refus
     }
 }
 
+/// The API key of a management call; another scheme is none.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+    match authorization(headers)? {
+        Some(Authorization::Bearer(key)) => Ok(Some(key)),
+        Some(Authorization::Basic { .. }) | None => Ok(None),
+    }
+}
+
 /// The client of a standard endpoint: Basic header, body secret, assertion, or a bare `client_id`.
 /// A bearer credential is an API key; whether one may stand here is for the engine to say.
 pub fn presented(headers: &HeaderMap, form: &Form<'_>) -> Result<PresentedClient, Refusal> {

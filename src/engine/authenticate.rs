@@ -109,7 +109,8 @@ impl Engine {
     ) -> Result<Caller, Failed> {
         match self.usable_client(ctx, provider, &client_id).await? {
             Some(client) if client.is_public() => Ok(Caller::Client(client)),
-            _ => Err(self.failed_client(ctx, &client_id, "no proof from a client that is not public")),
+            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "a client that is not public gave no proof")),
+            None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
 
@@ -132,8 +133,8 @@ impl Engine {
         };
         match client {
             Some(client) if proven => Ok(Caller::Client(client)),
-            Some(_) => Err(self.failed_client(ctx, &client_id, "wrong, expired or misplaced client secret")),
-            None => Err(self.failed_client(ctx, &client_id, "unknown or disabled client")),
+            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
+            None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
 
@@ -223,13 +224,13 @@ impl Engine {
         let entry = client.as_deref().filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt);
         let Some(known) = entry.and_then(|client| client.assertion.as_deref()) else {
             self.spend_a_verification(ctx, provider, jwt).await?;
-            return Err(self.failed_client(ctx, &claimed, "assertion of a client that has no keys"));
+            return Err(self.failed_unknown(ctx, &claimed));
         };
         let verified = verify_assertion(jwt, &known.keys, known.pinned_alg.as_deref());
         let judged = verified.map_err(|flaw| flaw.to_string()).and_then(|claims| {
             judge_assertion(&claims, &claimed, provider, ctx.now.seconds()).map_err(str::to_owned).map(|()| claims)
         });
-        let claims = judged.map_err(|why| self.failed_client(ctx, &claimed, &why))?;
+        let claims = judged.map_err(|why| self.failed_client(ctx, provider, &claimed, &why))?;
         self.redeem_assertion(ctx, provider, &claimed, claims).await?;
         client.map(Caller::Client).ok_or_else(|| Refusal::invalid_client("client vanished").into())
     }
@@ -245,15 +246,15 @@ impl Engine {
         let jti = claims.jti.unwrap_or_default();
         // Kept a little beyond `exp`, for clocks that differ.
         let keep_until = claims.expires_at + SKEW;
-        let (provider, owner) = (provider.provider.id.clone(), client_id.clone());
+        let (row, owner) = (provider.provider.id.clone(), client_id.clone());
         let first = self
             .0
             .db
             .write_one(ctx.deadline, move |conn| {
-                assertion_jtis::redeem(conn, &provider, &owner, &jti, keep_until)
+                assertion_jtis::redeem(conn, &row, &owner, &jti, keep_until)
             })
             .await?;
-        if first { Ok(()) } else { Err(self.failed_client(ctx, client_id, "assertion used twice")) }
+        if first { Ok(()) } else { Err(self.failed_client(ctx, provider, client_id, "assertion used twice")) }
     }
 
     /// An unknown client's assertion costs a signature check too: with our own public keys, which
@@ -285,9 +286,19 @@ impl Engine {
         self.0.throttle.failed(claimed, ctx.client_address, ctx.now).inspect_err(|_| self.counters().throttled.add_one())
     }
 
+    /// A known client failed: noted, for the operator to see.
+    fn failed_client(&self, ctx: &Context, provider: &ProviderEntry, client_id: &ClientId, why: &str) -> Failed {
+        self.note_client_failed(ctx, &provider.provider.id, client_id);
+        self.refuse_client(ctx, client_id, why)
+    }
+
+    /// Not noted: anybody can think up ids, and a table must not grow by it.
+    fn failed_unknown(&self, ctx: &Context, client_id: &ClientId) -> Failed {
+        self.refuse_client(ctx, client_id, "unknown or disabled, or not of this kind")
+    }
+
     /// Counts the failure and gives the one answer for all of them, or "too many".
-    fn failed_client(&self, ctx: &Context, client_id: &ClientId, why: &str) -> Failed {
-        self.note_client_failed(ctx, client_id);
+    fn refuse_client(&self, ctx: &Context, client_id: &ClientId, why: &str) -> Failed {
         match self.count_failure(ctx, client_id.as_str()) {
             Ok(()) => Refusal::invalid_client(format!("client {:?}: {why}", client_id.as_str())).into(),
             Err(too_many) => too_many.into(),

@@ -20,8 +20,8 @@ const OVERLAP: i64 = 10_000;
 const RELOAD_AFTER: Duration = Duration::from_secs(300);
 /// One read of the log may take this long.
 const POLL_TIMEOUT: Duration = Duration::from_secs(2);
-/// Rows of the revocation table that are loaded at once.
-const LOAD_BATCH: i64 = 10_000;
+/// Loading every live revocation may take this long.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub struct ChangeFeed {
     origin: Instant,
@@ -29,7 +29,7 @@ pub struct ChangeFeed {
     /// Milliseconds from `origin` to the start of the last complete read; 0: none yet.
     last_complete: AtomicU64,
     /// Sequence numbers seen within the overlap, with the row's time.
-    seen: Mutex<HashMap<i64, i64>>,
+    seen: Mutex<HashMap<i64, UnixTime>>,
 }
 
 impl ChangeFeed {
@@ -53,7 +53,7 @@ impl ChangeFeed {
     }
 
     /// The changes not seen before; forgets those older than the overlap.
-    fn unseen(&self, changes: Vec<Change>, since: i64) -> Vec<Change> {
+    fn unseen(&self, changes: Vec<Change>, since: UnixTime) -> Vec<Change> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, at| *at >= since);
         changes.into_iter().filter(|change| seen.insert(change.seq, change.at).is_none()).collect()
@@ -84,7 +84,7 @@ impl Engine {
             self.0.caches.clear();
             self.load_revocations(now).await?;
         }
-        let since = now.millis() - OVERLAP;
+        let since = UnixTime::from_millis(now.millis() - OVERLAP);
         let deadline = deadline_in(POLL_TIMEOUT);
         let changes = self.0.db.poll(deadline, move |conn| change_log::since(conn, since)).await?;
         let unseen = self.0.changes.unseen(changes, since);
@@ -98,7 +98,9 @@ impl Engine {
 
     fn forget(&self, change: &Change) {
         let caches = &self.0.caches;
-        match change.table {
+        // A table that only a newer release keeps in memory is that release's business.
+        let Some(table) = change.table else { return };
+        match table {
             ChangedTable::Providers => caches.slugs.invalidate(&change.id.as_str().into()),
             ChangedTable::SigningKeys => caches.keys.invalidate(&change.id.as_str().into()),
             ChangedTable::ApiKeys => caches.api_keys.invalidate(&change.id.as_str().into()),
@@ -113,7 +115,7 @@ impl Engine {
     }
 
     async fn take_in_revocations(&self, changes: &[Change]) -> Result<(), Fault> {
-        let named = changes.iter().filter(|change| change.table == ChangedTable::Revoked);
+        let named = changes.iter().filter(|change| change.table == Some(ChangedTable::Revoked));
         let ids: Vec<Jti> = named.filter_map(|change| Jti::parse(&change.id)).collect();
         if ids.is_empty() {
             return Ok(());
@@ -126,18 +128,9 @@ impl Engine {
     }
 
     async fn load_revocations(&self, now: UnixTime) -> Result<(), Fault> {
-        let mut after = None;
-        loop {
-            let (from, now) = (after, now.seconds());
-            let deadline = deadline_in(POLL_TIMEOUT * 5);
-            let rows =
-                self.0.db.poll(deadline, move |conn| revoked::load_unexpired(conn, now, from, LOAD_BATCH)).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = Some(last.id);
-            for row in &rows {
-                self.0.revocations.insert(row);
-            }
-        }
+        let (engine, now) = (self.clone(), now.seconds());
+        let load = move |conn: &mut _| revoked::load_unexpired(conn, now, |row| engine.0.revocations.insert(&row));
+        self.0.db.poll(deadline_in(LOAD_TIMEOUT), load).await
     }
 }
 

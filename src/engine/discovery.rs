@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::crypto::client_keys::ASSERTION_ALG_NAMES;
+use crate::crypto::client_keys::ASSERTION_ALGS;
 use crate::domain::grant::ProviderRef;
 use crate::domain::{Context, Failed};
 use crate::engine::Engine;
@@ -15,7 +15,7 @@ pub struct Described {
     /// Quoted entity tag of the document.
     pub etag: String,
     /// JOSE names of the algorithms that client assertions may use.
-    pub assertion_algs: &'static [&'static str],
+    pub assertion_algs: Vec<&'static str>,
 }
 
 /// The published keys and how long they may be kept.
@@ -32,7 +32,7 @@ impl Engine {
             issuer: entry.provider.issuer.clone(),
             jwks_max_age: entry.provider.ttls.jwks_max_age,
             etag: format!("\"{}\"", entry.provider.version),
-            assertion_algs: &ASSERTION_ALG_NAMES,
+            assertion_algs: ASSERTION_ALGS.iter().map(|(name, _)| *name).collect(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::{Fault, UnixTime};
 use crate::engine::Engine;
-use crate::store::clock;
+use crate::store::database_clock;
 
 /// Clocks that differ by more make lifetimes and the change log's overlap unreliable, milliseconds.
 const MAX_SKEW: u64 = 2000;
@@ -39,7 +39,7 @@ impl Engine {
 
     /// Milliseconds between the database's clock and `now`.
     pub async fn clock_skew(&self, now: UnixTime) -> Result<u64, Fault> {
-        let theirs = self.0.db.poll(deadline_in(PROBE_TIMEOUT), clock::database_clock).await?;
+        let theirs = self.0.db.poll(deadline_in(PROBE_TIMEOUT), database_clock).await?;
         Ok(theirs.millis().abs_diff(now.millis()))
     }
 
@@ -56,5 +56,17 @@ impl Engine {
             + caches.clients.weight()
             + caches.digests.weight()
             + caches.api_keys.weight()
+    }
+}
+
+impl Engine {
+    /// Notes of use that found no room.
+    pub fn notes_dropped(&self) -> u64 {
+        self.0.behind.dropped()
+    }
+
+    /// Callers that wait for a hash lane.
+    pub fn hashes_waiting(&self) -> usize {
+        self.0.passwords.waiting()
     }
 }

@@ -13,9 +13,10 @@ use crate::engine::cache::clients::{ClientEntry, SecretEntry};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::cache::{Cache, Weigh};
-use crate::store::behind::UsageKind;
-use crate::store::connection::Conn;
-use crate::store::{api_keys, client_secrets, clients, providers, signing_keys};
+use crate::engine::changes::client_change_id;
+use crate::store::api_keys::KeyDigest;
+use crate::store::usage::UsageKind;
+use crate::store::{Conn, api_keys, client_secrets, clients, providers, signing_keys};
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
@@ -74,7 +75,8 @@ impl Engine {
     ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
         let owner = self
             .cached(ctx, &self.0.caches.digests, &digest, move |conn| {
-                Ok(api_keys::by_digest(conn, &pepper_id, &digest)?.map(|key| DigestOwner(key.id)))
+                let wanted = KeyDigest { pepper_id, digest };
+                Ok(api_keys::by_digest(conn, &wanted)?.map(|key| DigestOwner(key.id)))
             })
             .await?;
         match owner {
@@ -144,13 +146,18 @@ impl Engine {
 
     pub(in crate::engine) fn note_secret_used(&self, ctx: &Context, secret: &SecretEntry) {
         if is_due(&secret.noted_at, ctx.now.seconds()) {
-            self.0.db.behind().note_used(UsageKind::ClientSecret, &secret.id_text(), ctx.now);
+            self.0.behind.note_used(UsageKind::ClientSecret, &secret.id_text(), ctx.now);
         }
+    }
+
+    /// A failure of a client that exists; counted, written behind.
+    pub(in crate::engine) fn note_client_failed(&self, ctx: &Context, provider: &ProviderId, client_id: &ClientId) {
+        self.0.behind.note_failure(UsageKind::Client, &client_change_id(provider, client_id), ctx.now);
     }
 
     pub(in crate::engine) fn note_api_key_used(&self, ctx: &Context, entry: &ApiKeyEntry) {
         if is_due(&entry.noted_at, ctx.now.seconds()) {
-            self.0.db.behind().note_used(UsageKind::ApiKey, entry.key.id.as_str(), ctx.now);
+            self.0.behind.note_used(UsageKind::ApiKey, entry.key.id.as_str(), ctx.now);
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::engine::counters::Counters;
 use crate::engine::revocations::Revocations;
 use crate::engine::throttle::Throttle;
 use crate::store::Db;
+use crate::store::behind::WriteBehind;
 
 pub mod authenticate;
 pub mod cache;
@@ -43,6 +44,9 @@ pub mod revoke;
 pub mod signing_keys;
 pub mod throttle;
 pub mod tick;
+
+/// Most credentials whose use waits to be written.
+const NOTES_MAX: usize = 10_000;
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -95,6 +99,7 @@ pub(in crate::engine) struct Inner {
     throttle: Throttle,
     changes: ChangeFeed,
     counters: Counters,
+    behind: WriteBehind,
     /// Keys the memory of verified chosen secrets; lives as long as the process.
     process_pepper: Peppers,
     /// What a secret is compared with when there is no such client.
@@ -134,19 +139,20 @@ impl Engine {
     /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
     pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
         let Parts { db, random, passwords, secrets, admin_key } = parts;
-        let process_pepper = Peppers::ephemeral(&random)?;
+        let process_pepper = Peppers::ephemeral(&random);
         Ok(Self(Arc::new(Inner {
             db,
-            random,
             passwords,
             admin_key: admin_key.map(|key| process_pepper.digest(key.expose_secret())),
             decoy_secret: secrets.peppers.digest(&random.base62(43)),
             secrets,
+            random,
             caches: Caches::new(options.cache_bytes),
             revocations: Revocations::new(options.revocation_max),
             throttle: Throttle::default(),
             changes: ChangeFeed::new(monotonic(), options.stale_after),
             counters: Counters::default(),
+            behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
         })))
     }

@@ -23,7 +23,7 @@ impl Engine {
         self.0
             .db
             .write(ctx.deadline, move |tx| {
-                if signing_keys::insert_active_if_none(tx, &made)? {
+                if signing_keys::insert_active_if_none(tx, made.clone())? {
                     tx.changed(ChangedTable::SigningKeys, made.provider.as_str(), now)?;
                 }
                 Ok(Decision::Allow(()))
@@ -69,10 +69,10 @@ impl Engine {
                 if promoted {
                     tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
                 }
-                Ok(Decision::Allow(promoted))
+                Ok(promoted)
             })
             .await?;
-        if promoted == Decision::Allow(true) {
+        if promoted {
             self.0.caches.keys.invalidate(&provider);
             log::info!("provider {provider}: a new {} key signs from now on", alg.name());
         }

@@ -13,14 +13,14 @@ const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 impl Engine {
     /// Once a second: writes what was noted behind, and lets due keys sign.
     pub async fn tick(&self, now: UnixTime) -> Result<(), Fault> {
-        self.0.db.behind().flush(deadline_in(BACKGROUND_TIMEOUT)).await?;
+        self.0.behind.flush(&self.0.db, deadline_in(BACKGROUND_TIMEOUT)).await?;
         self.promote_due_keys(&background_context(now)).await
     }
 
     /// Once a minute: drops what has expired, in bounded batches.
     pub async fn clean_up(&self, now: UnixTime) -> Result<(), Fault> {
         self.0.revocations.drop_expired(now.seconds());
-        cleanup::run(&self.0.db, now, deadline_in(BACKGROUND_TIMEOUT)).await.map(|_removed| ())
+        cleanup::tick(&self.0.db, now, deadline_in(BACKGROUND_TIMEOUT)).await.map(|_removed| ())
     }
 }
 

@@ -99,8 +99,9 @@ pub fn live(
     rows.into_iter().map(ClientSecret::try_from).collect()
 }
 
-/// Adds a secret while fewer than `max_live` work at `now` (epoch seconds). `false`: the client has
-/// that many, or is gone. Call it in a transaction.
+/// Adds a secret while fewer than `max_live` work at `now` (epoch seconds), and of those that a
+/// person chose (Argon2) none. `false`: the client has that many, or is gone. Call it in a
+/// transaction.
 pub fn insert_below(
     conn: &mut Conn,
     provider: &ProviderId,
@@ -113,7 +114,10 @@ pub fn insert_below(
          (id, provider_id, client_id, stored, hint, created_at, expires_at, revoked_at) \
          SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE \
          (SELECT count(*) FROM client_secrets WHERE provider_id = $2 AND client_id = $3 \
-          AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9)) < $10";
+          AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9)) < $10 \
+         AND ($4 NOT LIKE '$argon2%' OR NOT EXISTS \
+         (SELECT 1 FROM client_secrets WHERE provider_id = $2 AND client_id = $3 AND stored LIKE '$argon2%' \
+          AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9)))";
     // Two inserts that count the same rows would both find room: on PostgreSQL the second one waits
     // here, and counts afterwards.
     if !clients::lock(conn, provider, client_id)? {

@@ -6,6 +6,7 @@ use crate::domain::client::{AuthMethod, GrantType};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, Client, ClientId, Fault, ProviderId, ScopeSet};
+use crate::store::client_policy;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::providers;
@@ -112,7 +113,7 @@ impl TryFrom<Row> for Client {
             access_token_ttl,
             enabled,
             only_surface,
-            policy,
+            policy: client_policy::read(&policy)?,
             epoch: u32::try_from(epoch).map_err(|_| unreadable("clients", "epoch"))?,
             version,
             created_at,
@@ -166,7 +167,7 @@ impl From<Client> for Row {
             access_token_ttl,
             enabled,
             only_surface,
-            policy,
+            policy: client_policy::write(policy),
             epoch: i64::from(epoch),
             version,
             created_at,

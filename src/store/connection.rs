@@ -9,6 +9,7 @@ use diesel::connection::{CacheSize, SimpleConnection};
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
+use crate::domain::Fault;
 use crate::store::postgres;
 use crate::store::sqlite::{self, SqliteRole};
 use crate::store::statements::Statements;
@@ -47,6 +48,20 @@ pub(in crate::store) enum Target {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConnectError(pub(in crate::store) String);
+
+/// How the sentence begins when the server cannot be reached now, but perhaps later.
+pub(in crate::store) const AWAY: &str = "cannot connect to PostgreSQL";
+
+/// Whether the fault says that the database is away, so that another try makes sense.
+pub fn is_away(fault: &Fault) -> bool {
+    match fault {
+        Fault::Busy { .. } => true,
+        Fault::Store(cause) => {
+            cause.downcast_ref::<ConnectError>().is_some_and(|ConnectError(sentence)| sentence.starts_with(AWAY))
+        }
+        Fault::Crypto(_) | Fault::Upstream(_) => false,
+    }
+}
 
 impl Target {
     /// Reads `sqlite://path`, `postgres://…` or `postgresql://…`.

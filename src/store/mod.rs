@@ -12,6 +12,7 @@ pub mod assertion_jtis;
 pub mod behind;
 pub mod change_log;
 pub mod cleanup;
+mod client_policy;
 pub mod client_secrets;
 pub mod clients;
 mod clock;
@@ -36,7 +37,7 @@ mod writer;
 
 pub use change_log::ChangedTable;
 pub use clock::database_clock;
-pub use connection::{Conn, ConnectError};
+pub use connection::{Conn, ConnectError, is_away};
 pub use db::Db;
 pub use fault::is_constraint;
 pub use job::Tx;

@@ -4,6 +4,8 @@
 //! deleted provider keeps its row, so its slug is never given out again, while its issuers are
 //! ended and free.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use crate::domain::page::{Page, PageRequest};
@@ -306,6 +308,15 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
         ),
     );
     Ok(diesel::update(row).set(values).execute(conn)? == 1)
+}
+
+/// The slugs of these providers, deleted ones included.
+pub fn slugs(conn: &mut Conn, ids: &[&ProviderId]) -> Result<HashMap<ProviderId, String>, Fault> {
+    let wanted: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+    let named = providers::table.select((providers::id, providers::slug));
+    let rows: Vec<(String, String)> =
+        each!(conn, conn => named.filter(providers::id.eq_any(&wanted)).load(conn))?;
+    Ok(rows.into_iter().map(|(id, slug)| (ProviderId::from(id), slug)).collect())
 }
 
 /// How a deletion ended.

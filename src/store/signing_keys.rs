@@ -141,6 +141,16 @@ fn insert(conn: &mut Conn, key: StoredSigningKey) -> Result<bool, Fault> {
     Ok(rows == 1)
 }
 
+/// Provider and algorithm of every *next* key that is due at `now` (epoch seconds).
+pub fn due(conn: &mut Conn, now: i64) -> Result<Vec<(ProviderId, SigningAlg)>, Fault> {
+    let waiting = signing_keys::table
+        .filter(signing_keys::state.eq(KeyState::Next.name()))
+        .filter(signing_keys::activates_at.le(now));
+    let rows: Vec<(String, String)> = waiting.select((signing_keys::provider_id, signing_keys::alg)).load(conn)?;
+    let known = |(provider, alg): (String, String)| Some((ProviderId::from(provider), SigningAlg::from_name(&alg)?));
+    Ok(rows.into_iter().filter_map(known).collect())
+}
+
 /// Retires the active key and activates the next one, if that is due at `now` (epoch seconds).
 /// `true` for exactly one of many at once. Two guarded statements: call it in a transaction.
 pub fn promote_due(conn: &mut Conn, provider: &ProviderId, alg: SigningAlg, now: i64) -> Result<bool, Fault> {

@@ -24,7 +24,7 @@ pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::
         let described = engine.describe(call.ctx, &call.provider()?).await?;
         let issuer = described.issuer.as_str();
         let at = |path: &str| format!("{issuer}{path}");
-        let algs = described.assertion_algs;
+        let algs = described.assertion_algs.as_slice();
         let document = Metadata {
             issuer,
             token_endpoint: at("/oauth2/token"),

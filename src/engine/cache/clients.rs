@@ -234,7 +234,7 @@ pub mod tests {
             access_token_ttl: None,
             enabled: true,
             only_surface: None,
-            policy: Default::default(),
+            policy: crate::domain::client_policy::ClientPolicy::default(),
             epoch: 0,
             version: 1,
             created_at: 0,

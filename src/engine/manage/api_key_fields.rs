@@ -8,7 +8,7 @@ use crate::engine::manage::fields::{Checks, audience, label, not_built, one_of, 
 const TEN_YEARS: i64 = 3650 * 86_400;
 
 /// An API key to be made, or a change to one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ApiKeyDraft {
     pub name: Field<String>,
     pub role: Field<String>,

@@ -104,12 +104,13 @@ impl Engine {
         let bound = actor.bound_to().cloned();
         let list = move |conn: &mut _| {
             let page = api_keys::list(conn, bound.as_ref(), &page)?;
-            let slugs = crate::store::providers::slugs(conn)?;
+            let owners: Vec<&ProviderId> = page.items.iter().filter_map(|key| key.provider.as_ref()).collect();
+            let slugs = crate::store::providers::slugs(conn, &owners)?;
             Ok::<_, Fault>((page, slugs))
         };
         let (page, slugs) = self.0.db.read(ctx.deadline, list).await?;
         Ok(page.map(|key| {
-            let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id.as_str()).cloned());
+            let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id).cloned());
             ShownApiKey { key, provider_slug }
         }))
     }
@@ -119,7 +120,7 @@ impl Engine {
         ctx: &Context,
         actor: &Actor,
         id: &str,
-        draft: impl Fn() -> ApiKeyDraft,
+        draft: ApiKeyDraft,
         expected: Expected,
     ) -> Result<ShownApiKey, Failed> {
         actor.require(Role::Admin)?;
@@ -128,7 +129,7 @@ impl Engine {
             if expected.is_some_and(|version| version != current.version) {
                 return Err(stale().into());
             }
-            let mut draft = draft();
+            let mut draft = draft.clone();
             self.refuse_other_provider(ctx, &current, std::mem::take(&mut draft.provider)).await?;
             let (mut changed, fields) = api_key_fields::apply(draft, &current, ctx.now.seconds())?;
             within_reach(actor, &current)?;

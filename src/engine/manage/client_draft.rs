@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use crate::domain::patch::Field;
 
 /// A client to be made, or a change to one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClientDraft {
     /// At creation only.
     pub client_id: Field<String>,

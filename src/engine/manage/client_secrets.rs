@@ -163,19 +163,17 @@ pub(in crate::engine) fn add_secret(
     secret: &NewSecret,
     now: UnixTime,
 ) -> Result<Decision<()>, Fault> {
-    // Counted after the insert, in its transaction, which holds the client's row.
-    if !client_secrets::insert_below(tx, provider, client, &secret.row, MAX_LIVE_SECRETS, now.seconds())? {
-        let detail = format!("the client has {MAX_LIVE_SECRETS} live secrets already: revoke one first");
-        return Ok(Decision::Refuse(Refusal::invalid_field("/client_secret", detail)));
+    if client_secrets::insert_below(tx, provider, client, &secret.row, MAX_LIVE_SECRETS, now.seconds())? {
+        return Ok(Decision::Allow(()));
     }
-    let is_chosen = |secret: &&ClientSecret| matches!(secret.stored, StoredSecret::Argon2(_));
-    let chosen = client_secrets::live(tx, provider, client, now.seconds())?.iter().filter(is_chosen).count();
-    if chosen > 1 {
-        client_secrets::remove(tx, &secret.row.id)?;
-        let detail = "the client has a chosen secret already: revoke it first, or let one be generated";
-        return Ok(Decision::Refuse(Refusal::invalid_field("/client_secret", detail)));
-    }
-    Ok(Decision::Allow(()))
+    let is_chosen = |secret: &ClientSecret| matches!(secret.stored, StoredSecret::Argon2(_));
+    let has_chosen = client_secrets::live(tx, provider, client, now.seconds())?.iter().any(is_chosen);
+    let detail = if is_chosen(&secret.row) && has_chosen {
+        "the client has a chosen secret already: revoke it first, or let one be generated".to_owned()
+    } else {
+        format!("the client has {MAX_LIVE_SECRETS} live secrets already: revoke one first")
+    };
+    Ok(Decision::Refuse(Refusal::invalid_field("/client_secret", detail)))
 }
 
 fn flaw_of_chosen(text: &str) -> Option<String> {

@@ -126,7 +126,7 @@ impl Engine {
         actor: &Actor,
         provider: &str,
         client_id: &str,
-        draft: impl Fn() -> ClientDraft,
+        draft: ClientDraft,
         expected: Expected,
     ) -> Result<Client, Failed> {
         actor.require(Role::Admin)?;
@@ -136,7 +136,7 @@ impl Engine {
             if expected.is_some_and(|version| version != current.version) {
                 return Err(stale().into());
             }
-            let (mut changed, fields) = client_fields::apply(draft(), &current, &provider)?;
+            let (mut changed, fields) = client_fields::apply(draft.clone(), &current, &provider)?;
             if fields.is_empty() {
                 return Ok(current);
             }

@@ -12,7 +12,7 @@ const TEN_YEARS: i64 = 3650 * DAY;
 const SURFACES: [&str; 1] = ["runai"];
 
 /// A provider to be made, or a change to one. Lifetimes in seconds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ProviderDraft {
     /// At creation only.
     pub slug: Field<String>,

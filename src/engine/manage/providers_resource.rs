@@ -63,7 +63,7 @@ impl Engine {
         ctx: &Context,
         actor: &Actor,
         id_or_slug: &str,
-        draft: impl Fn() -> ProviderDraft,
+        draft: ProviderDraft,
         expected: Expected,
     ) -> Result<Provider, Failed> {
         actor.require(Role::Admin)?;
@@ -72,7 +72,7 @@ impl Engine {
             if expected.is_some_and(|version| version != current.version) {
                 return Err(stale().into());
             }
-            let (mut changed, fields) = provider_fields::apply(draft(), &current)?;
+            let (mut changed, fields) = provider_fields::apply(draft.clone(), &current)?;
             if fields.is_empty() {
                 return Ok(current);
             }

@@ -1,0 +1,428 @@
+//! Wires everything: settings in, a running server out. Tests and production start by the same
+//! function; port 0 is allowed, and the address it became is told.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpRequest, HttpServer, web};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::admin::Admin;
+use crate::config::{PublicUrl, Settings};
+use crate::crypto::passwords::{Params, Passwords};
+use crate::crypto::{MasterKey, Random};
+use crate::dialects::{self, Surfaces, oauth2};
+use crate::domain::clock::deadline_in;
+use crate::domain::{Fault, Network, UnixTime, Wall};
+use crate::edge::exchange::not_found;
+use crate::edge::mount::resources;
+use crate::edge::{Edge, Surface};
+use crate::engine::first_run::{self, FirstRun, Start, Started};
+use crate::engine::{Engine, EngineOptions, Parts};
+use crate::ops::{self, Operations, Ops};
+use crate::store::{Db, StoreOptions, is_away};
+
+mod files;
+
+pub use files::LockedFile;
+
+const POLL_EVERY: Duration = Duration::from_millis(250);
+const TICK_EVERY: Duration = Duration::from_secs(1);
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
+const RETRY_DATABASE: Duration = Duration::from_secs(2);
+/// Connections beside those of requests: polling, background.
+const RESERVED_CONNECTIONS: usize = 2;
+
+/// Why the application does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("{doing} {path}")]
+    File { doing: &'static str, path: String, source: std::io::Error },
+    #[error("another grantd serves this database already: {path} is locked")]
+    Locked { path: String },
+    #[error("GRANTD_MASTER_KEY must be given with PostgreSQL: every node needs the same one")]
+    MasterKeyNeeded,
+    #[error("the start failed")]
+    Start(#[source] Fault),
+    #[error("the server cannot run")]
+    Server(#[source] std::io::Error),
+}
+
+impl From<Fault> for StartError {
+    fn from(fault: Fault) -> Self {
+        Self::Start(fault)
+    }
+}
+
+/// How this start differs from what the settings say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StartFlags {
+    /// Another public URL than the stored one is meant.
+    pub new_issuer: bool,
+}
+
+/// What is mounted and with what; one clone a worker.
+#[derive(Clone)]
+pub struct Services {
+    pub engine: Engine,
+    pub edge: Edge,
+    surfaces: Surfaces,
+    operations: Arc<Operations>,
+    /// Path of the public URL: `""` or `/auth`.
+    base: String,
+}
+
+/// An opened installation: the engine, without a server around it.
+pub struct Opened {
+    pub engine: Engine,
+    pub first: Option<FirstRun>,
+    pub public_url: PublicUrl,
+    /// Held for as long as this process serves the SQLite file.
+    lock: Option<LockedFile>,
+}
+
+/// A server that is about to run.
+pub struct Application {
+    pub services: Services,
+    pub first: Option<FirstRun>,
+    pub public_url: PublicUrl,
+    pub address: SocketAddr,
+    server: Server,
+    metrics: Option<Server>,
+    shutdown: Duration,
+    wall: Arc<dyn Wall>,
+    _lock: Option<LockedFile>,
+}
+
+/// What of the settings the store needs.
+pub fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        url: settings.database_url().expose_secret().to_owned(),
+        readers: settings.database.readers,
+        pooled: settings.database.pooled,
+        ..StoreOptions::default()
+    }
+}
+
+impl Opened {
+    /// Opens the database: migrated, first run done, data keys opened, revocations loaded. `port` is
+    /// what the public URL falls back to. With `serve` the SQLite file is locked against another
+    /// server.
+    pub async fn open(
+        settings: &Settings,
+        store: &StoreOptions,
+        options: &EngineOptions,
+        wall: &Arc<dyn Wall>,
+        random: Random,
+        how: (u16, StartFlags, Serve),
+    ) -> Result<Self, StartError> {
+        let (port, flags, serve) = how;
+        let public_url = settings.public_url(port);
+        files::make_data_dir(settings)?;
+        let lock = files::lock_database(settings, serve)?;
+        let master = master_key(settings, &random)?;
+        let start = Start {
+            now: wall.now(),
+            public_url: public_url.as_str().to_owned(),
+            is_loopback: public_url.is_loopback(),
+            // The command line works on whatever issuer the database has.
+            check_issuer: serve == Serve::Yes,
+            new_issuer: flags.new_issuer,
+            brings_admin_key: settings.admin_key.is_some(),
+        };
+        let Started { secrets, first, issuer_replaced } = migrate_when_there(store, &master, &random, &start).await?;
+        if let Some(old) = issuer_replaced {
+            log::warn!("the public URL was {old} and is {} from now on", start.public_url);
+        }
+        let db = Db::open(store)?;
+        let parts =
+            Parts { db, passwords: passwords(settings)?, random, secrets, admin_key: settings.admin_key.clone() };
+        let engine = Engine::new(parts, options)?;
+        engine.load(wall.now()).await?;
+        Ok(Self { engine, first, public_url, lock })
+    }
+}
+
+/// Whether the process serves or only works on the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serve {
+    Yes,
+    No,
+}
+
+impl Application {
+    /// Binds, opens the database and prepares the server. Nothing is answered before [`Self::run`].
+    pub async fn build(
+        settings: &Settings,
+        wall: Arc<dyn Wall>,
+        random: Random,
+        flags: StartFlags,
+    ) -> Result<Self, StartError> {
+        let listener = listen(settings.listen)?;
+        let address = listener.local_addr().map_err(StartError::Server)?;
+        let store = store_options(settings);
+        let options = engine_options(settings);
+        let how = (address.port(), flags, Serve::Yes);
+        let Opened { engine, first, public_url, lock } =
+            Opened::open(settings, &store, &options, &wall, random.clone(), how).await?;
+        let services = Services::new(settings, engine, &wall, random, public_url.path());
+        let metrics = metrics_server(settings, &services)?;
+        let server = http_server(settings, &services, listener)?;
+        let shutdown = settings.http.shutdown_timeout();
+        Ok(Self { services, first, public_url, address, server, metrics, shutdown, wall, _lock: lock })
+    }
+
+    /// A handle to stop the server with.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until it is stopped: by [`Self::handle`], SIGINT or SIGTERM. Requests in flight are
+    /// finished within the shutdown time, then what was noted is written and the database closed.
+    pub async fn run(self) -> Result<(), StartError> {
+        let engine = self.services.engine.clone();
+        stop_on_signal(self.server.handle());
+        let timers = spawn_timers(&engine, &self.wall);
+        let metrics = self.metrics.map(|server| (server.handle(), actix_web::rt::spawn(server)));
+        log::info!("listening on {}, issuer {}", self.address, self.public_url.as_str());
+        let served = self.server.await.map_err(StartError::Server);
+        if let Some((handle, _task)) = metrics {
+            handle.stop(false).await;
+        }
+        for timer in timers {
+            timer.abort();
+        }
+        if let Err(fault) = engine.tick(self.wall.now()).await {
+            log::warn!("what was noted last could not be written: {fault}");
+        }
+        engine.db().close(deadline_in(self.shutdown)).await;
+        log::info!("stopped");
+        served
+    }
+}
+
+impl Services {
+    pub fn new(settings: &Settings, engine: Engine, wall: &Arc<dyn Wall>, random: Random, base: &str) -> Self {
+        let runai = &settings.surfaces.runai;
+        let trusted: Vec<Network> = settings.trusted_proxies.clone();
+        let edge = Edge {
+            wall: Arc::clone(wall),
+            request_ids: Arc::new(move |now: UnixTime| random.uuid_v7(now)),
+            trusted_proxies: trusted.into(),
+            root_providers: Arc::new(HashMap::from([("runai", runai.provider.as_str().into())])),
+            request_timeout: settings.http.request_timeout(),
+            read_timeout: settings.http.read_timeout(),
+        };
+        let surfaces = Surfaces { runai: runai.enabled.then(|| runai.host.clone()) };
+        Self { engine, edge, surfaces, operations: Arc::new(all_operations()), base: base.to_owned() }
+    }
+
+    /// Mounts everything: the standard endpoints and surfaces at the root and below `/p/{slug}`, the
+    /// admin API, operations.
+    pub fn mount(&self, config: &mut web::ServiceConfig) {
+        config
+            .app_data(web::Data::new(self.engine.clone()))
+            .app_data(web::Data::new(self.edge.clone()))
+            .app_data(web::Data::from(Arc::clone(&self.operations)));
+        if self.base.is_empty() {
+            self.mount_below_base(config);
+        } else {
+            self.mount_at_root(config);
+            config.service(web::scope(&self.base).configure(|config| self.mount_below_base(config)));
+        }
+        let base = self.base.clone();
+        config.default_service(web::to(move |request: HttpRequest| {
+            let base = base.clone();
+            async move {
+                let below = request.path().strip_prefix(base.as_str()).unwrap_or_default().to_owned();
+                if Admin::PREFIXES.iter().any(|prefix| below.starts_with(prefix)) {
+                    return not_found::<Admin>(request).await;
+                }
+                dialects::unknown_path(request, &below).await
+            }
+        }));
+    }
+
+    fn mount_below_base(&self, config: &mut web::ServiceConfig) {
+        dialects::mount(config, &self.surfaces);
+        if self.base.is_empty() {
+            self.mount_inserted_metadata(config);
+        }
+        for resource in resources::<Ops>(None).into_iter().chain(resources::<Admin>(None)) {
+            config.service(resource);
+        }
+        let below_a_provider = Surfaces { runai: self.surfaces.runai.as_ref().map(|_host| None) };
+        config.service(
+            web::scope("/p/{provider_slug}").configure(|config| dialects::mount(config, &below_a_provider)),
+        );
+    }
+
+    /// Beside everything below the path of the public URL: what load balancers and RFC 8414 §3.1
+    /// look for at the root.
+    fn mount_at_root(&self, config: &mut web::ServiceConfig) {
+        for resource in resources::<Ops>(None).into_iter().take(2) {
+            config.service(resource);
+        }
+        self.mount_inserted_metadata(config);
+    }
+
+    /// `/.well-known/<document>/<path of the issuer>`.
+    fn mount_inserted_metadata(&self, config: &mut web::ServiceConfig) {
+        let base = &self.base;
+        for document in ["oauth-authorization-server", "openid-configuration"] {
+            if !base.is_empty() {
+                config.route(&format!("/.well-known/{document}{base}"), oauth2::inserted_metadata());
+            }
+            let provider = format!("/.well-known/{document}{base}/p/{{provider_slug}}");
+            config.route(&provider, oauth2::inserted_metadata());
+        }
+    }
+}
+
+/// Every operation there is, for the OpenAPI document.
+pub fn all_operations() -> Operations {
+    let mut all = dialects::operations();
+    all.extend(Admin::routes().iter().map(|route| (Admin::NAME, route)));
+    all.extend(Ops::routes().iter().map(|route| (Ops::NAME, route)));
+    Operations(all)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+    listener.set_nonblocking(true).map_err(StartError::Server)?;
+    Ok(listener)
+}
+
+fn http_server(settings: &Settings, services: &Services, listener: TcpListener) -> Result<Server, StartError> {
+    let services = services.clone();
+    let hash_lanes = settings.passwords.lanes as usize;
+    let blocking = settings.database.readers as usize + RESERVED_CONNECTIONS + cores_if_zero(hash_lanes);
+    let server = HttpServer::new(move || App::new().configure(|config| services.mount(config)))
+        .workers(cores_if_zero(settings.http.workers as usize))
+        .worker_max_blocking_threads(blocking)
+        .max_connections(settings.http.max_connections as usize)
+        .shutdown_timeout(settings.http.shutdown_timeout().as_secs())
+        .disable_signals()
+        .listen(listener)
+        .map_err(StartError::Server)?;
+    Ok(server.run())
+}
+
+fn metrics_server(settings: &Settings, services: &Services) -> Result<Option<Server>, StartError> {
+    let Some(address) = settings.metrics_listen else { return Ok(None) };
+    let listener = listen(address)?;
+    let engine = web::Data::new(services.engine.clone());
+    let app = move || App::new().app_data(engine.clone()).route("/metrics", web::get().to(ops::metrics_open));
+    let server =
+        HttpServer::new(app).workers(1).disable_signals().listen(listener).map_err(StartError::Server)?.run();
+    Ok(Some(server))
+}
+
+fn cores_if_zero(count: usize) -> usize {
+    if count > 0 { count } else { std::thread::available_parallelism().map_or(1, usize::from) }
+}
+
+fn passwords(settings: &Settings) -> Result<Passwords, Fault> {
+    let asked = &settings.passwords;
+    let params = Params { memory_kib: asked.memory_kib, iterations: asked.iterations, ..Params::default() };
+    Passwords::new(params, cores_if_zero(asked.lanes as usize), asked.queue as usize)
+}
+
+fn engine_options(settings: &Settings) -> EngineOptions {
+    EngineOptions {
+        cache_bytes: settings.cache.bytes,
+        revocation_max: settings.revocation_max as usize,
+        ..EngineOptions::default()
+    }
+}
+
+/// The master key that was given, or the one in the data directory, made at the first start.
+fn master_key(settings: &Settings, random: &Random) -> Result<MasterKey, StartError> {
+    if let Some(given) = &settings.master_key {
+        return Ok(MasterKey::from_base64(given)?);
+    }
+    if settings.uses_postgres() {
+        return Err(StartError::MasterKeyNeeded);
+    }
+    let path: PathBuf = settings.master_key_file();
+    if let Some(text) = files::read_if_there(&path)? {
+        return Ok(MasterKey::from_base64(&SecretString::from(text.trim()))?);
+    }
+    let made = MasterKey::generate(random)?;
+    files::write_secret(&path, made.to_base64().expose_secret())?;
+    Ok(made)
+}
+
+/// Migrates and does the first run; waits for a database that is away, and says so.
+async fn migrate_when_there(
+    store: &StoreOptions,
+    master: &MasterKey,
+    random: &Random,
+    start: &Start,
+) -> Result<Started, Fault> {
+    loop {
+        match Db::migrate(store, |tx| first_run::start(tx, master, random, start)) {
+            Err(fault) if is_away(&fault) => {
+                log::warn!("the database is away, trying again in 2 s: {fault}");
+                tokio::time::sleep(RETRY_DATABASE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// SIGINT and SIGTERM end the server, letting requests in flight finish.
+fn stop_on_signal(server: ServerHandle) {
+    actix_web::rt::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            log::error!("signals cannot be caught: stop the process by its handle");
+            return;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => log::info!("interrupted: finishing what is in flight"),
+            _ = terminate.recv() => log::info!("asked to end: finishing what is in flight"),
+        }
+        server.stop(true).await;
+    });
+}
+
+type Timer = actix_web::rt::task::JoinHandle<()>;
+
+/// The change log four times a second, notes and keys once a second, cleanup once a minute.
+pub fn spawn_timers(engine: &Engine, wall: &Arc<dyn Wall>) -> Vec<Timer> {
+    let poll = every(POLL_EVERY, engine, wall, "reading the change log", async |engine, now| {
+        engine.poll_changes(now).await
+    });
+    let tick = every(TICK_EVERY, engine, wall, "the tick", async |engine, now| engine.tick(now).await);
+    let clean = every(CLEAN_EVERY, engine, wall, "cleanup", async |engine, now| engine.clean_up(now).await);
+    vec![poll, tick, clean]
+}
+
+fn every(
+    interval: Duration,
+    engine: &Engine,
+    wall: &Arc<dyn Wall>,
+    what: &'static str,
+    work: impl AsyncFn(&Engine, UnixTime) -> Result<(), Fault> + 'static,
+) -> Timer {
+    let (engine, wall) = (engine.clone(), Arc::clone(wall));
+    actix_web::rt::spawn(async move {
+        let mut timer = tokio::time::interval(interval);
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            timer.tick().await;
+            if let Err(fault) = work(&engine, wall.now()).await {
+                log::warn!("{what} failed: {fault}");
+            }
+        }
+    })
+}

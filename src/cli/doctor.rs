@@ -1,0 +1,135 @@
+//! `grantd doctor`: what is wrong or dangerous in this installation, in sentences.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::cli::{CliError, Local};
+use crate::config::Settings;
+use crate::domain::client::GrantType;
+use crate::domain::page::PageRequest;
+
+/// How grave a finding is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Good,
+    Note,
+    Wrong,
+}
+
+struct Finding {
+    level: Level,
+    sentence: String,
+}
+
+/// Clocks that differ by more make a node not ready, milliseconds.
+const MAX_SKEW: u64 = 2000;
+
+pub async fn run(settings: &Settings, as_json: bool) -> Result<(), CliError> {
+    let mut findings = vec![master_key(settings), public_url(settings)];
+    findings.extend(key_file_mode(settings));
+    let local = Local::open(settings, as_json).await?;
+    findings.push(good("the database is reached, up to date, and the master key opens it"));
+    findings.push(clock(&local).await?);
+    findings.extend(password_grants(&local).await?);
+    local.close().await;
+    report(&findings, as_json)?;
+    if findings.iter().any(|finding| finding.level == Level::Wrong) {
+        return Err(CliError::Unhealthy("there is something to mend".to_owned()));
+    }
+    Ok(())
+}
+
+fn master_key(settings: &Settings) -> Finding {
+    if settings.master_key.is_some() {
+        return good("the master key comes from the configuration: keep a copy apart from the database");
+    }
+    let path = settings.master_key_file();
+    note(format!(
+        "the only copy of the master key lies in {}: without it nothing in the database can be opened, so copy it \
+         to a safe place, apart from backups of the database",
+        path.display()
+    ))
+}
+
+fn public_url(settings: &Settings) -> Finding {
+    match &settings.public_url {
+        None => note("no public URL is set: tokens name http://localhost as their issuer".to_owned()),
+        Some(url) if url.is_http() && !url.is_loopback() => {
+            wrong(format!("the public URL {} is plain http: secrets and tokens can be read on the way", url.as_str()))
+        }
+        Some(url) => good(&format!("the public URL is {}", url.as_str())),
+    }
+}
+
+/// A key file that others may read is no key.
+fn key_file_mode(settings: &Settings) -> Option<Finding> {
+    let path = settings.master_key_file();
+    let mode = std::fs::metadata(&path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| wrong(format!("{} can be read by others (mode {mode:o}): chmod 600", path.display())))
+}
+
+async fn clock(local: &Local) -> Result<Finding, CliError> {
+    let skew = local.engine.clock_skew(local.wall.now()).await.map_err(|fault| CliError::Failed(fault.into()))?;
+    Ok(if skew > MAX_SKEW {
+        wrong(format!("this machine's clock differs from the database's by {skew} ms"))
+    } else {
+        good("the clock agrees with the database's")
+    })
+}
+
+/// Every client that was given the password grant (RFC 9700 §2.4).
+async fn password_grants(local: &Local) -> Result<Vec<Finding>, CliError> {
+    let (ctx, actor) = (local.context(), local.actor());
+    let mut findings = Vec::new();
+    let mut providers = PageRequest::first(PageRequest::MAX);
+    loop {
+        let listed = local.engine.list_providers(&ctx, &actor, providers.clone()).await?;
+        for provider in &listed.items {
+            let mut page = PageRequest::first(PageRequest::MAX);
+            loop {
+                let clients = local.engine.list_clients(&ctx, &actor, provider.id.as_str(), page.clone()).await?;
+                let holders = clients.items.iter().filter(|client| client.may_use(GrantType::Password));
+                findings.extend(holders.map(|client| {
+                    let state = if client.enabled { "enabled" } else { "disabled" };
+                    note(format!("client {}/{} has the password grant ({state})", provider.slug, client.client_id))
+                }));
+                let Some(next) = clients.next else { break };
+                page.after = Some(next);
+            }
+        }
+        let Some(next) = listed.next else { return Ok(findings) };
+        providers.after = Some(next);
+    }
+}
+
+fn report(findings: &[Finding], as_json: bool) -> Result<(), CliError> {
+    let name = |level| match level {
+        Level::Good => "ok",
+        Level::Note => "note",
+        Level::Wrong => "WRONG",
+    };
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        let items: Vec<_> =
+            findings.iter().map(|finding| json!({"level": name(finding.level), "finding": finding.sentence})).collect();
+        return Ok(writeln!(out, "{:#}", json!({ "items": items }))?);
+    }
+    for finding in findings {
+        writeln!(out, "{:5}  {}", name(finding.level), finding.sentence)?;
+    }
+    Ok(())
+}
+
+fn good(sentence: &str) -> Finding {
+    Finding { level: Level::Good, sentence: sentence.to_owned() }
+}
+
+fn note(sentence: String) -> Finding {
+    Finding { level: Level::Note, sentence }
+}
+
+fn wrong(sentence: String) -> Finding {
+    Finding { level: Level::Wrong, sentence }
+}

@@ -1,0 +1,238 @@
+//! What an empty database needs before the first request: data keys, the provider `default` with
+//! its signing keys, the built-in client `runai`, and, unless the operator brought an admin key, an
+//! owner API key and a first client. Runs under the migration lock, so of several nodes one does it.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::crypto::data_keys::new_data_key;
+use crate::crypto::{DataKeys, MasterKey, Peppers, Random, Sealer, credential};
+use crate::domain::client::{AuthMethod, ClientSecret, GrantType};
+use crate::domain::event::Event;
+use crate::domain::key::DataKeyPurpose;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::provider::DEFAULT_SLUG;
+use crate::domain::secret::{SecretKind, hint_of};
+use crate::domain::{ApiKey, AudienceSet, Client, ClientId, Fault, Provider, Role, ScopeSet, SigningAlg, UnixTime};
+use crate::engine::Secrets;
+use crate::engine::manage::api_keys::digest_of;
+use crate::engine::manage::client_fields;
+use crate::engine::manage::provider_fields::blank;
+use crate::engine::signing_keys::new_signing_key;
+use crate::store::{ChangedTable, Tx, api_keys, client_secrets, clients, data_keys, events, providers, signing_keys};
+
+/// The surface that the built-in client serves.
+const BUILT_IN_CLIENT: &str = "runai";
+
+/// What the operator's settings say about a start.
+pub struct Start {
+    pub now: UnixTime,
+    /// The issuer of `default`, byte for byte.
+    pub public_url: String,
+    pub is_loopback: bool,
+    /// A server compares its public URL with the stored one; the command line does not.
+    pub check_issuer: bool,
+    /// `--new-issuer`: another public URL than the stored one is meant.
+    pub new_issuer: bool,
+    /// `GRANTD_ADMIN_KEY` is set: neither key nor client is made.
+    pub brings_admin_key: bool,
+}
+
+/// What was found or made.
+pub struct Started {
+    pub secrets: Secrets,
+    /// `Some` on the very first start.
+    pub first: Option<FirstRun>,
+    /// The stored public URL was replaced by this start's.
+    pub issuer_replaced: Option<String>,
+}
+
+/// What a newcomer is shown once.
+pub struct FirstRun {
+    /// `None` when the operator brought an admin key.
+    pub credentials: Option<FirstCredentials>,
+}
+
+pub struct FirstCredentials {
+    pub api_key: SecretString,
+    pub client_id: ClientId,
+    pub client_secret: SecretString,
+}
+
+/// Why a start is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StartRefused {
+    #[error(
+        "the stored public URL is {stored}, this start's is {given}: tokens of the old issuer would no longer be \
+         issued. Start with --new-issuer if that is meant, or set GRANTD_PUBLIC_URL back"
+    )]
+    OtherIssuer { stored: String, given: String },
+}
+
+/// Opens the data keys and checks the issuer; does the first run if the database is empty.
+pub fn start(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, start: &Start) -> Result<Started, Fault> {
+    let secrets = open_data_keys(tx, master, random, start.now)?;
+    let existing = providers::by_slug(tx, DEFAULT_SLUG)?;
+    let (first, issuer_replaced) = match existing {
+        Some(default) => (None, settle_issuer(tx, &default, start)?),
+        None => (Some(first_run(tx, &secrets, random, start)?), None),
+    };
+    Ok(Started { secrets, first, issuer_replaced })
+}
+
+/// The opened data keys; each purpose gets its first key when it has none. A fault that names the
+/// key if the master key does not open one.
+fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: UnixTime) -> Result<Secrets, Fault> {
+    let mut sealed = data_keys::all(tx)?;
+    for purpose in DataKeyPurpose::ALL {
+        if !sealed.iter().any(|key| key.purpose == purpose) {
+            let made = new_data_key(purpose, master, random, now)?;
+            data_keys::insert(tx, &made)?;
+            sealed.push(made);
+        }
+    }
+    let keys = DataKeys::open(&sealed, master)?;
+    Ok(Secrets {
+        peppers: Peppers::of(&keys)?,
+        signing: Sealer::of(&keys, DataKeyPurpose::SigningKeys)?,
+        tokens: Sealer::of(&keys, DataKeyPurpose::Tokens)?,
+    })
+}
+
+/// A public URL other than the stored one is taken over on loopback or when it is meant.
+fn settle_issuer(tx: &mut Tx<'_>, default: &Provider, start: &Start) -> Result<Option<String>, Fault> {
+    if !start.check_issuer || default.issuer == start.public_url {
+        return Ok(None);
+    }
+    if !start.is_loopback && !start.new_issuer {
+        let (stored, given) = (default.issuer.clone(), start.public_url.clone());
+        return Err(Fault::store(StartRefused::OtherIssuer { stored, given }));
+    }
+    move_issuer(tx, default, &start.public_url, start.now)?;
+    move_issuers_below(tx, &default.issuer, start)?;
+    Ok(Some(default.issuer.clone()))
+}
+
+/// Every other provider's issuer lies below the public URL.
+fn move_issuers_below(tx: &mut Tx<'_>, old: &str, start: &Start) -> Result<(), Fault> {
+    let mut page = PageRequest::first(PageRequest::MAX);
+    loop {
+        let Page { items, next } = providers::list(tx, &page)?;
+        for provider in items {
+            let below = provider.issuer.strip_prefix(old).filter(|rest| rest.starts_with("/p/"));
+            if let Some(rest) = below {
+                let moved = format!("{}{rest}", start.public_url);
+                move_issuer(tx, &provider, &moved, start.now)?;
+            }
+        }
+        let Some(after) = next else { return Ok(()) };
+        page.after = Some(after);
+    }
+}
+
+/// New tokens carry the new issuer; those of the old one verify until they expire.
+fn move_issuer(tx: &mut Tx<'_>, provider: &Provider, issuer: &str, now: UnixTime) -> Result<(), Fault> {
+    providers::replace_primary_issuer(tx, &provider.id, issuer, now.seconds())?;
+    tx.changed(ChangedTable::Providers, &provider.slug, now)
+}
+
+fn first_run(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, start: &Start) -> Result<FirstRun, Fault> {
+    let now = start.now;
+    let provider = blank(random.uuid_v7(now).into(), DEFAULT_SLUG, start.public_url.clone(), now.seconds());
+    providers::insert(tx, &provider)?;
+    for alg in [SigningAlg::Es256, SigningAlg::Rs256] {
+        let key = new_signing_key(&secrets.signing, random, &provider, alg, now)?;
+        signing_keys::insert_active_if_none(tx, key)?;
+    }
+    clients::insert(tx, built_in_client(&provider, start))?;
+    let credentials = if start.brings_admin_key {
+        None
+    } else {
+        let api_key = first_api_key(tx, secrets, random, now)?;
+        let (client_id, client_secret) = first_client(tx, secrets, random, &provider, now)?;
+        Some(FirstCredentials { api_key, client_id, client_secret })
+    };
+    events::insert(tx, &first_event(random, &provider, now))?;
+    Ok(FirstRun { credentials })
+}
+
+/// The first-party client of the Run:ai surface: final in its fields, its grant types wait for the
+/// release that serves them. Off where a stranger could reach it before the operator has looked.
+fn built_in_client(provider: &Provider, start: &Start) -> Client {
+    let blank = client_fields::blank(provider, BUILT_IN_CLIENT.into(), start.now.seconds());
+    Client {
+        name: "Run:ai".to_owned(),
+        auth_method: AuthMethod::None,
+        grant_types: vec![
+            GrantType::Password,
+            GrantType::RefreshToken,
+            GrantType::AuthorizationCode,
+            GrantType::TokenExchange,
+        ],
+        scope: ScopeSet::parse("openid profile email offline_access").unwrap_or_default(),
+        enabled: start.is_loopback,
+        only_surface: Some(BUILT_IN_CLIENT.to_owned()),
+        ..blank
+    }
+}
+
+fn first_api_key(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, now: UnixTime) -> Result<SecretString, Fault> {
+    let text = credential::generate(SecretKind::ApiKey, random);
+    let key = ApiKey {
+        id: random.uuid_v7(now).into(),
+        name: "first owner".to_owned(),
+        role: Role::Owner,
+        provider: None,
+        scope: None,
+        audience: AudienceSet::default(),
+        max_ttl: None,
+        may_set_subject: false,
+        hint: hint_of(text.expose_secret()),
+        expires_at: None,
+        last_used_at: None,
+        created_at: now.seconds(),
+        updated_at: now.seconds(),
+        deleted_at: None,
+        epoch: 0,
+        version: 1,
+    };
+    api_keys::insert(tx, &key, &digest_of(secrets.peppers.digest(text.expose_secret()))?)?;
+    Ok(text)
+}
+
+/// `first-service`: what the printed `curl` line asks for a token with.
+fn first_client(
+    tx: &mut Tx<'_>,
+    secrets: &Secrets,
+    random: &Random,
+    provider: &Provider,
+    now: UnixTime,
+) -> Result<(ClientId, SecretString), Fault> {
+    let client_id = ClientId::from(random.uuid_v7(now));
+    let blank = client_fields::blank(provider, client_id.clone(), now.seconds());
+    clients::insert(tx, Client { name: "first-service".to_owned(), ..blank })?;
+    let client_secret = credential::generate(SecretKind::ClientSecret, random);
+    let row = ClientSecret {
+        id: random.uuid_v7(now).into(),
+        stored: secrets.peppers.digest(client_secret.expose_secret()),
+        hint: hint_of(client_secret.expose_secret()),
+        created_at: now.seconds(),
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    client_secrets::insert_below(tx, &provider.id, &client_id, &row, 1, now.seconds())?;
+    Ok((client_id, client_secret))
+}
+
+fn first_event(random: &Random, provider: &Provider, now: UnixTime) -> Event {
+    Event {
+        id: random.uuid_v7(now),
+        at: now.millis(),
+        provider: Some(provider.id.clone()),
+        actor: "first-run".to_owned(),
+        action: "installation.created",
+        target: provider.slug.clone(),
+        request_id: String::new(),
+        details: "{}".to_owned(),
+    }
+}

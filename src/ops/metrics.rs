@@ -1,0 +1,46 @@
+//! Prometheus text exposition format, version 0.0.4.
+
+use std::fmt::Write as _;
+
+use crate::engine::Engine;
+
+/// Every metric of this process.
+pub fn text(engine: &Engine) -> String {
+    let counters = engine.counters();
+    let mut out = String::with_capacity(2048);
+    let counted = [
+        ("grantd_tokens_granted_total", "Tokens granted.", counters.granted.get()),
+        ("grantd_tokens_refused_total", "Token requests refused.", counters.refused.get()),
+        ("grantd_tokens_faulted_total", "Token requests that failed on our side.", counters.faulted.get()),
+        ("grantd_introspections_total", "Tokens introspected.", counters.introspected.get()),
+        ("grantd_revocations_total", "Tokens revoked.", counters.revoked.get()),
+        ("grantd_throttled_total", "Requests refused for too many failures.", counters.throttled.get()),
+        ("grantd_notes_dropped_total", "Notes of use that found no room.", engine.notes_dropped()),
+    ];
+    for (name, help, value) in counted {
+        metric(&mut out, name, "counter", help, value);
+    }
+    let gauges = [
+        ("grantd_revocations_held", "Live revocations in memory.", engine.revocations_held() as u64),
+        ("grantd_cache_bytes", "Bytes held by the caches.", engine.cache_bytes()),
+        ("grantd_writes_waiting", "Writes that wait for the writer.", engine.db().writes_waiting() as u64),
+        ("grantd_hashes_waiting", "Callers that wait for a hash.", engine.hashes_waiting() as u64),
+        ("grantd_threads", "Threads of the process.", threads()),
+    ];
+    for (name, help, value) in gauges {
+        metric(&mut out, name, "gauge", help, value);
+    }
+    out
+}
+
+fn metric(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    // Writing to a string cannot fail.
+    let _infallible = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+}
+
+/// Threads of this process, as Linux counts them; 0 elsewhere.
+fn threads() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,146 @@
+//! Operations: alive, ready, metrics, the OpenAPI document.
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use crate::domain::{Class, Context, Failed, Fault};
+use crate::edge::credentials::bearer;
+use crate::edge::mount::allow_header;
+use crate::edge::{Failure, RouteSpec, Surface, exchange};
+use crate::engine::Engine;
+
+mod metrics;
+mod openapi;
+
+pub use openapi::{Operations, document as openapi_document};
+
+pub struct Ops;
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    reasons: &'a [&'a str],
+}
+
+impl Surface for Ops {
+    const NAME: &'static str = "ops";
+    const PREFIXES: &'static [&'static str] = &[];
+
+    fn routes() -> &'static [RouteSpec] {
+        static ROUTES: [RouteSpec; 4] = [
+            RouteSpec {
+                method: Method::GET,
+                path: "/healthz",
+                operation_id: "healthz",
+                summary: "Alive: the process answers",
+                route: || web::to(healthz),
+            },
+            RouteSpec {
+                method: Method::GET,
+                path: "/readyz",
+                operation_id: "readyz",
+                summary: "Ready: this node can serve",
+                route: || web::to(readyz),
+            },
+            RouteSpec {
+                method: Method::GET,
+                path: "/metrics",
+                operation_id: "metrics",
+                summary: "Prometheus text, with an API key",
+                route: || web::to(metrics_with_key),
+            },
+            RouteSpec {
+                method: Method::GET,
+                path: "/openapi.json",
+                operation_id: "openapi",
+                summary: "This document",
+                route: || web::to(openapi_json),
+            },
+        ];
+        &ROUTES
+    }
+
+    fn fail(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
+        let (mut answer, status) = match failure {
+            Failure::Refused(refusal) if refusal.class() == Class::NotAllowed => {
+                (HttpResponse::Forbidden(), "forbidden")
+            }
+            Failure::Refused(_) => {
+                let mut answer = HttpResponse::Unauthorized();
+                answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+                (answer, "unauthorized")
+            }
+            Failure::Fault(Fault::Busy { retry_after, .. }) => {
+                let mut answer = HttpResponse::ServiceUnavailable();
+                answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
+                (answer, "unavailable")
+            }
+            Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
+                (HttpResponse::InternalServerError(), "error")
+            }
+            Failure::NotFound => (HttpResponse::NotFound(), "not found"),
+            Failure::Method(methods) => {
+                let mut answer = HttpResponse::MethodNotAllowed();
+                answer.insert_header((header::ALLOW, allow_header(methods)));
+                (answer, "method not allowed")
+            }
+            Failure::TooLarge => (HttpResponse::PayloadTooLarge(), "too large"),
+            Failure::TooSlow => (HttpResponse::RequestTimeout(), "too slow"),
+        };
+        answer.json(Status { status, reasons: &[] })
+    }
+}
+
+/// Says nothing of the database: a process is restarted for being dead, not for its neighbour.
+async fn healthz(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    exchange::<Ops>(request, payload, async |_received| -> Result<HttpResponse, Failed> {
+        Ok(HttpResponse::Ok().json(Status { status: "ok", reasons: &[] }))
+    })
+    .await
+}
+
+async fn readyz(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    exchange::<Ops>(request, payload, async |received| -> Result<HttpResponse, Failed> {
+        let readiness = engine.readiness(received.ctx.now).await;
+        if readiness.is_ready() {
+            return Ok(HttpResponse::Ok().json(Status { status: "ready", reasons: &[] }));
+        }
+        let mut answer = HttpResponse::ServiceUnavailable();
+        answer.insert_header((header::RETRY_AFTER, "1"));
+        Ok(answer.json(Status { status: "not ready", reasons: &readiness.reasons }))
+    })
+    .await
+}
+
+async fn metrics_with_key(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    exchange::<Ops>(request, payload, async |received| -> Result<HttpResponse, Failed> {
+        let key = bearer(received.request.headers())?;
+        engine.actor(&received.ctx, key.as_ref()).await?;
+        Ok(metrics_answer(&engine))
+    })
+    .await
+}
+
+/// Without a key: for the address of its own that `metrics_listen` opens.
+pub async fn metrics_open(engine: web::Data<Engine>) -> HttpResponse {
+    metrics_answer(&engine)
+}
+
+fn metrics_answer(engine: &Engine) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .body(metrics::text(engine))
+}
+
+async fn openapi_json(
+    request: HttpRequest,
+    payload: web::Payload,
+    operations: web::Data<Operations>,
+) -> HttpResponse {
+    exchange::<Ops>(request, payload, async |_received| -> Result<HttpResponse, Failed> {
+        Ok(HttpResponse::Ok().json(openapi::document(&operations)))
+    })
+    .await
+}
