@@ -4,15 +4,16 @@
 //! with a sentence. Everything a connection needs to be safe is set here and nowhere else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::connection::{CacheSize, SimpleConnection};
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
+use crate::store::StoreOptions;
 use crate::store::postgres;
 use crate::store::sqlite::{self, SqliteRole};
 use crate::store::statements::Statements;
-use crate::store::StoreOptions;
 
 /// A connection to one of the two databases. Queries that both spell alike go through the enum;
 /// the rest repeats its text for each variant by [`each!`](crate::store::connection).
@@ -69,6 +70,8 @@ pub(in crate::store) struct Manager {
     durable: bool,
     pooled: bool,
     statements: Option<Arc<Statements>>,
+    /// Raised when connections turn out to be dead.
+    generation: Arc<AtomicU64>,
 }
 
 impl Manager {
@@ -77,7 +80,7 @@ impl Manager {
         statements: Option<Arc<Statements>>,
     ) -> Result<Self, ConnectError> {
         let target = Target::of(options)?;
-        Ok(Self { target, durable: options.durable, pooled: options.pooled, statements })
+        Ok(Self { target, durable: options.durable, pooled: options.pooled, statements, generation: Arc::default() })
     }
 
     pub(in crate::store) const fn is_sqlite(&self) -> bool {
@@ -102,21 +105,49 @@ impl Manager {
     }
 }
 
+/// A connection in the pool, and which generation of connections it belongs to.
+pub(in crate::store) struct Pooled {
+    pub(in crate::store) conn: Conn,
+    generation: u64,
+}
+
+impl Manager {
+    /// Looks after a connection whose job failed. When it is dead the server has gone, and with it
+    /// most likely every other connection: all of this generation are replaced when next taken,
+    /// instead of each one failing a request. Diesel tells a dead connection only from inside a
+    /// transaction.
+    pub(in crate::store) fn after_fault(&self, pooled: &mut Pooled) {
+        if matches!(pooled.conn, Conn::Postgres(_)) && pooled.conn.batch_execute("SELECT 1").is_err() {
+            let next = pooled.generation + 1;
+            // Only the first to notice counts on.
+            let raised =
+                self.generation.compare_exchange(pooled.generation, next, Ordering::Relaxed, Ordering::Relaxed);
+            if raised.is_ok() {
+                log::warn!("the connections to the database are lost and will be replaced");
+            }
+        }
+    }
+}
+
 impl r2d2::ManageConnection for Manager {
-    type Connection = Conn;
+    type Connection = Pooled;
     type Error = ConnectError;
 
-    fn connect(&self) -> Result<Conn, ConnectError> {
-        self.open(SqliteRole::Reader)
+    fn connect(&self) -> Result<Pooled, ConnectError> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        Ok(Pooled { conn: self.open(SqliteRole::Reader)?, generation })
     }
 
-    /// Never called: the pool is built without a ping on check-out.
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), ConnectError> {
-        conn.batch_execute("SELECT 1").map_err(|error| ConnectError(error.to_string()))
+    /// Asked on check-out: no ping, only whether its generation is over.
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectError> {
+        if pooled.generation == self.generation.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(ConnectError("the connection was lost".to_owned()))
     }
 
-    fn has_broken(&self, conn: &mut Conn) -> bool {
-        std::thread::panicking() || conn.is_broken()
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        std::thread::panicking() || pooled.conn.is_broken() || self.is_valid(pooled).is_err()
     }
 }
 
