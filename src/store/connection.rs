@@ -3,6 +3,7 @@
 //! The variant is chosen by the scheme of the URL and never by trying: an ambiguous URL is refused
 //! with a sentence. Everything a connection needs to be safe is set here and nowhere else.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,9 +46,16 @@ pub(in crate::store) enum Target {
 }
 
 /// Why a connection could not be opened: one sentence, without the password of the URL.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectError(pub(in crate::store) String);
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConnectError {}
 
 impl Target {
     /// Reads `sqlite://path`, `postgres://…` or `postgresql://…`.

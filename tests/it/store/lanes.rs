@@ -87,6 +87,44 @@ on_both! {
         assert_eq!(cost.round_trips(), cost.writes + cost.transactions);
     }
 
+    async fn a_job_that_collides_with_others_runs_again_on_postgres(test: TestDb) {
+        if test.kind == Kind::Sqlite {
+            return; // one writer: nothing to collide with
+        }
+        for raised in ["MESSAGE = 'serialize', ERRCODE = '40001'", "MESSAGE = 'deadlock detected', ERRCODE = '40P01'"] {
+            let mut runs = 0;
+            let outcome = test.db().write(soon(), move |tx| {
+                runs += 1;
+                meta::set(tx, "runs", &runs.to_string())?;
+                if runs < 3 {
+                    tx.batch_execute(&format!("DO $$ BEGIN RAISE EXCEPTION USING {raised}; END $$"))?;
+                }
+                Ok(Decision::Allow(runs))
+            }).await;
+            assert_eq!(outcome.unwrap(), Decision::Allow(3));
+            assert_eq!(test.db().read(soon(), |conn| meta::get(conn, "runs")).await.unwrap().as_deref(), Some("3"));
+        }
+    }
+
+    async fn every_unexpired_revocation_is_loaded_however_many_there_are(test: TestDb) {
+        let (db, kind) = (test.db(), test.kind);
+        db.write(soon(), move |tx| {
+            let hex = if kind == Kind::Sqlite { "printf('%012x', i)" } else { "lpad(to_hex(i), 12, '0')" };
+            tx.batch_execute(&format!(
+                "INSERT INTO revoked (id, kind, provider_id, expires_at) \
+                 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 11999) \
+                 SELECT '00000000-0000-0000-0000-' || {hex}, 'jti', 'p', {NOW} + i % 2 FROM n"
+            ))?;
+            Ok(Decision::Allow(()))
+        }).await.unwrap();
+        let loaded = db.read(soon(), |conn| {
+            let mut loaded = std::collections::HashSet::new();
+            revoked::load_unexpired(conn, NOW, |one| { loaded.insert(one.id); })?;
+            Ok(loaded.len())
+        }).await.unwrap();
+        assert_eq!(loaded, 6000);
+    }
+
     async fn a_fault_takes_back_what_the_job_wrote(test: TestDb) {
         let failed: Result<Decision<()>, Fault> = test.db().write(soon(), |tx| {
             meta::set(tx, "half", "1")?;
