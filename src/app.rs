@@ -258,9 +258,7 @@ impl Services {
             config.service(resource);
         }
         let below_a_provider = Surfaces { runai: self.surfaces.runai.as_ref().map(|_host| None) };
-        config.service(
-            web::scope("/p/{provider_slug}").configure(|config| dialects::mount(config, &below_a_provider)),
-        );
+        config.service(web::scope("/p/{provider_slug}").configure(|config| dialects::mount(config, &below_a_provider)));
     }
 
     /// Beside everything below the path of the public URL: what load balancers and RFC 8414 §3.1
@@ -319,8 +317,7 @@ fn metrics_server(settings: &Settings, services: &Services) -> Result<Option<Ser
     let listener = listen(address)?;
     let engine = web::Data::new(services.engine.clone());
     let app = move || App::new().app_data(engine.clone()).route("/metrics", web::get().to(ops::metrics_open));
-    let server =
-        HttpServer::new(app).workers(1).disable_signals().listen(listener).map_err(StartError::Server)?.run();
+    let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).map_err(StartError::Server)?.run();
     Ok(Some(server))
 }
 
@@ -381,8 +378,7 @@ async fn migrate_when_there(
 fn stop_on_signal(server: ServerHandle) {
     actix_web::rt::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
         else {
             log::error!("signals cannot be caught: stop the process by its handle");
             return;
@@ -399,9 +395,8 @@ type Timer = actix_web::rt::task::JoinHandle<()>;
 
 /// The change log four times a second, notes and keys once a second, cleanup once a minute.
 pub fn spawn_timers(engine: &Engine, wall: &Arc<dyn Wall>) -> Vec<Timer> {
-    let poll = every(POLL_EVERY, engine, wall, "reading the change log", async |engine, now| {
-        engine.poll_changes(now).await
-    });
+    let poll =
+        every(POLL_EVERY, engine, wall, "reading the change log", async |engine, now| engine.poll_changes(now).await);
     let tick = every(TICK_EVERY, engine, wall, "the tick", async |engine, now| engine.tick(now).await);
     let clean = every(CLEAN_EVERY, engine, wall, "cleanup", async |engine, now| engine.clean_up(now).await);
     vec![poll, tick, clean]

@@ -1,8 +1,8 @@
 //! RFC 9457: `application/problem+json` for every failure of the API.
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::StatusCode;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::domain::refusal::FieldError;
@@ -52,9 +52,7 @@ fn refused(refusal: &Refusal, ctx: &Context) -> HttpResponse {
     let errors: &[FieldError] = if let RefusalKind::Invalid(errors) = &refusal.kind { errors } else { &[] };
     let answer = problem(status, &refusal.hint, errors, ctx);
     match &refusal.kind {
-        RefusalKind::RateLimited { retry_after } => {
-            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
-        }
+        RefusalKind::RateLimited { retry_after } => with_header(answer, header::RETRY_AFTER, &retry_after.to_string()),
         RefusalKind::InvalidApiKey | RefusalKind::InvalidClient => {
             with_header(answer, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)
         }

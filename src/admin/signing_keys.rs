@@ -34,9 +34,10 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         let alg: Field<String> = fields.take("alg");
         fields.finish()?;
         let alg = match alg {
-            Field::Set(name) => Some(SigningAlg::from_name(&name).ok_or_else(|| {
-                Refusal::invalid_field("/alg", "must be one of ES256, RS256, EdDSA")
-            })?),
+            Field::Set(name) => Some(
+                SigningAlg::from_name(&name)
+                    .ok_or_else(|| Refusal::invalid_field("/alg", "must be one of ES256, RS256, EdDSA"))?,
+            ),
             Field::Keep | Field::Reset => None,
         };
         let keys = engine.rotate_signing_keys(&received.ctx, actor, received.path("provider"), alg).await?;

@@ -87,7 +87,11 @@ pub(super) async fn run(command: Command, local: Local) -> Result<(), CliError> 
                 let Some(next) = listed.next else { break };
                 page.after = Some(next);
             }
-            output::list(&items, &["id", "name", "role", "provider", "hint", "expires_at", "last_used_at"], local.json)?;
+            output::list(
+                &items,
+                &["id", "name", "role", "provider", "hint", "expires_at", "last_used_at"],
+                local.json,
+            )?;
         }
         Command::Show { id } => {
             let key = engine.read_api_key(&ctx, &actor, &id).await?;

@@ -11,7 +11,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Fails unless the server answers 200.
 pub fn run(listen: SocketAddr) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::Unhealthy(format!("the server at {listen} does not answer: {error}"));
+    let failed =
+        |error: std::io::Error| CliError::Unhealthy(format!("the server at {listen} does not answer: {error}"));
     let mut stream = TcpStream::connect_timeout(&reachable(listen), TIMEOUT).map_err(failed)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").map_err(failed)?;

@@ -67,7 +67,8 @@ pub fn configuration(effective: &[Effective], as_json: bool) -> Result<()> {
 pub fn refusal(refusal: &Refusal) -> String {
     match &refusal.kind {
         RefusalKind::Invalid(errors) => {
-            let sentences = errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
+            let sentences =
+                errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
             sentences.collect::<Vec<_>>().join("\n")
         }
         _ => refusal.hint.to_string(),

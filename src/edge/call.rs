@@ -4,8 +4,8 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 
-use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::grant::ProviderRef;
+use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::{Context, ProviderSlug, Refusal};
 
 /// A request whose body has arrived.

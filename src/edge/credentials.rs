@@ -17,7 +17,10 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// An `Authorization` header, taken apart.
 #[derive(Debug)]
 pub enum Authorization {
-    Basic { user: String, password: SecretString },
+    Basic {
+        user: String,
+        password: SecretString,
+    },
     /// `Bearer`, or `Token` as API keys may also be sent.
     Bearer(SecretString),
 }

@@ -67,11 +67,8 @@ pub fn allow_header(methods: &[Method]) -> String {
 
 async fn preflight<S: Surface>(request: HttpRequest) -> HttpResponse {
     let pattern = request.match_pattern().unwrap_or_default();
-    let methods: Vec<Method> = S::routes()
-        .iter()
-        .filter(|route| pattern.ends_with(route.path))
-        .map(|route| route.method.clone())
-        .collect();
+    let methods: Vec<Method> =
+        S::routes().iter().filter(|route| pattern.ends_with(route.path)).map(|route| route.method.clone()).collect();
     without_body::<S>(request, |_ctx| {
         HttpResponse::NoContent()
             .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(&methods)))

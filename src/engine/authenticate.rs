@@ -250,9 +250,7 @@ impl Engine {
         let first = self
             .0
             .db
-            .write_one(ctx.deadline, move |conn| {
-                assertion_jtis::redeem(conn, &row, &owner, &jti, keep_until)
-            })
+            .write_one(ctx.deadline, move |conn| assertion_jtis::redeem(conn, &row, &owner, &jti, keep_until))
             .await?;
         if first { Ok(()) } else { Err(self.failed_client(ctx, provider, client_id, "assertion used twice")) }
     }
@@ -283,7 +281,10 @@ impl Engine {
     }
 
     fn count_failure(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
-        self.0.throttle.failed(claimed, ctx.client_address, ctx.now).inspect_err(|_| self.counters().throttled.add_one())
+        self.0
+            .throttle
+            .failed(claimed, ctx.client_address, ctx.now)
+            .inspect_err(|_| self.counters().throttled.add_one())
     }
 
     /// A known client failed: noted, for the operator to see.

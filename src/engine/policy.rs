@@ -12,8 +12,11 @@ pub fn may_use_grant(client: &ClientEntry, grant: GrantType) -> Result<(), Refus
     if client.may_use(grant) && !(for_itself && client.is_public()) {
         return Ok(());
     }
-    Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not use this grant type.")
-        .about(format!("client {} does not have {}", client.client_id, grant.name())))
+    Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not use this grant type.").about(format!(
+        "client {} does not have {}",
+        client.client_id,
+        grant.name()
+    )))
 }
 
 /// The scope of a client's own token: what was asked, if the client has all of it; all it has if

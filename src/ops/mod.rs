@@ -134,11 +134,7 @@ fn metrics_answer(engine: &Engine) -> HttpResponse {
         .body(metrics::text(engine))
 }
 
-async fn openapi_json(
-    request: HttpRequest,
-    payload: web::Payload,
-    operations: web::Data<Operations>,
-) -> HttpResponse {
+async fn openapi_json(request: HttpRequest, payload: web::Payload, operations: web::Data<Operations>) -> HttpResponse {
     exchange::<Ops>(request, payload, async |_received| -> Result<HttpResponse, Failed> {
         Ok(HttpResponse::Ok().json(openapi::document(&operations)))
     })

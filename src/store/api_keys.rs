@@ -210,11 +210,11 @@ pub enum Change {
     LastOwner,
 }
 
-/// Another live owner key that reaches as far: what must exist before `$1` stops being one. `$2` is
-/// now.
-const ANOTHER_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> $1 \
+/// Another live owner key that reaches as far: what must exist before this row stops being one.
+/// `$1` is now. SQLite numbers `$n` by first appearance, so binds appear in order in each text.
+const ANOTHER_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> api_keys.id \
      AND other.role = 'owner' AND other.deleted_at IS NULL \
-     AND (other.expires_at IS NULL OR other.expires_at > $2) \
+     AND (other.expires_at IS NULL OR other.expires_at > $1) \
      AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
 
 /// Writes every changeable field if the row still has `expected_version` and is not deleted; raises
@@ -264,22 +264,17 @@ pub fn update(conn: &mut Conn, new: &ApiKey, expected_version: i64, now: i64) ->
 }
 
 /// Ends a key and raises its epoch. `now` in epoch seconds. Call it in a transaction.
-pub fn soft_delete(
-    conn: &mut Conn,
-    id: &ApiKeyId,
-    expected_version: Option<i64>,
-    now: i64,
-) -> Result<Change, Fault> {
+pub fn soft_delete(conn: &mut Conn, id: &ApiKeyId, expected_version: Option<i64>, now: i64) -> Result<Change, Fault> {
     if is_last_owner(conn, id, now)? {
         return Ok(Change::LastOwner);
     }
     let end = format!(
-        "UPDATE api_keys SET deleted_at = $2, updated_at = $2, epoch = epoch + 1, version = version + 1 \
-         WHERE id = $1 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3) AND (role <> 'owner' OR {ANOTHER_OWNER})"
+        "UPDATE api_keys SET deleted_at = $1, updated_at = $1, epoch = epoch + 1, version = version + 1 \
+         WHERE id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3) AND (role <> 'owner' OR {ANOTHER_OWNER})"
     );
     let rows = diesel::sql_query(end)
-        .bind::<Text, _>(id.as_str())
         .bind::<BigInt, _>(now)
+        .bind::<Text, _>(id.as_str())
         .bind::<Nullable<BigInt>, _>(expected_version)
         .execute(conn)?;
     Ok(if rows == 1 { Change::Done } else { Change::NotCurrent })
@@ -299,10 +294,10 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64) -> Result<bool, Fault
             .for_update()
             .load::<String>(conn)?;
     }
-    let last = format!("id = $1 AND role = 'owner' AND deleted_at IS NULL AND NOT {ANOTHER_OWNER}");
+    let last = format!("NOT {ANOTHER_OWNER} AND id = $2 AND role = 'owner' AND deleted_at IS NULL");
     let found: Vec<Found> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
-        .bind::<Text, _>(id.as_str())
         .bind::<BigInt, _>(now)
+        .bind::<Text, _>(id.as_str())
         .load(conn)?;
     Ok(!found.is_empty())
 }

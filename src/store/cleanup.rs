@@ -43,8 +43,12 @@ impl Expired {
             Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
             Self::SigningKeys => {
                 // The first half of the condition is what the index can answer.
-                ("signing_keys", "state = 'retired' AND retired_at <= $1 AND retired_at + max_lifetime <= $1",
-                 "retired_at", seconds)
+                (
+                    "signing_keys",
+                    "state = 'retired' AND retired_at <= $1 AND retired_at + max_lifetime <= $1",
+                    "retired_at",
+                    seconds,
+                )
             }
         }
     }

@@ -94,7 +94,8 @@ impl TryFrom<Row> for Client {
             deleted_at,
         } = row;
         let bad = |column| move || unreadable("clients", column);
-        let grant_types: Option<Vec<GrantType>> = grant_types.split_ascii_whitespace().map(GrantType::from_name).collect();
+        let grant_types: Option<Vec<GrantType>> =
+            grant_types.split_ascii_whitespace().map(GrantType::from_name).collect();
         Ok(Self {
             provider: ProviderId::from(provider_id),
             client_id: ClientId::from(client_id),
@@ -201,9 +202,7 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Resul
 }
 
 pub(in crate::store) fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> {
-    let live = clients::table
-        .filter(clients::provider_id.eq(provider.as_str()))
-        .filter(clients::deleted_at.is_null());
+    let live = clients::table.filter(clients::provider_id.eq(provider.as_str())).filter(clients::deleted_at.is_null());
     Ok(live.count().get_result(conn)?)
 }
 

@@ -3,17 +3,19 @@
 //! The variant is chosen by the scheme of the URL and never by trying: an ambiguous URL is refused
 //! with a sentence. Everything a connection needs to be safe is set here and nowhere else.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::connection::{CacheSize, SimpleConnection};
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
 use crate::domain::Fault;
+use crate::store::StoreOptions;
 use crate::store::postgres;
 use crate::store::sqlite::{self, SqliteRole};
 use crate::store::statements::Statements;
-use crate::store::StoreOptions;
 
 /// A connection to one of the two databases. Queries that both spell alike go through the enum;
 /// the rest repeats its text for each variant by [`each!`](crate::store::connection).
@@ -45,8 +47,7 @@ pub(in crate::store) enum Target {
 }
 
 /// Why a connection could not be opened: one sentence, without the password of the URL.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectError(pub(in crate::store) String);
 
 /// How the sentence begins when the server cannot be reached now, but perhaps later.
@@ -62,6 +63,14 @@ pub fn is_away(fault: &Fault) -> bool {
         Fault::Crypto(_) | Fault::Upstream(_) => false,
     }
 }
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConnectError {}
 
 impl Target {
     /// Reads `sqlite://path`, `postgres://…` or `postgresql://…`.
@@ -84,6 +93,8 @@ pub(in crate::store) struct Manager {
     durable: bool,
     pooled: bool,
     statements: Option<Arc<Statements>>,
+    /// Raised when connections turn out to be dead.
+    generation: Arc<AtomicU64>,
 }
 
 impl Manager {
@@ -92,7 +103,7 @@ impl Manager {
         statements: Option<Arc<Statements>>,
     ) -> Result<Self, ConnectError> {
         let target = Target::of(options)?;
-        Ok(Self { target, durable: options.durable, pooled: options.pooled, statements })
+        Ok(Self { target, durable: options.durable, pooled: options.pooled, statements, generation: Arc::default() })
     }
 
     pub(in crate::store) const fn is_sqlite(&self) -> bool {
@@ -117,21 +128,49 @@ impl Manager {
     }
 }
 
+/// A connection in the pool, and which generation of connections it belongs to.
+pub(in crate::store) struct Pooled {
+    pub(in crate::store) conn: Conn,
+    generation: u64,
+}
+
+impl Manager {
+    /// Looks after a connection whose job failed. When it is dead the server has gone, and with it
+    /// most likely every other connection: all of this generation are replaced when next taken,
+    /// instead of each one failing a request. Diesel tells a dead connection only from inside a
+    /// transaction.
+    pub(in crate::store) fn after_fault(&self, pooled: &mut Pooled) {
+        if matches!(pooled.conn, Conn::Postgres(_)) && pooled.conn.batch_execute("SELECT 1").is_err() {
+            let next = pooled.generation + 1;
+            // Only the first to notice counts on.
+            let raised =
+                self.generation.compare_exchange(pooled.generation, next, Ordering::Relaxed, Ordering::Relaxed);
+            if raised.is_ok() {
+                log::warn!("the connections to the database are lost and will be replaced");
+            }
+        }
+    }
+}
+
 impl r2d2::ManageConnection for Manager {
-    type Connection = Conn;
+    type Connection = Pooled;
     type Error = ConnectError;
 
-    fn connect(&self) -> Result<Conn, ConnectError> {
-        self.open(SqliteRole::Reader)
+    fn connect(&self) -> Result<Pooled, ConnectError> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        Ok(Pooled { conn: self.open(SqliteRole::Reader)?, generation })
     }
 
-    /// Never called: the pool is built without a ping on check-out.
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), ConnectError> {
-        conn.batch_execute("SELECT 1").map_err(|error| ConnectError(error.to_string()))
+    /// Asked on check-out: no ping, only whether its generation is over.
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectError> {
+        if pooled.generation == self.generation.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(ConnectError("the connection was lost".to_owned()))
     }
 
-    fn has_broken(&self, conn: &mut Conn) -> bool {
-        std::thread::panicking() || conn.is_broken()
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        std::thread::panicking() || pooled.conn.is_broken() || self.is_valid(pooled).is_err()
     }
 }
 

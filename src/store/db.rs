@@ -11,13 +11,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::domain::{Decision, Fault};
+use crate::store::StoreOptions;
 use crate::store::connection::{Conn, Manager};
 use crate::store::fault::is_collision;
 use crate::store::job::{Tx, in_transaction};
 use crate::store::queue::Lane;
 use crate::store::statements::{StatementCounts, Statements};
 use crate::store::writer::Writer;
-use crate::store::StoreOptions;
 
 /// A write that has begun in time may end this much after its deadline: better a late answer than
 /// a write that happened and was called busy.
@@ -34,6 +34,7 @@ pub struct Db {
 struct Inner {
     /// `None` after [`Db::close`].
     pool: Mutex<Option<Pool<Manager>>>,
+    manager: Manager,
     lanes: Lanes,
     statements: Option<Arc<Statements>>,
     /// SQLite only.
@@ -69,16 +70,17 @@ impl Db {
         let pool = Pool::builder()
             .max_size(size + reserved)
             .min_idle(Some(1))
-            .test_on_check_out(false)
+            // Not a ping: `Manager::is_valid` compares two numbers.
+            .test_on_check_out(true)
             .connection_timeout(Duration::from_secs(1))
-            .build_unchecked(manager);
+            .build_unchecked(manager.clone());
         let lanes = Lanes {
             requests: Arc::new(Semaphore::new(size as usize)),
             poll: Arc::new(Semaphore::new(1)),
             background: Arc::new(Semaphore::new(1)),
             size,
         };
-        Ok(Self { inner: Arc::new(Inner { pool: Mutex::new(Some(pool)), lanes, statements, writer }) })
+        Ok(Self { inner: Arc::new(Inner { pool: Mutex::new(Some(pool)), manager, lanes, statements, writer }) })
     }
 
     /// Runs a read on a connection of its own. Waits for one until the deadline at most.
@@ -174,13 +176,14 @@ impl Db {
     {
         let permit = permitted(permits, deadline).await?;
         let pool = self.pool()?;
+        let manager = self.inner.manager.clone();
         let task = spawn_blocking(move || {
             let _permit = permit;
             let mut conn = pool.get().map_err(|error| {
                 log::warn!("the database cannot be reached: {error}");
                 Fault::busy("the database cannot be reached")
             })?;
-            f(&mut conn)
+            f(&mut conn.conn).inspect_err(|_| manager.after_fault(&mut conn))
         });
         match timeout_at(end.into(), task).await {
             Ok(Ok(outcome)) => outcome,

@@ -19,7 +19,8 @@ const UNREADABLE: &str =
 /// The URL with what it does not say itself added: time-outs and our name. `pooled` leaves
 /// `options` out, because PgBouncer refuses a start-up parameter it does not know.
 pub(in crate::store) fn connection_string(url: &str, pooled: bool) -> Result<String, ConnectError> {
-    if !cfg!(feature = "postgres-tls") && matches!(parameter(url, "sslmode"), Some("require" | "verify-ca" | "verify-full"))
+    if !cfg!(feature = "postgres-tls")
+        && matches!(parameter(url, "sslmode"), Some("require" | "verify-ca" | "verify-full"))
     {
         return Err(ConnectError(
             "the database URL asks for TLS, and this grantd is built without it: build with --features postgres-tls, \
@@ -56,9 +57,8 @@ pub(in crate::store) fn connection_string(url: &str, pooled: bool) -> Result<Str
 pub(in crate::store) fn open(text: &str) -> Result<PgConnection, ConnectError> {
     let mut conn = PgConnection::establish(text)
         .map_err(|error| ConnectError(format!("{AWAY}: {}", scrubbed(&error.to_string(), text))))?;
-    let asked = diesel::dsl::sql::<(Text, Text)>(
-        "SELECT current_setting('synchronous_commit'), current_setting('fsync')",
-    );
+    let asked =
+        diesel::dsl::sql::<(Text, Text)>("SELECT current_setting('synchronous_commit'), current_setting('fsync')");
     let (synchronous_commit, fsync): (String, String) = asked
         .get_result(&mut conn)
         .map_err(|error| ConnectError(format!("PostgreSQL does not tell how durable it is: {error}")))?;

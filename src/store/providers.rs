@@ -314,8 +314,7 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
 pub fn slugs(conn: &mut Conn, ids: &[&ProviderId]) -> Result<HashMap<ProviderId, String>, Fault> {
     let wanted: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
     let named = providers::table.select((providers::id, providers::slug));
-    let rows: Vec<(String, String)> =
-        each!(conn, conn => named.filter(providers::id.eq_any(&wanted)).load(conn))?;
+    let rows: Vec<(String, String)> = each!(conn, conn => named.filter(providers::id.eq_any(&wanted)).load(conn))?;
     Ok(rows.into_iter().map(|(id, slug)| (ProviderId::from(id), slug)).collect())
 }
 

@@ -88,8 +88,7 @@ pub fn by_ids(conn: &mut Conn, ids: &[Jti]) -> Result<Vec<Revocation>, Fault> {
     // SQLite takes one bind a value; this keeps far from its limit.
     for part in ids.chunks(500) {
         let texts: Vec<String> = part.iter().map(Jti::to_string).collect();
-        let rows: Vec<Row> =
-            each!(conn, conn => revoked::table.filter(revoked::id.eq_any(&texts)).load(conn))?;
+        let rows: Vec<Row> = each!(conn, conn => revoked::table.filter(revoked::id.eq_any(&texts)).load(conn))?;
         for row in rows {
             found.extend(row.revocation()?);
         }

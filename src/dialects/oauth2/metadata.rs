@@ -12,11 +12,8 @@ use crate::domain::client::{AuthMethod, GrantType};
 use crate::edge::exchange;
 use crate::engine::Engine;
 
-const AUTH_METHODS: [&str; 3] = [
-    AuthMethod::ClientSecretBasic.name(),
-    AuthMethod::ClientSecretPost.name(),
-    AuthMethod::PrivateKeyJwt.name(),
-];
+const AUTH_METHODS: [&str; 3] =
+    [AuthMethod::ClientSecretBasic.name(), AuthMethod::ClientSecretPost.name(), AuthMethod::PrivateKeyJwt.name()];
 
 pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     exchange::<OAuth2>(request, payload, async |received| -> Result<HttpResponse, Failed> {

@@ -137,7 +137,6 @@ impl Dialect for V2 {
 /// A client that proves itself in the body; an `Authorization` header is not looked at, because
 /// the published client sends its last, possibly expired, token there.
 fn machine_request(call: &Call<'_>, client_id: &str, secret: &str, ask: Ask) -> Result<GrantRequest, Refusal> {
-    let client =
-        PresentedClient::Secret { client_id: client_id.into(), secret: secret.into(), via: SecretVia::Wire };
+    let client = PresentedClient::Secret { client_id: client_id.into(), secret: secret.into(), via: SecretVia::Wire };
     Ok(GrantRequest { provider: call.surface_provider()?, client, grant: Grant::ClientCredentials, ask })
 }

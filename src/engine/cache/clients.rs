@@ -2,8 +2,8 @@
 //! bytes for the common kind.
 
 use std::mem::size_of;
-use std::sync::atomic::AtomicI64;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
 use crate::crypto::ClientKeys;

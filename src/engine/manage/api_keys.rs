@@ -6,7 +6,9 @@ use crate::crypto::credential;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
-use crate::domain::{ApiKey, ApiKeyId, AudienceSet, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, Role};
+use crate::domain::{
+    ApiKey, ApiKeyId, AudienceSet, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, Role,
+};
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::{self, ApiKeyDraft, inherit, within_reach};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
@@ -26,7 +28,12 @@ pub struct CreatedApiKey {
 }
 
 impl Engine {
-    pub async fn create_api_key(&self, ctx: &Context, actor: &Actor, mut draft: ApiKeyDraft) -> Result<CreatedApiKey, Failed> {
+    pub async fn create_api_key(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        mut draft: ApiKeyDraft,
+    ) -> Result<CreatedApiKey, Failed> {
         actor.require(Role::Admin)?;
         let provider = self.provider_of_new_key(ctx, actor, std::mem::take(&mut draft.provider)).await?;
         let text = credential::generate(SecretKind::ApiKey, &self.0.random);
@@ -99,7 +106,12 @@ impl Engine {
     }
 
     /// Ordered by id; a bound key sees those of its provider only.
-    pub async fn list_api_keys(&self, ctx: &Context, actor: &Actor, page: PageRequest) -> Result<Page<ShownApiKey>, Failed> {
+    pub async fn list_api_keys(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        page: PageRequest,
+    ) -> Result<Page<ShownApiKey>, Failed> {
         actor.require(Role::Admin)?;
         let bound = actor.bound_to().cloned();
         let list = move |conn: &mut _| {
@@ -192,7 +204,13 @@ impl Engine {
     }
 
     /// Ends a key; the last owner key stays.
-    pub async fn delete_api_key(&self, ctx: &Context, actor: &Actor, id: &str, expected: Expected) -> Result<(), Failed> {
+    pub async fn delete_api_key(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id: &str,
+        expected: Expected,
+    ) -> Result<(), Failed> {
         let key = self.reachable_api_key(ctx, actor, id).await?;
         let event = self.event(ctx, actor, key.provider.as_ref(), "api_key.deleted", id, &[]);
         let (row, now) = (key.id.clone(), ctx.now);

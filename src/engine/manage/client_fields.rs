@@ -51,7 +51,11 @@ pub fn identity(draft: &mut ClientDraft) -> Result<(Option<String>, Option<Strin
 }
 
 /// `current` with the draft applied, and the names of the fields that changed.
-pub fn apply(mut draft: ClientDraft, current: &Client, provider: &Provider) -> Result<(Client, Vec<&'static str>), Refusal> {
+pub fn apply(
+    mut draft: ClientDraft,
+    current: &Client,
+    provider: &Provider,
+) -> Result<(Client, Vec<&'static str>), Refusal> {
     let mut checks = Checks::default();
     refuse_unchangeable(&draft, current, &mut checks);
     refuse_not_built(&mut draft, &mut checks);
@@ -61,8 +65,7 @@ pub fn apply(mut draft: ClientDraft, current: &Client, provider: &Provider) -> R
         (&current.auth_method, AuthMethod::ClientSecretBasic),
         one_of(AuthMethod::from_name, AUTH_METHODS),
     );
-    let policy =
-        client_policy_fields::apply(&mut draft, &current.policy, auth_method == AuthMethod::None, &mut checks);
+    let policy = client_policy_fields::apply(&mut draft, &current.policy, auth_method == AuthMethod::None, &mut checks);
     let blank = blank(provider, current.client_id.clone(), current.created_at);
     let changed = Client {
         name: checks.apply("client_name", draft.client_name, (&current.name, blank.name), label),
@@ -147,7 +150,8 @@ fn refuse_not_built(draft: &mut ClientDraft, checks: &mut Checks) {
 fn grants(names: Vec<String>) -> Result<Vec<GrantType>, String> {
     let mut grants = Vec::new();
     for name in &names {
-        let served: Vec<&str> = GrantType::ALL.into_iter().filter(|grant| grant.is_served()).map(GrantType::name).collect();
+        let served: Vec<&str> =
+            GrantType::ALL.into_iter().filter(|grant| grant.is_served()).map(GrantType::name).collect();
         let grant = GrantType::from_name(name).filter(|grant| grant.is_served());
         let grant = grant.ok_or_else(|| format!("must be of those this release serves: {}", served.join(", ")))?;
         if !grants.contains(&grant) {

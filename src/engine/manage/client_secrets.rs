@@ -140,7 +140,13 @@ impl Engine {
         Ok(self.new_secret(ctx, text, StoredSecret::Argon2(phc), expires_at))
     }
 
-    fn new_secret(&self, ctx: &Context, text: SecretString, stored: StoredSecret, expires_at: Option<i64>) -> NewSecret {
+    fn new_secret(
+        &self,
+        ctx: &Context,
+        text: SecretString,
+        stored: StoredSecret,
+        expires_at: Option<i64>,
+    ) -> NewSecret {
         let row = ClientSecret {
             id: self.0.random.uuid_v7(ctx.now).into(),
             stored,

@@ -70,8 +70,7 @@ impl Engine {
         fields: &[&'static str],
     ) -> Result<(), Failed> {
         let key = (provider.id.clone(), client.client_id.clone());
-        let event =
-            self.event(ctx, actor, Some(&provider.id), "client.created", client.client_id.as_str(), fields);
+        let event = self.event(ctx, actor, Some(&provider.id), "client.created", client.client_id.as_str(), fields);
         let (provider, now) = (provider.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
             if let Err(refusal) = ensure_scopes(tx, &provider, &client.scope, now)? {
@@ -164,8 +163,7 @@ impl Engine {
         fields: &[&'static str],
     ) -> Result<bool, Failed> {
         let key = (provider.id.clone(), client.client_id.clone());
-        let event =
-            self.event(ctx, actor, Some(&provider.id), "client.updated", client.client_id.as_str(), fields);
+        let event = self.event(ctx, actor, Some(&provider.id), "client.updated", client.client_id.as_str(), fields);
         let (provider, now) = (provider.clone(), ctx.now);
         let replaced = self
             .commit(ctx, event, move |tx| {

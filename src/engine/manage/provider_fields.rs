@@ -80,7 +80,12 @@ pub fn apply(draft: ProviderDraft, current: &Provider) -> Result<(Provider, Vec<
     let (ttls, defaults) = (&current.ttls, ProviderTtls::default());
     let changed = Provider {
         name: checks.apply("name", draft.name, (&current.name, blank.name), label),
-        default_audience: checks.optional("default_audience", draft.default_audience, &current.default_audience, one_audience),
+        default_audience: checks.optional(
+            "default_audience",
+            draft.default_audience,
+            &current.default_audience,
+            one_audience,
+        ),
         access_token_signing_alg: checks.apply(
             "access_token_signing_alg",
             draft.access_token_signing_alg,
@@ -95,7 +100,12 @@ pub fn apply(draft: ProviderDraft, current: &Provider) -> Result<(Provider, Vec<
                 (&ttls.access_token, defaults.access_token),
                 seconds(1, TEN_YEARS),
             ),
-            id_token: checks.apply("id_token_ttl", draft.id_token_ttl, (&ttls.id_token, defaults.id_token), seconds(1, TEN_YEARS)),
+            id_token: checks.apply(
+                "id_token_ttl",
+                draft.id_token_ttl,
+                (&ttls.id_token, defaults.id_token),
+                seconds(1, TEN_YEARS),
+            ),
             authorization_code: checks.apply(
                 "authorization_code_ttl",
                 draft.authorization_code_ttl,

@@ -12,7 +12,12 @@ use crate::store::{ChangedTable, providers, signing_keys};
 
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
-    pub async fn create_provider(&self, ctx: &Context, actor: &Actor, mut draft: ProviderDraft) -> Result<Provider, Failed> {
+    pub async fn create_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        mut draft: ProviderDraft,
+    ) -> Result<Provider, Failed> {
         actor.require(Role::Admin)?;
         actor.require_unbound()?;
         let slug = provider_fields::slug(&mut draft)?;
@@ -49,7 +54,12 @@ impl Engine {
     }
 
     /// Ordered by id; a bound key sees its own only.
-    pub async fn list_providers(&self, ctx: &Context, actor: &Actor, page: PageRequest) -> Result<Page<Provider>, Failed> {
+    pub async fn list_providers(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        page: PageRequest,
+    ) -> Result<Page<Provider>, Failed> {
         actor.require(Role::Member)?;
         if let Some(bound) = actor.bound_to() {
             let own = self.managed_provider(ctx, actor, bound.as_str()).await?;

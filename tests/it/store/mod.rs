@@ -1,0 +1,10 @@
+//! The store on both databases: laws, races and bad days.
+
+mod connections;
+mod durable;
+mod lanes;
+mod migrations;
+mod races;
+mod rows;
+mod samples;
+mod writer;
