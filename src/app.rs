@@ -213,7 +213,7 @@ impl Services {
         let trusted: Vec<Network> = settings.trusted_proxies.clone();
         let edge = Edge {
             wall: Arc::clone(wall),
-            request_ids: Arc::new(move |now: UnixTime| random.uuid_v7(now)),
+            request_ids: Arc::new(request_ids(random)),
             trusted_proxies: trusted.into(),
             root_providers: Arc::new(HashMap::from([("runai", runai.provider.as_str().into())])),
             request_timeout: settings.http.request_timeout(),
@@ -281,6 +281,16 @@ impl Services {
             config.route(&provider, oauth2::inserted_metadata());
         }
     }
+}
+
+/// The randomness of production.
+pub const fn system_random() -> Random {
+    Random::system()
+}
+
+/// Makes request ids: UUID v7, so that they sort by time.
+pub fn request_ids(random: Random) -> impl Fn(UnixTime) -> String {
+    move |now| random.uuid_v7(now)
 }
 
 /// Every operation there is, for the OpenAPI document.

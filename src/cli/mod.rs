@@ -10,12 +10,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{self, Application, Opened, Serve, StartError, StartFlags};
 use crate::config::{self, ConfigError, Inputs, Settings};
-use crate::crypto::Random;
 use crate::domain::clock::{SystemWall, deadline_in};
 use crate::domain::{Context, Failed, Wall};
 use crate::engine::manage::Actor;
 use crate::engine::{Engine, EngineOptions};
-use crate::{first_run, ops, telemetry};
+use crate::first_run;
+use crate::ops;
+use crate::telemetry;
 
 mod api_keys;
 mod clients;
@@ -151,7 +152,7 @@ async fn dispatch(command: Command, settings: &Settings, json: bool) -> Result<(
 }
 
 async fn serve(settings: &Settings, flags: StartFlags) -> Result<(), CliError> {
-    let application = Application::build(settings, Arc::new(SystemWall), Random::system(), flags).await?;
+    let application = Application::build(settings, Arc::new(SystemWall), app::system_random(), flags).await?;
     if let Some(first) = &application.first {
         first_run::announce(&mut std::io::stdout().lock(), first, application.public_url.as_str())?;
     }
@@ -162,31 +163,31 @@ async fn serve(settings: &Settings, flags: StartFlags) -> Result<(), CliError> {
 struct Local {
     engine: Engine,
     wall: Arc<dyn Wall>,
-    random: Random,
+    /// One for this command, in events and logs.
+    request_id: String,
     json: bool,
 }
 
 impl Local {
     async fn open(settings: &Settings, json: bool) -> Result<Self, CliError> {
         let wall: Arc<dyn Wall> = Arc::new(SystemWall);
-        let random = Random::system();
         let store = app::store_options(settings);
         // A command lives for seconds, and what it reads it has just read.
         let options = EngineOptions { stale_after: COMMAND_TIMEOUT * 2, ..EngineOptions::default() };
         let how = (settings.listen.port(), StartFlags::default(), Serve::No);
-        let opened = Opened::open(settings, &store, &options, &wall, random.clone(), how).await?;
+        let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await?;
         if let Some(first) = &opened.first {
             first_run::announce(&mut std::io::stderr().lock(), first, opened.public_url.as_str())?;
         }
-        Ok(Self { engine: opened.engine, wall, random, json })
+        let request_id = app::request_ids(app::system_random())(wall.now());
+        Ok(Self { engine: opened.engine, wall, request_id, json })
     }
 
     fn context(&self) -> Context {
-        let now = self.wall.now();
         Context {
-            request_id: self.random.uuid_v7(now),
+            request_id: self.request_id.clone(),
             client_address: std::net::Ipv4Addr::LOCALHOST.into(),
-            now,
+            now: self.wall.now(),
             deadline: deadline_in(COMMAND_TIMEOUT),
             surface: "cli",
         }

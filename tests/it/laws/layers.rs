@@ -19,7 +19,8 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("admin", &["engine", "edge"]),
     ("web", &["engine", "edge"]),
     ("ops", &["engine", "edge"]),
-    ("cli", &["engine", "config", "app", "telemetry"]),
+    // `--json` prints what the admin API answers, by the same wire structs.
+    ("cli", &["engine", "config", "app", "telemetry", "admin", "ops", "first_run"]),
     ("config", &[]),
     ("telemetry", &[]),
     // What puts the house together knows all of it.

@@ -1,6 +1,7 @@
 //! Values with every field set, so that a conversion that forgets one is seen.
 
 use grantd::domain::client::{AuthMethod, ClientSecret, GrantType};
+use grantd::domain::client_policy::ClientPolicy;
 use grantd::domain::key::{DataKeyPurpose, KeyState, SealedDataKey, StoredSigningKey};
 use grantd::domain::provider::ProviderTtls;
 use grantd::domain::secret::StoredSecret;
@@ -60,7 +61,7 @@ pub fn client(provider: &str, client_id: &str) -> Client {
         access_token_ttl: Some(77),
         enabled: true,
         only_surface: Some("runai".to_owned()),
-        policy: r#"{"require_pkce":true}"#.to_owned(),
+        policy: ClientPolicy { require_pkce: true, ..ClientPolicy::default() },
         epoch: 3,
         version: 1,
         created_at: NOW,
