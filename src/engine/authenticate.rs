@@ -27,6 +27,8 @@ const ASSERTION_WINDOW: i64 = 3600;
 /// Clocks that differ a little are forgiven for `nbf` and `iat`, seconds.
 const SKEW: i64 = 10;
 const MAX_JTI: usize = 256;
+/// No client_id is longer; what is longer is nobody's, and is not written to the log whole.
+const MAX_CLIENT_ID: usize = 64;
 
 /// A caller that proved itself.
 pub enum Caller {
@@ -272,6 +274,9 @@ impl Engine {
         provider: &ProviderEntry,
         client_id: &ClientId,
     ) -> Result<Option<Arc<ClientEntry>>, Failed> {
+        if client_id.as_str().len() > MAX_CLIENT_ID {
+            return Ok(None);
+        }
         let client = self.client(ctx, &provider.provider.id, client_id).await?;
         Ok(client.filter(|client| client.live && client.serves(ctx.surface)))
     }
@@ -301,7 +306,10 @@ impl Engine {
     /// Counts the failure and gives the one answer for all of them, or "too many".
     fn refuse_client(&self, ctx: &Context, client_id: &ClientId, why: &str) -> Failed {
         match self.count_failure(ctx, client_id.as_str()) {
-            Ok(()) => Refusal::invalid_client(format!("client {:?}: {why}", client_id.as_str())).into(),
+            Ok(()) => {
+                let shown: String = client_id.as_str().chars().take(MAX_CLIENT_ID).collect();
+                Refusal::invalid_client(format!("client {shown:?}: {why}")).into()
+            }
             Err(too_many) => too_many.into(),
         }
     }

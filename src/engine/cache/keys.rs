@@ -19,8 +19,9 @@ pub struct KeyRing {
     pub jwks: Bytes,
     /// Quoted entity tag of `jwks`.
     pub etag: String,
-    /// When the first `next` key starts to sign, epoch seconds.
-    pub next_due: Option<i64>,
+    /// When the first retired key is no longer published and the ring has to be read again, epoch
+    /// seconds.
+    good_until: Option<i64>,
     /// Our own public keys in the form of a client's: what the assertion of an unknown client is
     /// verified with, so that it costs as much as that of a known one.
     pub decoy: Option<ClientKeys>,
@@ -40,15 +41,20 @@ impl KeyRing {
         }
         let texts: Vec<&str> = stored.iter().map(|key| key.public_jwk.as_str()).collect();
         let document = jwks_document(&texts);
-        let waiting = stored.iter().filter(|key| key.state == KeyState::Next);
+        let ends = stored.iter().filter_map(|key| Some(key.retired_at?.saturating_add(key.max_lifetime)));
         Ok(Self {
             active,
             published,
             etag: format!("\"{:08x}\"", crc32fast::hash(document.as_bytes())),
             decoy: ClientKeys::parse(&document).ok(),
             jwks: Bytes::from(document),
-            next_due: waiting.map(|key| key.activates_at).min(),
+            good_until: ends.min(),
         })
+    }
+
+    /// Whether everything in it is still published at `now` (epoch seconds).
+    pub fn is_good(&self, now: i64) -> bool {
+        self.good_until.is_none_or(|end| now < end)
     }
 
     /// The key that signs with this algorithm, if one is active.

@@ -7,6 +7,7 @@ use crate::domain::{Context, Decision, Failed, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
 use crate::store::{ChangedTable, providers, signing_keys};
 
@@ -25,7 +26,7 @@ impl Engine {
         let id = self.0.random.uuid_v7(ctx.now).into();
         let blank = provider_fields::blank(id, &slug, format!("{public_url}/p/{slug}"), ctx.now.seconds());
         let (provider, fields) = provider_fields::apply(draft, &blank)?;
-        let key = self.new_signing_key(&provider, provider.access_token_signing_alg, KeyState::Active, ctx.now)?;
+        let key = self.new_signing_key(&provider, provider.access_token_signing_alg, KeyState::Active, ctx.now).await?;
         let event = self.event(ctx, actor, Some(&provider.id), "provider.created", &slug, &fields);
         let (row, now) = (provider.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
@@ -114,7 +115,7 @@ impl Engine {
                     return Ok(Decision::Refuse(stale()));
                 }
                 // A key stays published for the largest lifetime allowed while it signed.
-                signing_keys::raise_max_lifetime(tx, &row.id, row.ttls.max)?;
+                signing_keys::raise_max_lifetime(tx, &row.id, longest_lifetime(&row))?;
                 tx.changed(ChangedTable::Providers, &row.slug, now)?;
                 tx.changed(ChangedTable::SigningKeys, row.id.as_str(), now)?;
                 Ok(Decision::Allow(()))

@@ -39,7 +39,7 @@ impl Engine {
         }
         let mut made = Vec::new();
         for alg in algs {
-            made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now)?);
+            made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now).await?);
         }
         let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.rotated", &provider.slug, &[]);
         let (rows, owner, now) = (made.clone(), provider.id.clone(), ctx.now);
