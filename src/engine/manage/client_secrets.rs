@@ -123,7 +123,7 @@ impl Engine {
     pub(in crate::engine) fn generated_secret(&self, ctx: &Context, expires_at: Option<i64>) -> NewSecret {
         let text = credential::generate(SecretKind::ClientSecret, &self.0.random);
         let stored = self.0.secrets.peppers.digest(text.expose_secret());
-        self.new_secret(ctx, text, stored, expires_at)
+        NewSecret::of(self.0.random.uuid_v7(ctx.now).into(), text, stored, expires_at, ctx.now)
     }
 
     /// A secret that a person or an import chose costs an Argon2 hash from now on.
@@ -137,26 +137,29 @@ impl Engine {
             return Err(Refusal::invalid_field("/client_secret", detail).into());
         }
         let phc = self.0.passwords.hash(text.clone(), &self.0.random, ctx.deadline).await?;
-        Ok(self.new_secret(ctx, text, StoredSecret::Argon2(phc), expires_at))
+        let id = self.0.random.uuid_v7(ctx.now).into();
+        Ok(NewSecret::of(id, text, StoredSecret::Argon2(phc), expires_at, ctx.now))
     }
+}
 
-    fn new_secret(
-        &self,
-        ctx: &Context,
+impl NewSecret {
+    pub(in crate::engine) fn of(
+        id: SecretId,
         text: SecretString,
         stored: StoredSecret,
         expires_at: Option<i64>,
-    ) -> NewSecret {
+        now: UnixTime,
+    ) -> Self {
         let row = ClientSecret {
-            id: self.0.random.uuid_v7(ctx.now).into(),
+            id,
             stored,
             hint: hint_of(text.expose_secret()),
-            created_at: ctx.now.seconds(),
+            created_at: now.seconds(),
             expires_at,
             last_used_at: None,
             revoked_at: None,
         };
-        NewSecret { row, text }
+        Self { row, text }
     }
 }
 
