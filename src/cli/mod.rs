@@ -51,16 +51,15 @@ struct Global {
     /// Answer with JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Serve under a public URL that differs from the stored one
+    #[arg(long, global = true)]
+    new_issuer: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run the server (the default)
-    Serve {
-        /// Take over a public URL that differs from the stored one
-        #[arg(long)]
-        new_issuer: bool,
-    },
+    Serve,
     /// Bring the database up to this release and do the first run
     Migrate,
     /// Look for what is wrong or dangerous in this installation
@@ -116,7 +115,7 @@ pub fn run() -> Result<(), CliError> {
     let Cli { global, command } = Cli::parse();
     let flags = global.set.iter().map(|pair| split_setting(pair)).collect::<Result<Vec<_>, _>>()?;
     let loaded = config::load(&Inputs::of_process(global.config.clone(), flags)).map_err(CliError::Config)?;
-    let command = command.unwrap_or(Command::Serve { new_issuer: false });
+    let command = command.unwrap_or(Command::Serve);
     if matches!(command, Command::Config) {
         return Ok(output::configuration(&loaded.effective(), global.json)?);
     }
@@ -125,12 +124,13 @@ pub fn run() -> Result<(), CliError> {
     if telemetry::start(&settings.log, settings.log_format.is_json()).is_err() {
         log::debug!("the logger runs already");
     }
-    actix_web::rt::System::new().block_on(dispatch(command, &settings, global.json))
+    actix_web::rt::System::new().block_on(dispatch(command, &settings, &global))
 }
 
-async fn dispatch(command: Command, settings: &Settings, json: bool) -> Result<(), CliError> {
+async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Result<(), CliError> {
+    let Global { json, new_issuer, .. } = *global;
     match command {
-        Command::Serve { new_issuer } => serve(settings, StartFlags { new_issuer }).await,
+        Command::Serve => serve(settings, StartFlags { new_issuer }).await,
         Command::Config => Ok(()),
         Command::Openapi => {
             let document = ops::openapi_document(&app::all_operations());
