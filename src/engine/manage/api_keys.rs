@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
+use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
@@ -235,6 +236,9 @@ impl Engine {
 
     /// A key bound to a provider sees no key of another one, nor one that is bound to none.
     async fn visible_api_key(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ApiKey, Failed> {
+        if !is_uuid_shaped(id) {
+            return Err(unknown_key().into());
+        }
         let wanted = ApiKeyId::from(id);
         let found = self.0.db.read(ctx.deadline, move |conn| api_keys::by_id(conn, &wanted)).await?;
         let visible = found.filter(|key| {

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::client::{ClientSecret, MAX_LIVE_SECRETS};
+use crate::domain::id::is_uuid_shaped;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret, hint_of};
 use crate::domain::{ClientId, Context, Decision, Failed, Fault, ProviderId, Refusal, Role, SecretId, UnixTime};
 use crate::engine::Engine;
@@ -87,6 +88,9 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let client = self.stored_client(ctx, &provider, client_id).await?;
+        if !is_uuid_shaped(secret.as_str()) {
+            return Err(unknown_secret().into());
+        }
         let (id, now) = (secret.clone(), ctx.now);
         let owner = (provider.id.clone(), client.client_id.clone());
         self.change_secrets(ctx, actor, owner, "client_secret.revoked", secret.clone(), move |tx, owner| {
