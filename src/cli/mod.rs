@@ -89,7 +89,7 @@ enum Command {
 pub enum CliError {
     #[error("the configuration is not usable:\n{0}")]
     Config(ConfigError),
-    #[error("{0}")]
+    #[error(transparent)]
     Start(#[from] StartError),
     #[error("{0}")]
     Refused(String),
@@ -177,7 +177,9 @@ impl Local {
         let how = (settings.listen.port(), StartFlags::default(), Serve::No);
         let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await?;
         if let Some(first) = &opened.first {
-            first_run::announce(&mut std::io::stderr().lock(), first, opened.public_url.as_str())?;
+            // Where scripts read JSON, the greeting stands beside it.
+            let mut out: Box<dyn Write> = if json { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+            first_run::announce(&mut out, first, opened.public_url.as_str())?;
         }
         let request_id = app::request_ids(app::system_random())(wall.now());
         Ok(Self { engine: opened.engine, wall, request_id, json })

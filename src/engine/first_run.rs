@@ -34,6 +34,8 @@ pub struct Start {
     pub check_issuer: bool,
     /// `--new-issuer`: another public URL than the stored one is meant.
     pub new_issuer: bool,
+    /// No master key was given or found: this one was made just now.
+    pub master_key_is_new: bool,
     /// `GRANTD_ADMIN_KEY` is set: neither key nor client is made.
     pub brings_admin_key: bool,
 }
@@ -67,10 +69,18 @@ pub enum StartRefused {
          issued. Start with --new-issuer if that is meant, or set GRANTD_PUBLIC_URL back"
     )]
     OtherIssuer { stored: String, given: String },
+    #[error(
+        "the master key is missing: the database was made with one, and nothing in it can be opened without it. Put \
+         master.key back into the data directory, or give it as GRANTD_MASTER_KEY"
+    )]
+    MasterKeyMissing,
 }
 
 /// Opens the data keys and checks the issuer; does the first run if the database is empty.
 pub fn start(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, start: &Start) -> Result<Started, Fault> {
+    if start.master_key_is_new && !data_keys::all(tx)?.is_empty() {
+        return Err(Fault::store(StartRefused::MasterKeyMissing));
+    }
     let secrets = open_data_keys(tx, master, random, start.now)?;
     let existing = providers::by_slug(tx, DEFAULT_SLUG)?;
     let (first, issuer_replaced) = match existing {

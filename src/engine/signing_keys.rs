@@ -3,6 +3,8 @@
 //! may live (OIDC Core §10.1.1).
 
 use secrecy::ExposeSecret;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout_at;
 
 use crate::crypto::signer::{self, NewSigningKey};
 use crate::crypto::{Random, Sealer};
@@ -11,7 +13,7 @@ use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, 
 use crate::engine::Engine;
 use crate::engine::cache::keys::seal_context;
 use crate::engine::issue::OWN_ID_TOKEN_TTL;
-use crate::store::{ChangedTable, signing_keys};
+use crate::store::{ChangedTable, Tx, providers, signing_keys};
 
 impl Engine {
     /// A key for an algorithm the provider needs for the first time. Of two nodes that make one at
@@ -22,12 +24,18 @@ impl Engine {
         provider: &Provider,
         alg: SigningAlg,
     ) -> Result<(), Fault> {
+        let _turn = self.key_turn(ctx).await?;
+        if self.key_ring(ctx, &provider.id).await?.signing(alg).is_some() {
+            // Whoever had the turn before made it.
+            return Ok(());
+        }
         let made = self.new_signing_key(provider, alg, KeyState::Active, ctx.now).await?;
         let now = ctx.now;
         self.0
             .db
             .write(ctx.deadline, move |tx| {
-                if signing_keys::insert_active_if_none(tx, made.clone())? {
+                let key = outliving(tx, made.clone())?;
+                if signing_keys::insert_active_if_none(tx, key)? {
                     tx.changed(ChangedTable::SigningKeys, made.provider.as_str(), now)?;
                 }
                 Ok(Decision::Allow(()))
@@ -35,6 +43,14 @@ impl Engine {
             .await?;
         self.0.caches.keys.invalidate(&provider.id);
         Ok(())
+    }
+
+    /// The turn to make keys: one pair at a time, whoever asks.
+    pub(in crate::engine) async fn key_turn(&self, ctx: &Context) -> Result<SemaphorePermit<'_>, Fault> {
+        match timeout_at(ctx.deadline.into(), self.0.key_making.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Fault::busy("other keys are being made")),
+        }
     }
 
     /// A fresh key pair for this provider, its private part sealed. Made on a thread of its own: RSA
@@ -91,6 +107,15 @@ impl Engine {
 /// people, and those of clients themselves.
 pub fn longest_lifetime(provider: &Provider) -> i64 {
     provider.ttls.max.max(provider.ttls.id_token).max(OWN_ID_TOKEN_TTL)
+}
+
+/// The key with the lifetime that is allowed now, the provider's row held: one that is raised beside
+/// this finds the key.
+pub(in crate::engine) fn outliving(tx: &mut Tx<'_>, mut key: StoredSigningKey) -> Result<StoredSigningKey, Fault> {
+    if let Some(provider) = providers::locked(tx, &key.provider)? {
+        key.max_lifetime = key.max_lifetime.max(longest_lifetime(&provider));
+    }
+    Ok(key)
 }
 
 /// A fresh active key pair; for the first run too, where there is no engine yet.

@@ -15,6 +15,8 @@ use crate::engine::manage::client_secrets::{NewSecret, add_secret};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
 use crate::store::{ChangedTable, Tx, api_keys, clients, scopes};
 
+const DELETED: &str = "client.deleted";
+
 /// A client that was just made; its secret is shown this once.
 pub struct CreatedClient {
     pub client: Client,
@@ -197,7 +199,7 @@ impl Engine {
         client_id: &str,
         expected: Expected,
     ) -> Result<(), Failed> {
-        self.end_client(ctx, actor, provider, client_id, "client.deleted", move |tx, provider, client, now| {
+        self.end_client(ctx, actor, provider, client_id, DELETED, move |tx, provider, client, now| {
             clients::soft_delete(tx, provider, client, expected, now.seconds())
         })
         .await
@@ -229,6 +231,9 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let client = self.stored_client(ctx, &provider, client_id).await?;
+        if action == DELETED && client.only_surface.is_some() {
+            return Err(conflict("A built-in client cannot be deleted: disable it.").into());
+        }
         let key = (provider.id.clone(), client.client_id.clone());
         let event = self.event(ctx, actor, Some(&provider.id), action, client_id, &[]);
         let (row, now) = (key.clone(), ctx.now);
