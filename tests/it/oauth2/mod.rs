@@ -1,0 +1,4 @@
+//! The standard endpoints in process, by the numbered lines of what an authorization server must
+//! do. Each test names the lines it holds.
+
+mod token;

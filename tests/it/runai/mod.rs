@@ -1,0 +1,1 @@
+//! NVIDIA Run:ai on its own wire.
