@@ -27,6 +27,7 @@ pub fn page(received: &Received) -> Result<PageRequest, Refusal> {
             }
             "cursor" if !value.is_empty() => {
                 let key = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok().and_then(|key| String::from_utf8(key).ok());
+                let key = key.filter(|key| !key.contains('\0'));
                 let key = key.ok_or_else(|| Refusal::malformed("cursor is none that was given out."))?;
                 request.after = Some(key);
             }

@@ -107,7 +107,7 @@ fn form_decode(text: &str) -> Result<String, Refusal> {
     let shielded = text.replace('&', "%26").replace('=', "%3D");
     let decoded = form_urlencoded::parse(shielded.as_bytes()).next().map(|(name, _)| name.into_owned());
     let decoded = decoded.unwrap_or_default();
-    if decoded.contains('\u{FFFD}') { Err(unreadable()) } else { Ok(decoded) }
+    if decoded.contains(['\u{FFFD}', '\0']) { Err(unreadable()) } else { Ok(decoded) }
 }
 
 fn same_client(in_body: Option<&str>, authenticated: &str) -> Result<(), Refusal> {

@@ -214,7 +214,7 @@ impl Engine {
         beside: Option<ClientId>,
     ) -> Result<Caller, Failed> {
         let jwt = jwt.expose_secret();
-        let claimed = assertion_client_id(jwt).map(ClientId::from);
+        let claimed = assertion_client_id(jwt).filter(|id| !id.contains('\0')).map(ClientId::from);
         let claimed = claimed.ok_or_else(|| Refusal::invalid_client("assertion without one client in iss and sub"))?;
         if beside.is_some_and(|beside| beside != claimed) {
             return Err(Refusal::invalid_client("client_id differs from the assertion's").into());
@@ -338,7 +338,7 @@ fn judge_assertion(
         return Err("not yet valid");
     }
     match jti.as_deref() {
-        Some(jti) if (1..=MAX_JTI).contains(&jti.len()) => Ok(()),
-        _ => Err("jti missing or too long"),
+        Some(jti) if (1..=MAX_JTI).contains(&jti.len()) && !jti.contains('\0') => Ok(()),
+        _ => Err("jti missing, too long or with a NUL"),
     }
 }

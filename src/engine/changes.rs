@@ -3,7 +3,7 @@
 //! seen is not applied twice. A node that cannot read it for a second decides nothing.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::store::change_log::Change;
 use crate::store::{ChangedTable, change_log, revoked};
 
-/// How far back every read goes, milliseconds.
+/// How far back of the last complete one every read goes, milliseconds.
 const OVERLAP: i64 = 10_000;
 /// The log is kept ten minutes: after half of that without a read, nothing held can be trusted.
 const RELOAD_AFTER: Duration = Duration::from_secs(300);
@@ -28,13 +28,15 @@ pub struct ChangeFeed {
     stale_after: Duration,
     /// Milliseconds from `origin` to the start of the last complete read; 0: none yet.
     last_complete: AtomicU64,
+    /// The wall clock of the last complete read, milliseconds; `i64::MAX`: none yet.
+    read_until: AtomicI64,
     /// Sequence numbers seen within the overlap, with the row's time.
     seen: Mutex<HashMap<i64, UnixTime>>,
 }
 
 impl ChangeFeed {
     pub fn new(origin: Instant, stale_after: Duration) -> Self {
-        Self { origin, stale_after, last_complete: AtomicU64::new(0), seen: Mutex::default() }
+        Self { origin, stale_after, last_complete: AtomicU64::new(0), read_until: AtomicI64::new(i64::MAX), seen: Mutex::default() }
     }
 
     /// How long ago the last complete read began; `None` before the first.
@@ -47,7 +49,14 @@ impl ChangeFeed {
         self.age(now).is_some_and(|age| age < self.stale_after)
     }
 
-    fn completed(&self, began: Instant) {
+    /// Where a read at `now` begins: a node that was kept from reading goes back to where it was.
+    fn since(&self, now: UnixTime) -> UnixTime {
+        let reached = self.read_until.load(Ordering::Acquire).min(now.millis());
+        UnixTime::from_millis(reached - OVERLAP)
+    }
+
+    fn completed(&self, began: Instant, now: UnixTime) {
+        self.read_until.store(now.millis(), Ordering::Release);
         let millis = began.duration_since(self.origin).as_millis();
         self.last_complete.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
     }
@@ -84,7 +93,7 @@ impl Engine {
             self.0.caches.clear();
             self.load_revocations(now).await?;
         }
-        let since = UnixTime::from_millis(now.millis() - OVERLAP);
+        let since = self.0.changes.since(now);
         let deadline = deadline_in(POLL_TIMEOUT);
         let changes = self.0.db.poll(deadline, move |conn| change_log::since(conn, since)).await?;
         let unseen = self.0.changes.unseen(changes, since);
@@ -92,7 +101,7 @@ impl Engine {
         for change in &unseen {
             self.forget(change);
         }
-        self.0.changes.completed(began);
+        self.0.changes.completed(began, now);
         Ok(())
     }
 
