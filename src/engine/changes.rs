@@ -36,7 +36,13 @@ pub struct ChangeFeed {
 
 impl ChangeFeed {
     pub fn new(origin: Instant, stale_after: Duration) -> Self {
-        Self { origin, stale_after, last_complete: AtomicU64::new(0), read_until: AtomicI64::new(i64::MAX), seen: Mutex::default() }
+        Self {
+            origin,
+            stale_after,
+            last_complete: AtomicU64::new(0),
+            read_until: AtomicI64::new(i64::MAX),
+            seen: Mutex::default(),
+        }
     }
 
     /// How long ago the last complete read began; `None` before the first.

@@ -6,6 +6,7 @@ mod file_length;
 mod first_poll;
 mod layers;
 mod names;
+mod secrets_never_logged;
 mod source_text;
 mod staleness;
 mod write_budget;

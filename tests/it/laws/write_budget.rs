@@ -17,7 +17,12 @@ async fn cost(app: &TestApp, call: crate::support::http::Call<'_>) -> (u16, Stat
     (status, app.engine.db().statements().since(before))
 }
 
-fn form<'a>(app: &'a TestApp, path: &str, client: &TestClient, form: &[(&str, &str)]) -> crate::support::http::Call<'a> {
+fn form<'a>(
+    app: &'a TestApp,
+    path: &str,
+    client: &TestClient,
+    form: &[(&str, &str)],
+) -> crate::support::http::Call<'a> {
     app.post(path).form(form).basic(&client.id, &client.secret)
 }
 

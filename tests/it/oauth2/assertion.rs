@@ -145,7 +145,7 @@ on_both_apps! {
             (format!("{}.{}.{zero}", parts[0], parts[1]), "zero signature"),
             (Signer::es256().sign(&header(&signer), &good), "foreign key"),
             (Signer::eddsa().sign(&header(&signer), &good), "foreign kind of key"),
-            ("garbage".to_owned(), "garbage"), ("a.b.c".to_owned(), "garbage"), ("..".to_owned(), "nothing"), ("\0.\0.\0".to_owned(), "NUL"),
+            ("garbage".to_owned(), "garbage"), ("a.b.c".to_owned(), "garbage"), ("..".to_owned(), "nothing"),
             (format!("{signed}.x"), "four parts"), ("A.".repeat(9000), "long"),
         ] {
             refuses(&app, &assertion, why).await;

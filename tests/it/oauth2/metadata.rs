@@ -252,7 +252,12 @@ fn below_a_path(kind: Kind) {
         let call = app.post("/auth/oauth2/token").form(&grant).basic(&app.first.client_id, &app.first.client_secret);
         let token = call.send().await.json()["access_token"].as_str().unwrap().to_owned();
         assert_eq!(decoded(&token).1["iss"], json!("http://localhost:8080/auth"));
-        let made = app.call("POST", "/auth/admin/v1/providers").bearer(&app.first.owner_key).json(&json!({"slug": "acme"})).send().await;
+        let made = app
+            .call("POST", "/auth/admin/v1/providers")
+            .bearer(&app.first.owner_key)
+            .json(&json!({"slug": "acme"}))
+            .send()
+            .await;
         assert_eq!(made.status, 201, "{}", made.text());
         assert!(made.header("location").starts_with("/auth/admin/v1/providers/"), "{}", made.header("location"));
         let document = app.get(&format!("/auth/p/acme{OPENID}")).send().await.json();

@@ -3,7 +3,11 @@
 
 mod assertion;
 mod client_authentication;
+mod input;
 mod introspection;
 mod metadata;
+mod panics;
 mod revocation;
+
 mod token;
+mod wire;

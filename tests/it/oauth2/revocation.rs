@@ -31,7 +31,7 @@ on_both_apps! {
     async fn an_unknown_token_is_revoked_without_a_word(app: TestApp) {
         let client = app.client(json!({})).await;
         let before = app.rows().await;
-        for unknown in ["x", "gr_unknown", "ga_unknown", "ey.ey.ey", &app.first.owner_key, &client.secret, "\0", &"x".repeat(60_000)] {
+        for unknown in ["x", "gr_unknown", "ga_unknown", "ey.ey.ey", &app.first.owner_key, &client.secret, &"x".repeat(60_000)] {
             assert_eq!(revoke(&app, &client, &[("token", unknown)]).await, 200, "{unknown:.40}");
         }
         assert_eq!(app.rows().await, before);

@@ -255,7 +255,11 @@ impl TestApp {
 
     /// How many rows every table has.
     pub async fn rows(&self) -> Vec<(&'static str, i64)> {
-        self.db.db().read(soon(), |conn| TABLES.iter().map(|table| Ok((*table, count(conn, table)?))).collect()).await.unwrap()
+        self.db
+            .db()
+            .read(soon(), |conn| TABLES.iter().map(|table| Ok((*table, count(conn, table)?))).collect())
+            .await
+            .unwrap()
     }
 }
 
