@@ -12,6 +12,7 @@ use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
 use crate::domain::grant::{PresentedClient, SecretVia};
+use crate::domain::id::{is_choosable_client_id, is_uuid_shaped};
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
 use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
@@ -290,21 +291,29 @@ impl Engine {
     /// A known client failed: noted, for the operator to see.
     fn failed_client(&self, ctx: &Context, provider: &ProviderEntry, client_id: &ClientId, why: &str) -> Failed {
         self.note_client_failed(ctx, &provider.provider.id, client_id);
-        self.refuse_client(ctx, client_id, why)
+        self.refuse_client(ctx, client_id, format!("client {client_id}: {why}"))
     }
 
     /// Not noted: anybody can think up ids, and a table must not grow by it.
     fn failed_unknown(&self, ctx: &Context, client_id: &ClientId) -> Failed {
-        self.refuse_client(ctx, client_id, "unknown or disabled, or not of this kind")
+        let about = format!("client {}: unknown or disabled, or not of this kind", told(client_id));
+        self.refuse_client(ctx, client_id, about)
     }
 
     /// Counts the failure and gives the one answer for all of them, or "too many".
-    fn refuse_client(&self, ctx: &Context, client_id: &ClientId, why: &str) -> Failed {
+    fn refuse_client(&self, ctx: &Context, client_id: &ClientId, about: String) -> Failed {
         match self.count_failure(ctx, client_id.as_str()) {
-            Ok(()) => Refusal::invalid_client(format!("client {:?}: {why}", client_id.as_str())).into(),
+            Ok(()) => Refusal::invalid_client(about).into(),
             Err(too_many) => too_many.into(),
         }
     }
+}
+
+/// A claimed id as the log may show it: people paste a secret where the id belongs.
+fn told(client_id: &ClientId) -> &str {
+    let id = client_id.as_str();
+    let is_short = id.len() < MIN_CHOSEN_SECRET && is_choosable_client_id(id);
+    if is_short || is_uuid_shaped(id) { id } else { "with an id that is not shown" }
 }
 
 /// What RFC 7523 §3 asks of the claims once the signature stands.

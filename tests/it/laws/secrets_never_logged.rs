@@ -5,7 +5,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use serde_json::json;
 
-use crate::support::app::{ISSUER, TestApp, on_both_apps};
+use crate::support::app::{ISSUER, on_both_apps};
 use crate::support::jose::Signer;
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -38,7 +38,7 @@ async fn presented(app: &TestApp, assertion: &str, beside: &[(&str, &str)]) -> A
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let address = format!("198.51.{}.{}", number / 250 % 250, number % 250);
-    app.post("/oauth2/token").form(&form).from_address(&address).send().await
+    app.post("/oauth2/token").form(&form).at_address(&address).send().await
 }
 
 async fn refuses(app: &TestApp, assertion: &str, why: &str) {

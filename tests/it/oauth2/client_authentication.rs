@@ -164,7 +164,7 @@ on_both_apps! {
         }
         assert_eq!(slowed, 130, "twenty failures a minute are free");
         assert_eq!(app.post(TOKEN).form(&GRANT).basic(&client.id, &client.secret).send().await.status, 200);
-        let elsewhere = app.post(TOKEN).form(&GRANT).basic(&client.id, "wrong").from_address("198.51.100.7").send().await;
+        let elsewhere = app.post(TOKEN).form(&GRANT).basic(&client.id, "wrong").at_address("198.51.100.7").send().await;
         assert_eq!(elsewhere.status, 401, "another address is not slowed");
         app.pass(60);
         let later = app.post(TOKEN).form(&GRANT).basic(&client.id, "wrong").send().await;

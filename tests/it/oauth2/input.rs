@@ -124,7 +124,7 @@ on_both_apps! {
                     call = call.bearer(&app.first.owner_key);
                 }
                 // Another address each time: failed clients are slowed elsewhere.
-                let answer = call.from_address(&format!("198.51.100.{}", number + 1)).send().await;
+                let answer = call.at_address(&format!("198.51.100.{}", number + 1)).send().await;
                 let what = format!("{method} {path} body {number}");
                 judged(&answer, shape, &what);
                 if body.len() > 64 * 1024 {

@@ -10,4 +10,5 @@ mod panics;
 mod revocation;
 
 mod token;
+mod transport;
 mod wire;

@@ -153,7 +153,8 @@ on_both_apps! {
             let mut told: Vec<&str> = body["scope"].as_str().unwrap().split(' ').collect();
             assert_eq!(body["scope"], claims["scope"]);
             let mut granted: Vec<&str> = granted.split(' ').collect();
-            (told.sort_unstable(), granted.sort_unstable());
+            told.sort_unstable();
+            granted.sort_unstable();
             assert_eq!(told, granted);
         }
     }

@@ -59,7 +59,7 @@ impl<'a> Call<'a> {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    pub fn from_address(mut self, address: &str) -> Self {
+    pub fn at_address(mut self, address: &str) -> Self {
         self.request = self.request.peer_addr(format!("{address}:4711").parse().unwrap());
         self
     }
