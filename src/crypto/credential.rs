@@ -30,8 +30,7 @@ pub fn generate(kind: SecretKind, random: &Random) -> SecretString {
 
 /// The kind by prefix alone.
 pub fn kind_of(text: &str) -> Option<SecretKind> {
-    let kinds = [SecretKind::ApiKey, SecretKind::ClientSecret, SecretKind::OpaqueAccessToken];
-    kinds.into_iter().find(|kind| text.starts_with(kind.prefix()))
+    SecretKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))
 }
 
 /// Whether `text` could be a secret of this kind: prefix, alphabet, length and checksum fit.

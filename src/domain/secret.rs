@@ -11,6 +11,8 @@ pub enum SecretKind {
 }
 
 impl SecretKind {
+    pub const ALL: [Self; 3] = [Self::ApiKey, Self::ClientSecret, Self::OpaqueAccessToken];
+
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::ApiKey => "gk_",

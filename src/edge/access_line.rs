@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 
 use crate::domain::Context;
 use crate::domain::clock::monotonic;
+use crate::domain::secret::SecretKind;
 
 const SENT_ID_LIMIT: usize = 64;
 const PATH_LIMIT: usize = 256;
@@ -35,9 +36,11 @@ fn shown(path: &str) -> &str {
     path.get(..PATH_LIMIT).unwrap_or(path)
 }
 
-/// A request id that was sent in: logged only if it looks like one.
+/// A request id that was sent in: logged only if it looks like one, and not like a credential of
+/// ours that stood in the wrong header.
 fn sent_id(request: &HttpRequest) -> Option<&str> {
     let sent = request.headers().get("x-request-id")?.to_str().ok()?;
     let plain = sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    ((1..=SENT_ID_LIMIT).contains(&sent.len()) && plain).then_some(sent)
+    let is_secret = SecretKind::ALL.iter().any(|kind| sent.starts_with(kind.prefix()));
+    ((1..=SENT_ID_LIMIT).contains(&sent.len()) && plain && !is_secret).then_some(sent)
 }

@@ -32,6 +32,11 @@ pub async fn exchange<S: Surface>(
     };
     let root_provider = edge.root_provider(S::NAME);
     let received = Received { request, body, ctx, root_provider };
+    if received.request.match_info().iter().any(|(_, value)| value.contains('\0')) {
+        // Nothing has such a name, and PostgreSQL cannot even be asked for it.
+        let answer = S::fail(Failure::NotFound, &received.ctx);
+        return finish::<S>(&received.request, answer, &received.ctx, began);
+    }
     let outcome = AssertUnwindSafe(handle(&received)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,

@@ -15,11 +15,15 @@ pub struct Members(pub Vec<(String, Value)>);
 impl Members {
     /// Reads a body that must be one JSON object.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(body).map_err(|error| {
+        let members: Self = serde_json::from_slice(body).map_err(|error| {
             // The library's text may quote the input; line and column do not.
             let (line, column) = (error.line(), error.column());
             Refusal::malformed("The body is not a JSON object.").about(format!("json error at {line}:{column}"))
-        })
+        })?;
+        if members.0.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) {
+            return Err(Refusal::malformed("A member holds a NUL."));
+        }
+        Ok(members)
     }
 
     /// The members as a map; a repeated name is refused.
@@ -31,6 +35,16 @@ impl Members {
             }
         }
         Ok(object)
+    }
+}
+
+/// PostgreSQL stores no NUL, and nothing that is named or shown has one. The parser bounds the depth.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

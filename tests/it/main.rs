@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
 mod laws;
+mod oauth2;
+mod runai;
 mod store;
 mod support;

@@ -3,9 +3,13 @@
 
 mod configuration_reference;
 mod file_length;
+mod first_poll;
 mod layers;
 mod names;
+mod secrets_never_logged;
 mod source_text;
+mod staleness;
+mod write_budget;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,85 @@
+//! The hot path waits for nothing: with warm caches the engine's answer is there on the first poll.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context as Polling, Poll, Waker};
+
+use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderRef, SecretVia};
+use serde_json::json;
+
+use crate::support::app::{TestApp, TestClient, on_both_apps};
+
+fn provider() -> ProviderRef {
+    ProviderRef { slug: "default".into(), must_serve: None }
+}
+
+fn secret(client: &TestClient) -> PresentedClient {
+    let (client_id, secret) = (client.id.as_str().into(), client.secret.as_str().into());
+    PresentedClient::Secret { client_id, secret, via: SecretVia::Basic }
+}
+
+fn request(client: &TestClient) -> GrantRequest {
+    GrantRequest { provider: provider(), client: secret(client), grant: Grant::ClientCredentials, ask: Ask::default() }
+}
+
+/// What a future says when it is polled once, with nobody to wake.
+fn first_poll<T>(future: impl Future<Output = T>) -> Poll<T> {
+    pin!(future).as_mut().poll(&mut Polling::from_waker(Waker::noop()))
+}
+
+fn is_granted(app: &TestApp, client: &TestClient) -> bool {
+    let ctx = app.context();
+    match first_poll(app.engine.grant(&ctx, request(client))) {
+        Poll::Ready(granted) => granted.is_ok(),
+        Poll::Pending => false,
+    }
+}
+
+fn is_introspected(app: &TestApp, caller: PresentedClient, token: &str) -> bool {
+    let (ctx, provider) = (app.context(), provider());
+    match first_poll(app.engine.introspect(&ctx, &provider, caller, token)) {
+        Poll::Ready(claims) => claims.unwrap().is_some(),
+        Poll::Pending => false,
+    }
+}
+
+/// Whether a read is seen as waiting. A very quick one may be over within the first poll, so one of
+/// many is enough.
+async fn waits_for_unknown_clients(app: &TestApp) -> bool {
+    for _ in 0..30 {
+        let client = app.client(json!({})).await;
+        if !is_granted(app, &client) {
+            return true;
+        }
+    }
+    false
+}
+
+on_both_apps! {
+    async fn client_credentials_and_introspection_are_ready_on_the_first_poll(app: TestApp) {
+        assert!(waits_for_unknown_clients(&app).await, "a client that nobody knows yet has to be read");
+        for format in ["jwt", "opaque"] {
+            let client = app.client(json!({"access_token_format": format, "scope": "a"})).await;
+            let token = app.token(&client).await;
+            for _ in 0..3 {
+                assert!(is_granted(&app, &client), "{format}");
+            }
+            let key = || PresentedClient::ApiKey { key: app.first.owner_key.as_str().into() };
+            app.is_active(&token).await;
+            for _ in 0..3 {
+                assert!(is_introspected(&app, secret(&client), &token), "{format}");
+                assert!(is_introspected(&app, key(), &token), "{format}");
+            }
+        }
+    }
+
+    async fn a_node_that_knows_nothing_yet_has_to_read(app: TestApp) {
+        let client = app.client(json!({})).await;
+        let token = app.token(&client).await;
+        let cold = app.second_node().await;
+        assert!(waits_for_unknown_clients(&cold).await);
+        cold.token(&client).await;
+        assert!(is_granted(&cold, &client));
+        assert!(is_introspected(&cold, secret(&client), &token));
+    }
+}

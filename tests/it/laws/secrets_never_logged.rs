@@ -1,0 +1,130 @@
+//! No log line of ours ever carries a secret: requests of every kind, good and bad, with all that
+//! is logged at level trace kept and searched.
+
+use std::sync::{Mutex, Once, PoisonError};
+
+use serde_json::json;
+
+use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::jose::Signer;
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Keeping;
+
+impl log::Log for Keeping {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("grantd") || metadata.target() == "access"
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            struct Pairs(String);
+            impl<'kvs> log::kv::VisitSource<'kvs> for Pairs {
+                fn visit_pair(
+                    &mut self,
+                    key: log::kv::Key<'kvs>,
+                    value: log::kv::Value<'kvs>,
+                ) -> Result<(), log::kv::Error> {
+                    self.0.push_str(&format!(" {key}={value}"));
+                    Ok(())
+                }
+            }
+            let mut pairs = Pairs(String::new());
+            record.key_values().visit(&mut pairs).ok();
+            let line = format!("{} {}{}", record.target(), record.args(), pairs.0);
+            LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn keep_lines() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        log::set_boxed_logger(Box::new(Keeping)).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+}
+
+/// Everything that was logged so far, by any test of this process.
+fn lines() -> Vec<String> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn carries(lines: &[String], secret: &str) -> Option<String> {
+    lines.iter().find(|line| line.contains(secret)).cloned()
+}
+
+on_both_apps! {
+    async fn no_credential_ever_stands_in_a_log_line(app: TestApp) {
+        keep_lines();
+        const CHOSEN: &str = "a chosen secret of thirty-two characters and more";
+        const WRONG: &str = "a wrong secret that somebody tried in vain today";
+        let signer = Signer::es256();
+        let generated = app.client(json!({})).await;
+        let opaque = app.client(json!({"access_token_format": "opaque"})).await;
+        let chosen = app.client(json!({"client_secret": CHOSEN})).await;
+        let fields = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [signer.jwk("k1")]}});
+        let asserting = app.client(fields).await;
+        let key = app.api_key(json!({"role": "admin", "name": "k"})).await;
+        let added = app.admin("POST", &format!("/providers/default/clients/{}/secrets", generated.id)).send().await.json();
+        let added = added["client_secret"].as_str().unwrap().to_owned();
+        let claims = json!({"iss": asserting.id, "sub": asserting.id, "aud": ISSUER, "exp": app.now() + 60, "jti": "j"});
+        let assertion = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims);
+        let mut secrets = vec![
+            app.first.owner_key.clone(), app.first.client_secret.clone(), generated.secret.clone(), opaque.secret.clone(), added.clone(),
+            CHOSEN.to_owned(), WRONG.to_owned(), key.clone(), assertion.clone(), assertion.rsplit('.').next().unwrap().to_owned(),
+        ];
+        let grant = ("grant_type", "client_credentials");
+        for (id, secret) in [(&generated.id, &generated.secret), (&generated.id, &added), (&opaque.id, &opaque.secret), (&chosen.id, &CHOSEN.to_owned())] {
+            for path in ["/oauth2/token", "/api/v2/token"] {
+                let answer = app.post(path).form(&[grant]).basic(id, secret).send().await;
+                secrets.push(answer.json()["access_token"].as_str().unwrap().to_owned());
+                let query = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
+                app.post(&format!("{path}?client_secret={query}")).form(&[grant]).send().await;
+                app.post(path).form(&[grant, ("client_id", id), ("client_secret", secret)]).basic(id, secret).send().await;
+                app.post(path).form(&[grant, ("client_id", secret)]).send().await;
+                app.post(path).body("text/plain", secret).basic(id, WRONG).send().await;
+            }
+            let body = json!({"grantType": "app_token", "appID": id, "appSecret": secret});
+            let answer = app.post("/api/v1/token").json(&body).send().await;
+            secrets.push(answer.json()["accessToken"].as_str().unwrap().to_owned());
+            let answer = app.post("/v1/k8s/auth/oauth/apptoken").json(&json!({"id": id, "name": "x", "secret": secret})).send().await.json();
+            secrets.extend(["access_token", "id_token"].map(|name| answer[name].as_str().unwrap().to_owned()));
+            app.post("/api/v1/token").body("application/json", format!("{{\"appSecret\": \"{secret}\"")).send().await;
+            app.post("/api/v1/token").json(&json!({"grantType": secret, "appID": WRONG, "appSecret": WRONG, "password": WRONG})).send().await;
+        }
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        for _ in 0..2 {
+            app.post("/oauth2/token").form(&[grant, ("client_assertion_type", kind), ("client_assertion", &assertion)]).send().await;
+        }
+        let mut statuses = Vec::new();
+        for token in secrets.clone() {
+            for bearer in [&app.first.owner_key, &key, &token, &format!("{key}x")] {
+                for (path, form) in [("/oauth2/introspect", [("token", token.as_str())]), ("/oauth2/revoke", [("token", token.as_str())])] {
+                    statuses.push(app.post(path).form(&form).bearer(bearer).send().await.status);
+                }
+                app.get("/admin/v1/providers").bearer(bearer).header("x-request-id", &token).send().await;
+                app.get("/metrics").bearer(bearer).send().await;
+            }
+            app.post("/admin/v1/api-keys").bearer(&app.first.owner_key).json(&json!({"name": 7, "key": token, "role": token})).send().await;
+            app.post("/admin/v1/providers/default/clients").bearer(&key).json(&json!({"client_secret": &token[..9], "subject": "ä", "nonsense": token})).send().await;
+        }
+        for _ in 0..30 {
+            app.post("/oauth2/token").form(&[grant]).basic(&chosen.id, WRONG).send().await;
+        }
+        app.poll().await;
+        app.tick().await;
+        app.engine.clean_up(grantd::domain::Wall::now(&app.wall)).await.unwrap();
+        assert!(statuses.contains(&200) && statuses.contains(&401));
+        let lines = lines();
+        assert!(carries(&lines, "/oauth2/token 200").is_some(), "the access lines were not kept");
+        assert!(carries(&lines, &chosen.id).is_some(), "the refusals were not kept");
+        for secret in &secrets {
+            // Our own `sent-id` takes what looks like an id; a secret of ours does not.
+            assert_eq!(carries(&lines, secret), None, "a log line carries a secret");
+        }
+    }
+}

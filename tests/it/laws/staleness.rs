@@ -1,0 +1,82 @@
+//! A node that has not read the change log for too long decides nothing: it might honour what was
+//! revoked. Keys, metadata and its pulse it goes on telling.
+
+use std::time::Duration;
+
+use grantd::domain::clock::{deadline_in, monotonic};
+use serde_json::json;
+
+use crate::support::app::{Setup, TestApp};
+use crate::support::databases::{Kind, block_on};
+
+const JWKS: &str = "/.well-known/jwks.json";
+const OPENID: &str = "/.well-known/openid-configuration";
+
+async fn deciding(app: &TestApp, token: &str) -> Vec<(&'static str, u16, String)> {
+    let (id, secret) = (app.first.client_id.as_str(), app.first.client_secret.as_str());
+    let run = json!({"grantType": "client_credentials", "clientID": id, "clientSecret": secret});
+    let apptoken = json!({"id": id, "name": "x", "secret": secret});
+    let calls = [
+        ("/oauth2/token", app.post("/oauth2/token").form(&[("grant_type", "client_credentials")]).basic(id, secret)),
+        ("/oauth2/introspect", app.post("/oauth2/introspect").form(&[("token", token)]).basic(id, secret)),
+        ("/oauth2/revoke", app.post("/oauth2/revoke").form(&[("token", "x")]).basic(id, secret)),
+        ("/api/v1/token", app.post("/api/v1/token").json(&run)),
+        ("/v1/k8s/auth/oauth/apptoken", app.post("/v1/k8s/auth/oauth/apptoken").json(&apptoken)),
+        ("/api/v2/token", app.post("/api/v2/token").form(&[("grant_type", "client_credentials")]).basic(id, secret)),
+        ("/admin/v1/providers", app.admin("GET", "/providers")),
+    ];
+    let mut answers = Vec::new();
+    for (path, call) in calls {
+        let answer = call.send().await;
+        answers.push((path, answer.status, answer.header("retry-after").to_owned()));
+    }
+    answers
+}
+
+async fn goes_stale_and_recovers(kind: Kind) {
+    let setup = Setup { stale_after: Duration::from_millis(500), ..Setup::default() };
+    let app = TestApp::start_as(kind, setup).await;
+    let mut token = None;
+    let patience = deadline_in(Duration::from_secs(20));
+    // Warm: what is refused later is refused for its age, not for want of a cache.
+    while token.is_none() && monotonic() < patience {
+        app.poll().await;
+        app.get(JWKS).send().await;
+        let grant = [("grant_type", "client_credentials")];
+        let call = app.post("/oauth2/token").form(&grant).basic(&app.first.client_id, &app.first.client_secret);
+        let answer = call.send().await;
+        token = (answer.status == 200).then(|| answer.json()["access_token"].as_str().unwrap().to_owned());
+    }
+    let token = token.expect("never fresh");
+    while app.admin("GET", "/providers").send().await.status != 503 {
+        assert!(monotonic() < patience, "it never went stale");
+    }
+    for (path, status, retry_after) in deciding(&app, &token).await {
+        assert_eq!(status, 503, "{path}");
+        assert!(retry_after.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{path}: {retry_after:?}");
+    }
+    for path in [JWKS, OPENID, "/healthz", "/openapi.json"] {
+        assert_eq!(app.get(path).send().await.status, 200, "{path}");
+    }
+    let ready = app.get("/readyz").send().await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("change_log"));
+    let recovered = async || {
+        app.poll().await;
+        deciding(&app, &token).await.iter().all(|(_, status, _)| *status == 200)
+    };
+    let patience = deadline_in(Duration::from_secs(20));
+    while !recovered().await {
+        assert!(monotonic() < patience, "it does not recover");
+    }
+}
+
+#[test]
+fn a_stale_node_refuses_and_recovers_sqlite() {
+    block_on(goes_stale_and_recovers(Kind::Sqlite));
+}
+
+#[test]
+fn a_stale_node_refuses_and_recovers_postgres() {
+    block_on(goes_stale_and_recovers(Kind::Postgres));
+}

@@ -1,0 +1,105 @@
+//! What a request may write, counted in statements (ARCHITECTURE, budget of rows on the request's
+//! path).
+
+use grantd::store::StatementCounts;
+use serde_json::json;
+
+use crate::support::app::{ISSUER, TestApp, TestClient, on_both_apps};
+use crate::support::jose::Signer;
+
+const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
+const NOTHING: StatementCounts = StatementCounts { reads: 0, writes: 0, transactions: 0, others: 0 };
+
+/// The statements that one call sends, and its status.
+async fn cost(app: &TestApp, call: crate::support::http::Call<'_>) -> (u16, StatementCounts) {
+    let before = app.engine.db().statements();
+    let status = call.send().await.status;
+    (status, app.engine.db().statements().since(before))
+}
+
+fn form<'a>(
+    app: &'a TestApp,
+    path: &str,
+    client: &TestClient,
+    form: &[(&str, &str)],
+) -> crate::support::http::Call<'a> {
+    app.post(path).form(form).basic(&client.id, &client.secret)
+}
+
+on_both_apps! {
+    async fn the_counter_counts(app: TestApp) {
+        let (status, sent) = cost(&app, app.admin("GET", "/providers/default/clients")).await;
+        assert_eq!(status, 200);
+        assert!(sent.reads > 0 && sent.writes == 0, "{sent:?}");
+        let (status, sent) = cost(&app, app.admin("POST", "/providers/default/clients").json(&json!({}))).await;
+        assert_eq!(status, 201);
+        assert!(sent.writes >= 3, "client, event and change log: {sent:?}");
+    }
+
+    async fn client_credentials_and_introspection_touch_no_row(app: TestApp) {
+        for format in ["jwt", "opaque"] {
+            let client = app.client(json!({"access_token_format": format})).await;
+            let token = app.token(&client).await;
+            app.is_active(&token).await;
+            for _ in 0..3 {
+                assert_eq!(cost(&app, form(&app, "/oauth2/token", &client, &GRANT)).await, (200, NOTHING));
+                assert_eq!(cost(&app, form(&app, "/oauth2/introspect", &client, &[("token", &token)])).await, (200, NOTHING));
+                let by_key = app.post("/oauth2/introspect").form(&[("token", &token)]).bearer(&app.first.owner_key);
+                assert_eq!(cost(&app, by_key).await, (200, NOTHING));
+            }
+        }
+    }
+
+    async fn an_assertion_costs_one_write_and_one_round_trip(app: TestApp) {
+        let signer = Signer::es256();
+        let fields = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [signer.jwk("k1")]}});
+        let client = app.client(fields).await;
+        for jti in ["warm", "1", "2", "3"] {
+            let claims = json!({"iss": client.id, "sub": client.id, "aud": ISSUER, "exp": app.now() + 60, "jti": jti});
+            let assertion = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims);
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+            let form = [GRANT[0], ("client_assertion_type", kind), ("client_assertion", &assertion)];
+            let (status, sent) = cost(&app, app.post("/oauth2/token").form(&form)).await;
+            assert_eq!(status, 200);
+            if jti == "warm" {
+                continue;
+            }
+            assert_eq!((sent.reads, sent.writes), (0, 1), "{sent:?}");
+            if app.kind == crate::support::databases::Kind::Postgres {
+                assert_eq!(sent.round_trips(), 1, "{sent:?}");
+            }
+        }
+    }
+
+    async fn a_revocation_is_one_row_and_one_change(app: TestApp) {
+        let client = app.client(json!({})).await;
+        app.token(&client).await;
+        for _ in 0..3 {
+            let token = app.token(&client).await;
+            let (status, sent) = cost(&app, form(&app, "/oauth2/revoke", &client, &[("token", &token)])).await;
+            assert_eq!((status, sent.reads, sent.writes), (200, 0, 2), "{sent:?}");
+            let again = cost(&app, form(&app, "/oauth2/revoke", &client, &[("token", &token)])).await;
+            assert_eq!(again, (200, NOTHING), "it is revoked already");
+            let unknown = cost(&app, form(&app, "/oauth2/revoke", &client, &[("token", "ga_x")])).await;
+            assert_eq!(unknown, (200, NOTHING));
+        }
+    }
+
+    async fn a_refusal_writes_nothing(app: TestApp) {
+        let client = app.client(json!({"scope": "a"})).await;
+        app.token(&client).await;
+        let wrong = client.secret.replace(|c: char| c.is_ascii_digit(), "x");
+        for _ in 0..30 {
+            let (_, sent) = cost(&app, app.post("/oauth2/token").form(&GRANT).basic(&client.id, &wrong)).await;
+            assert_eq!(sent, NOTHING, "wrong secret, later slowed");
+        }
+        let other = [GRANT[0], ("scope", "b")];
+        assert_eq!(cost(&app, form(&app, "/oauth2/token", &client, &other)).await, (400, NOTHING));
+        let other = [GRANT[0], ("resource", "https://b.example")];
+        assert_eq!(cost(&app, form(&app, "/oauth2/token", &client, &other)).await, (400, NOTHING));
+        let (status, sent) = cost(&app, app.post("/oauth2/token").form(&GRANT).basic("nobody", &client.secret)).await;
+        assert_eq!((status, sent.writes), (401, 0), "an unknown client is looked for and nothing is written");
+        let (status, sent) = cost(&app, app.admin("POST", "/providers/default/clients").json(&json!({"nonsense": 1}))).await;
+        assert_eq!((status, sent.writes), (422, 0));
+    }
+}

@@ -1,0 +1,14 @@
+//! The standard endpoints in process, by the numbered lines of what an authorization server must
+//! do. Each test names the lines it holds.
+
+mod assertion;
+mod client_authentication;
+mod input;
+mod introspection;
+mod metadata;
+mod panics;
+mod revocation;
+
+mod token;
+mod transport;
+mod wire;

@@ -1,0 +1,67 @@
+//! A handler that panics: 500 in the shape of its surface, and everything else goes on.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use grantd::admin::Admin;
+use grantd::dialects::{oauth2, runai};
+use grantd::domain::Failed;
+use grantd::edge::{Received, Surface, exchange};
+use grantd::ops::Ops;
+use serde_json::json;
+
+use crate::support::app::{Setup, TestApp};
+use crate::support::databases::{Kind, block_on};
+
+async fn panics<S: Surface>(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    exchange::<S>(request, payload, async |received: &Received| -> Result<HttpResponse, Failed> {
+        assert!(received.body.is_empty(), "planted panic about gs_secret");
+        std::panic::panic_any(7_u8);
+    })
+    .await
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/panic/oauth2", web::post().to(panics::<oauth2::OAuth2>))
+        .route("/panic/introspection", web::post().to(panics::<oauth2::Introspection>))
+        .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
+        .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
+        .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
+        .route("/panic/admin", web::post().to(panics::<Admin>))
+        .route("/panic/ops", web::post().to(panics::<Ops>));
+}
+
+async fn survives(kind: Kind) {
+    let app = TestApp::start_as(kind, Setup { routes, ..Setup::default() }).await;
+    let oauth = json!({"error": "server_error", "error_description": "Something went wrong."});
+    let runai = json!({"code": 500, "message": "Something went wrong."});
+    for body in ["", "a panic with a text"] {
+        for (path, expected) in [
+            ("oauth2", &oauth),
+            ("introspection", &oauth),
+            ("runai/v1", &runai),
+            ("runai/apptoken", &runai),
+            ("runai/v2", &oauth),
+            ("ops", &json!({"status": "error"})),
+        ] {
+            let answer = app.post(&format!("/panic/{path}")).body("text/plain", body).send().await;
+            assert_eq!((answer.status, &answer.json()), (500, expected), "{path}");
+            assert!(!answer.header("x-request-id").is_empty());
+        }
+        let answer = app.post("/panic/admin").body("text/plain", body).send().await;
+        let problem = answer.json();
+        assert_eq!((answer.status, answer.header("content-type")), (500, "application/problem+json"));
+        assert_eq!((&problem["status"], &problem["detail"]), (&json!(500), &json!("Something went wrong.")));
+        let call = app.post("/oauth2/token").form(&[("grant_type", "client_credentials")]);
+        assert_eq!(call.basic(&app.first.client_id, &app.first.client_secret).send().await.status, 200);
+    }
+}
+
+#[test]
+fn a_panic_is_a_500_in_the_surfaces_shape_sqlite() {
+    block_on(survives(Kind::Sqlite));
+}
+
+#[test]
+fn a_panic_is_a_500_in_the_surfaces_shape_postgres() {
+    block_on(survives(Kind::Postgres));
+}
