@@ -15,16 +15,17 @@ use crate::admin::Admin;
 use crate::config::{PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
-use crate::dialects::{self, Surfaces, oauth2};
+use crate::dialects::oauth2::OAuth2;
+use crate::dialects::{self, Surfaces};
 use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
-use crate::edge::mount::resources;
+use crate::edge::mount::{resource_at, resources};
 use crate::edge::{Edge, Surface};
 use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
-use crate::store::{Db, StoreOptions, is_away};
+use crate::store::{Db, StoreOptions, Tx, is_away};
 
 mod files;
 
@@ -127,6 +128,10 @@ impl Opened {
         files::make_data_dir(settings)?;
         let lock = files::lock_database(settings, serve)?;
         let master = master_key(settings, &random)?;
+        let keep_new_key = || match &master.new_file {
+            Some(path) => files::write_secret(path, master.key.to_base64().expose_secret()),
+            None => Ok(()),
+        };
         let start = Start {
             now: wall.now(),
             public_url: public_url.as_str().to_owned(),
@@ -135,8 +140,10 @@ impl Opened {
             check_issuer: serve == Serve::Yes,
             new_issuer: flags.new_issuer,
             brings_admin_key: settings.admin_key.is_some(),
+            master_key_is_new: master.new_file.is_some(),
         };
-        let Started { secrets, first, issuer_replaced } = migrate_when_there(store, &master, &random, &start).await?;
+        let Started { secrets, first, issuer_replaced } =
+            migrate_when_there(store, &master.key, &random, &start, &keep_new_key).await?;
         if let Some(old) = issuer_replaced {
             log::warn!("the public URL was {old} and is {} from now on", start.public_url);
         }
@@ -264,8 +271,8 @@ impl Services {
     /// Beside everything below the path of the public URL: what load balancers and RFC 8414 §3.1
     /// look for at the root.
     fn mount_at_root(&self, config: &mut web::ServiceConfig) {
-        for resource in resources::<Ops>(None).into_iter().take(2) {
-            config.service(resource);
+        for path in ["/healthz", "/readyz"] {
+            config.service(resource_at::<Ops>(path, path, None));
         }
         self.mount_inserted_metadata(config);
     }
@@ -274,11 +281,12 @@ impl Services {
     fn mount_inserted_metadata(&self, config: &mut web::ServiceConfig) {
         let base = &self.base;
         for document in ["oauth-authorization-server", "openid-configuration"] {
+            let path = format!("/.well-known/{document}");
             if !base.is_empty() {
-                config.route(&format!("/.well-known/{document}{base}"), oauth2::inserted_metadata());
+                config.service(resource_at::<OAuth2>(&path, &format!("{path}{base}"), None));
             }
-            let provider = format!("/.well-known/{document}{base}/p/{{provider_slug}}");
-            config.route(&provider, oauth2::inserted_metadata());
+            let below = format!("{path}{base}/p/{{provider_slug}}");
+            config.service(resource_at::<OAuth2>(&path, &below, None));
         }
     }
 }
@@ -315,6 +323,7 @@ fn http_server(settings: &Settings, services: &Services, listener: TcpListener) 
         .workers(cores_if_zero(settings.http.workers as usize))
         .worker_max_blocking_threads(blocking)
         .max_connections(settings.http.max_connections as usize)
+        .client_request_timeout(settings.http.read_timeout())
         .shutdown_timeout(settings.http.shutdown_timeout().as_secs())
         .disable_signals()
         .listen(listener)
@@ -349,21 +358,26 @@ fn engine_options(settings: &Settings) -> EngineOptions {
     }
 }
 
-/// The master key that was given, or the one in the data directory, made at the first start.
-fn master_key(settings: &Settings, random: &Random) -> Result<MasterKey, StartError> {
+/// A master key, and where it is to be kept if it was made just now.
+struct Master {
+    key: MasterKey,
+    new_file: Option<PathBuf>,
+}
+
+/// The master key that was given, or the one in the data directory, or a new one for it.
+fn master_key(settings: &Settings, random: &Random) -> Result<Master, StartError> {
+    let known = |key| Master { key, new_file: None };
     if let Some(given) = &settings.master_key {
-        return Ok(MasterKey::from_base64(given)?);
+        return Ok(known(MasterKey::from_base64(given)?));
     }
     if settings.uses_postgres() {
         return Err(StartError::MasterKeyNeeded);
     }
     let path: PathBuf = settings.master_key_file();
     if let Some(text) = files::read_if_there(&path)? {
-        return Ok(MasterKey::from_base64(&SecretString::from(text.trim()))?);
+        return Ok(known(MasterKey::from_base64(&SecretString::from(text.trim()))?));
     }
-    let made = MasterKey::generate(random)?;
-    files::write_secret(&path, made.to_base64().expose_secret())?;
-    Ok(made)
+    Ok(Master { key: MasterKey::generate(random)?, new_file: Some(path) })
 }
 
 /// Migrates and does the first run; waits for a database that is away, and says so.
@@ -372,9 +386,16 @@ async fn migrate_when_there(
     master: &MasterKey,
     random: &Random,
     start: &Start,
+    keep_new_key: &impl Fn() -> Result<(), StartError>,
 ) -> Result<Started, Fault> {
     loop {
-        match Db::migrate(store, |tx| first_run::start(tx, master, random, start)) {
+        // The key is on disk before what it seals is committed.
+        let begin = |tx: &mut Tx<'_>| {
+            let started = first_run::start(tx, master, random, start)?;
+            keep_new_key().map_err(Fault::store)?;
+            Ok(started)
+        };
+        match Db::migrate(store, begin) {
             Err(fault) if is_away(&fault) => {
                 log::warn!("the database is away, trying again in 2 s: {fault}");
                 tokio::time::sleep(RETRY_DATABASE).await;

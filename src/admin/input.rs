@@ -4,9 +4,8 @@
 use actix_web::http::header;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use crate::admin::wire::parse_time;
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
 use crate::domain::{Refusal, RefusalKind};
@@ -141,7 +140,6 @@ impl FromJson for Timestamp {
     const KIND: &'static str = "an RFC 3339 time, as 2030-01-31T12:00:00Z";
 
     fn from_json(value: Value) -> Option<Self> {
-        let time = OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?;
-        Some(Self(time.unix_timestamp()))
+        parse_time(value.as_str()?).map(Self)
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::domain::Refusal;
+use crate::domain::id::is_client_id;
 use crate::domain::page::{Page, PageRequest};
 use crate::edge::Received;
 
@@ -27,7 +28,7 @@ pub fn page(received: &Received) -> Result<PageRequest, Refusal> {
             }
             "cursor" if !value.is_empty() => {
                 let key = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok().and_then(|key| String::from_utf8(key).ok());
-                let key = key.filter(|key| !key.contains('\0'));
+                let key = key.filter(|key| is_client_id(key));
                 let key = key.ok_or_else(|| Refusal::malformed("cursor is none that was given out."))?;
                 request.after = Some(key);
             }

@@ -17,6 +17,12 @@ pub fn time(seconds: i64) -> String {
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
+/// RFC 3339 as epoch seconds; `None` for what cannot be shown again, as years beyond 9999.
+pub fn parse_time(text: &str) -> Option<i64> {
+    let seconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp();
+    (!time(seconds).is_empty()).then_some(seconds)
+}
+
 pub fn list(values: &AudienceSet) -> Vec<String> {
     values.iter().map(str::to_owned).collect()
 }

@@ -11,7 +11,9 @@ use crate::app::{Serve, StartError};
 use crate::config::Settings;
 
 /// An exclusive lock that ends with the value.
-pub struct LockedFile(#[allow(dead_code)] File);
+pub struct LockedFile {
+    _held: File,
+}
 
 /// Makes the data directory (0700) where something will lie in it.
 pub fn make_data_dir(settings: &Settings) -> Result<(), StartError> {
@@ -35,7 +37,7 @@ pub fn lock_database(settings: &Settings, serve: Serve) -> Result<Option<LockedF
     let failed = |source| StartError::File { doing: "cannot open the lock file", path: shown(&path), source };
     let file = opened.map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(LockedFile(file))),
+        Ok(()) => Ok(Some(LockedFile { _held: file })),
         Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: shown(&path) }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }

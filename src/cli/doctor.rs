@@ -9,6 +9,7 @@ use crate::cli::{CliError, Local};
 use crate::config::Settings;
 use crate::domain::client::GrantType;
 use crate::domain::page::PageRequest;
+use crate::engine::health::MAX_SKEW;
 
 /// How grave a finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,15 +24,12 @@ struct Finding {
     sentence: String,
 }
 
-/// Clocks that differ by more make a node not ready, milliseconds.
-const MAX_SKEW: u64 = 2000;
-
 pub async fn run(settings: &Settings, as_json: bool) -> Result<(), CliError> {
     let mut findings = vec![master_key(settings), public_url(settings)];
     findings.extend(key_file_mode(settings));
     let local = Local::open(settings, as_json).await?;
     findings.push(good("the database is reached, up to date, and the master key opens it"));
-    findings.push(clock(&local).await?);
+    findings.push(clock(&local));
     findings.extend(password_grants(&local).await?);
     local.close().await;
     report(&findings, as_json)?;
@@ -70,13 +68,13 @@ fn key_file_mode(settings: &Settings) -> Option<Finding> {
     (mode & 0o077 != 0).then(|| wrong(format!("{} can be read by others (mode {mode:o}): chmod 600", path.display())))
 }
 
-async fn clock(local: &Local) -> Result<Finding, CliError> {
-    let skew = local.engine.clock_skew(local.wall.now()).await.map_err(|fault| CliError::Failed(fault.into()))?;
-    Ok(if skew > MAX_SKEW {
+fn clock(local: &Local) -> Finding {
+    let skew = local.engine.clock_skew();
+    if skew > MAX_SKEW {
         wrong(format!("this machine's clock differs from the database's by {skew} ms"))
     } else {
         good("the clock agrees with the database's")
-    })
+    }
 }
 
 /// Every client that was given the password grant (RFC 9700 §2.4).

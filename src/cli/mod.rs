@@ -51,16 +51,15 @@ struct Global {
     /// Answer with JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Serve under a public URL that differs from the stored one
+    #[arg(long, global = true)]
+    new_issuer: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run the server (the default)
-    Serve {
-        /// Take over a public URL that differs from the stored one
-        #[arg(long)]
-        new_issuer: bool,
-    },
+    Serve,
     /// Bring the database up to this release and do the first run
     Migrate,
     /// Look for what is wrong or dangerous in this installation
@@ -90,7 +89,7 @@ enum Command {
 pub enum CliError {
     #[error("the configuration is not usable:\n{0}")]
     Config(ConfigError),
-    #[error("{0}")]
+    #[error(transparent)]
     Start(#[from] StartError),
     #[error("{0}")]
     Refused(String),
@@ -116,7 +115,7 @@ pub fn run() -> Result<(), CliError> {
     let Cli { global, command } = Cli::parse();
     let flags = global.set.iter().map(|pair| split_setting(pair)).collect::<Result<Vec<_>, _>>()?;
     let loaded = config::load(&Inputs::of_process(global.config.clone(), flags)).map_err(CliError::Config)?;
-    let command = command.unwrap_or(Command::Serve { new_issuer: false });
+    let command = command.unwrap_or(Command::Serve);
     if matches!(command, Command::Config) {
         return Ok(output::configuration(&loaded.effective(), global.json)?);
     }
@@ -125,12 +124,13 @@ pub fn run() -> Result<(), CliError> {
     if telemetry::start(&settings.log, settings.log_format.is_json()).is_err() {
         log::debug!("the logger runs already");
     }
-    actix_web::rt::System::new().block_on(dispatch(command, &settings, global.json))
+    actix_web::rt::System::new().block_on(dispatch(command, &settings, &global))
 }
 
-async fn dispatch(command: Command, settings: &Settings, json: bool) -> Result<(), CliError> {
+async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Result<(), CliError> {
+    let Global { json, new_issuer, .. } = *global;
     match command {
-        Command::Serve { new_issuer } => serve(settings, StartFlags { new_issuer }).await,
+        Command::Serve => serve(settings, StartFlags { new_issuer }).await,
         Command::Config => Ok(()),
         Command::Openapi => {
             let document = ops::openapi_document(&app::all_operations());
@@ -177,7 +177,9 @@ impl Local {
         let how = (settings.listen.port(), StartFlags::default(), Serve::No);
         let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await?;
         if let Some(first) = &opened.first {
-            first_run::announce(&mut std::io::stderr().lock(), first, opened.public_url.as_str())?;
+            // Where scripts read JSON, the greeting stands beside it.
+            let mut out: Box<dyn Write> = if json { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+            first_run::announce(&mut out, first, opened.public_url.as_str())?;
         }
         let request_id = app::request_ids(app::system_random())(wall.now());
         Ok(Self { engine: opened.engine, wall, request_id, json })

@@ -2,10 +2,8 @@
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::admin::wire::{SecretOut, value};
+use crate::admin::wire::{SecretOut, parse_time, value};
 use crate::cli::clients::At;
 use crate::cli::{CliError, Local, output};
 use crate::engine::manage::client_secrets::SecretDraft;
@@ -64,7 +62,5 @@ pub(super) async fn run(command: Command, local: &Local) -> Result<(), CliError>
 
 /// RFC 3339 as epoch seconds.
 pub(super) fn epoch(text: &str) -> Result<i64, CliError> {
-    let time = OffsetDateTime::parse(text, &Rfc3339);
-    let time = time.map_err(|_| CliError::Refused("a time looks like 2030-01-31T12:00:00Z".to_owned()))?;
-    Ok(time.unix_timestamp())
+    parse_time(text).ok_or_else(|| CliError::Refused("a time looks like 2030-01-31T12:00:00Z".to_owned()))
 }

@@ -11,7 +11,7 @@ section! {
         workers: u32 = 0,
         /// Milliseconds from the first byte of a request to its answer, all waiting included.
         request_timeout_ms: u64 = 10_000,
-        /// Milliseconds a client may take to send the head of a request.
+        /// Milliseconds a client may take to send the head of a request, and again its body.
         read_timeout_ms: u64 = 5_000,
         /// Seconds that requests in flight may take to finish when the server stops.
         shutdown_timeout: u64 = 10,
@@ -37,9 +37,10 @@ impl Http {
 impl Rules for Http {
     fn validate(&self, slips: &mut Slips<'_>) {
         slips.unless(self.workers <= 1024, "workers", "must be 0 to 1024");
-        let wait = 1..=3_600_000;
-        slips.unless(wait.contains(&self.request_timeout_ms), "request_timeout_ms", "must be 1 to 3600000");
-        slips.unless(wait.contains(&self.read_timeout_ms), "read_timeout_ms", "must be 1 to 3600000");
+        // The change feed remembers gaps for as long as a request and its transaction may live.
+        let wait = 1..=60_000;
+        slips.unless(wait.contains(&self.request_timeout_ms), "request_timeout_ms", "must be 1 to 60000");
+        slips.unless(wait.contains(&self.read_timeout_ms), "read_timeout_ms", "must be 1 to 60000");
         slips.unless(self.shutdown_timeout <= 3600, "shutdown_timeout", "must be 0 to 3600");
         slips.unless((1..=1_000_000).contains(&self.max_connections), "max_connections", "must be 1 to 1000000");
     }

@@ -99,17 +99,10 @@ impl JsonObject {
         self.0.push(b'"');
     }
 
-    /// The same text as [`Jti`]'s `Display`, without the formatting machinery: this is on the
-    /// path of every token.
-    fn id(&mut self, name: &str, Jti(bytes): Jti) {
+    fn id(&mut self, name: &str, jti: Jti) {
         self.name(name);
         self.0.push(b'"');
-        for (index, byte) in bytes.into_iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                self.0.push(b'-');
-            }
-            self.0.extend_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
-        }
+        self.0.extend_from_slice(&jti.text());
         self.0.push(b'"');
     }
 

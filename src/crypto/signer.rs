@@ -68,6 +68,13 @@ pub fn generate(alg: SigningAlg, kid: &str) -> Result<NewSigningKey, Fault> {
     Ok(NewSigningKey { pkcs8, public_jwk })
 }
 
+/// As [`generate`], on a blocking thread: for callers that share theirs with other requests.
+pub async fn generate_off_thread(alg: SigningAlg, kid: &str) -> Result<NewSigningKey, Fault> {
+    let kid = kid.to_owned();
+    let made = tokio::task::spawn_blocking(move || generate(alg, &kid)).await;
+    made.map_err(|_| Fault::crypto("making a key panicked"))?
+}
+
 impl SigningKey {
     /// Parses the private key. A fault if it is not a key of `alg`.
     pub fn from_pkcs8(kid: &str, alg: SigningAlg, pkcs8: &KeyBytes) -> Result<Self, Fault> {

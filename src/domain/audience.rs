@@ -3,6 +3,9 @@
 use std::fmt;
 
 const MAX_VALUE: usize = 2048;
+/// Bounds that keep a token small enough to be sent in a header, and reading a list cheap.
+const MAX_VALUES: usize = 50;
+const MAX_JOINED: usize = 4096;
 
 /// A list of audience values in order, each once. Joined by spaces inside: a value holds none.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -10,21 +13,28 @@ pub struct AudienceSet(Box<str>);
 
 /// Why a text is not an audience value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an audience is 1 to 2048 printable ASCII characters without space or fragment")]
+#[error(
+    "an audience is 1 to 2048 printable ASCII characters without space or fragment, at most 50 of \
+     them and 4096 characters in all"
+)]
 pub struct MalformedAudience;
 
 impl AudienceSet {
     pub fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Self, MalformedAudience> {
         let mut unique: Vec<&str> = Vec::new();
         for value in values {
-            if !is_audience(value) {
+            if !is_audience(value) || unique.len() >= MAX_VALUES {
                 return Err(MalformedAudience);
             }
             if !unique.contains(&value) {
                 unique.push(value);
             }
         }
-        Ok(Self(unique.join(" ").into()))
+        let joined = unique.join(" ");
+        if joined.len() > MAX_JOINED {
+            return Err(MalformedAudience);
+        }
+        Ok(Self(joined.into()))
     }
 
     /// Reads the joined form that [`AudienceSet::as_str`] gives.

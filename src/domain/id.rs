@@ -70,9 +70,10 @@ id!(
 /// my-client                             → false
 /// ```
 pub fn is_uuid_shaped(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    let lengths_fit = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]);
-    lengths_fit && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    let groups = || text.split('-');
+    text.len() == 36
+        && groups().map(str::len).eq([8, 4, 4, 4, 12])
+        && groups().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A `client_id` that an admin may choose: `[A-Za-z0-9._-]{1,64}`, not shaped like a UUID
@@ -80,6 +81,11 @@ pub fn is_uuid_shaped(text: &str) -> bool {
 pub fn is_choosable_client_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !is_uuid_shaped(text)
+}
+
+/// Whether `text` could be a `client_id` at all, generated or chosen.
+pub fn is_client_id(text: &str) -> bool {
+    is_uuid_shaped(text) || is_choosable_client_id(text)
 }
 
 /// A provider slug: `[a-z0-9][a-z0-9-]{0,62}`, not shaped like a UUID.

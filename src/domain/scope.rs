@@ -9,7 +9,10 @@ pub struct ScopeSet(Box<str>);
 
 /// Why a text is not a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope holds tokens of printable ASCII without space, \" and \\, 1 to 256 characters each")]
+#[error(
+    "a scope holds tokens of printable ASCII without space, \" and \\, 1 to 256 characters each, at most 200 \
+     of them and 4096 characters in all"
+)]
 pub struct MalformedScope;
 
 /// What exists at every provider without being created: the OpenID Connect scopes, our own
@@ -18,6 +21,9 @@ pub const BUILT_IN: [&str; 7] =
     ["openid", "profile", "email", "offline_access", "usage:write", "all:read", "all:write"];
 
 const MAX_TOKEN: usize = 256;
+/// Bounds that keep a token small enough to be sent in a header, and reading a scope cheap.
+const MAX_TOKENS: usize = 200;
+const MAX_JOINED: usize = 4096;
 
 impl ScopeSet {
     /// Reads `a b  a` as `{a, b}`. The empty text is the empty set.
@@ -29,14 +35,18 @@ impl ScopeSet {
     pub fn of<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Result<Self, MalformedScope> {
         let mut unique: Vec<&str> = Vec::new();
         for token in tokens {
-            if !is_scope_token(token) {
+            if !is_scope_token(token) || unique.len() >= MAX_TOKENS {
                 return Err(MalformedScope);
             }
             if !unique.contains(&token) {
                 unique.push(token);
             }
         }
-        Ok(Self(unique.join(" ").into()))
+        let joined = unique.join(" ");
+        if joined.len() > MAX_JOINED {
+            return Err(MalformedScope);
+        }
+        Ok(Self(joined.into()))
     }
 
     pub fn as_str(&self) -> &str {

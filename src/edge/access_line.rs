@@ -12,6 +12,7 @@ use crate::domain::clock::monotonic;
 use crate::domain::secret::SecretKind;
 
 const SENT_ID_LIMIT: usize = 64;
+const PATH_LIMIT: usize = 256;
 
 pub fn write(request: &HttpRequest, status: StatusCode, ctx: &Context, began: Instant) {
     if !log::log_enabled!(target: "access", log::Level::Info) {
@@ -19,7 +20,7 @@ pub fn write(request: &HttpRequest, status: StatusCode, ctx: &Context, began: In
     }
     let micros = monotonic().duration_since(began).as_micros();
     let Context { request_id, client_address, surface, .. } = ctx;
-    let (method, path, status) = (request.method(), request.path(), status.as_u16());
+    let (method, path, status) = (request.method(), shown(request.path()), status.as_u16());
     match sent_id(request) {
         None => {
             log::info!(target: "access", "{request_id} {client_address} {method} {path} {status} {micros}us {surface}")
@@ -28,6 +29,11 @@ pub fn write(request: &HttpRequest, status: StatusCode, ctx: &Context, began: In
             log::info!(target: "access", "{request_id} {client_address} {method} {path} {status} {micros}us {surface} sent-id={sent}")
         }
     }
+}
+
+/// A path is ASCII; a long one is nobody's of ours and fills no log.
+fn shown(path: &str) -> &str {
+    path.get(..PATH_LIMIT).unwrap_or(path)
 }
 
 /// A request id that was sent in: logged only if it looks like one, and not like a credential of

@@ -5,6 +5,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 
 use crate::domain::grant::ProviderRef;
+use crate::domain::id::is_slug;
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::{Context, ProviderSlug, Refusal};
 
@@ -56,6 +57,8 @@ impl Call<'_> {
     pub fn provider(&self) -> Result<ProviderRef, Refusal> {
         match self.path_provider {
             Some(DEFAULT_SLUG) => Err(Refusal::unknown("There is no such provider.")),
+            // What is no slug is nobody's, and is not looked up.
+            Some(slug) if !is_slug(slug) => Err(Refusal::unknown("There is no such provider.")),
             Some(slug) => Ok(ProviderRef { slug: slug.into(), must_serve: None }),
             None => Ok(ProviderRef { slug: self.root_provider.clone(), must_serve: None }),
         }

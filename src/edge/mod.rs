@@ -17,4 +17,4 @@ pub mod surface;
 pub use call::{Call, Received};
 pub use context::Edge;
 pub use exchange::exchange;
-pub use surface::{Failure, RouteSpec, Surface, SurfaceSettings};
+pub use surface::{Failure, RouteSpec, Surface};

@@ -16,22 +16,28 @@ pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
             paths.push(route.path);
         }
     }
-    paths.into_iter().map(|path| resource::<S>(path, host)).collect()
+    paths.into_iter().map(|path| resource_at::<S>(path, path, host)).collect()
 }
 
-fn resource<S: Surface>(path: &'static str, host: Option<&str>) -> Resource {
+/// The resource that the routes name `path`, answering at `at`.
+pub fn resource_at<S: Surface>(path: &str, at: &str, host: Option<&str>) -> Resource {
     let routes = || S::routes().iter().filter(move |route| route.path == path);
-    let mut resource = web::resource(path);
+    let mut resource = web::resource(at);
     if let Some(host) = host {
         resource = resource.guard(OnHost(host.to_ascii_lowercase()));
     }
     for route in routes() {
         resource = resource.route(with_method(route));
     }
-    if S::CROSS_ORIGIN {
-        resource = resource.route(web::method(Method::OPTIONS).to(preflight::<S>));
-    }
     let allowed = allowed_methods::<S>(path);
+    if S::CROSS_ORIGIN {
+        let methods = allow_header(&allowed);
+        let preflight = move |request: HttpRequest| {
+            let methods = methods.clone();
+            async move { preflight::<S>(request, methods) }
+        };
+        resource = resource.route(web::method(Method::OPTIONS).to(preflight));
+    }
     resource.default_service(web::to(move |request: HttpRequest| {
         let allowed = allowed.clone();
         async move { wrong_method::<S>(request, &allowed) }
@@ -65,13 +71,10 @@ pub fn allow_header(methods: &[Method]) -> String {
     methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
 }
 
-async fn preflight<S: Surface>(request: HttpRequest) -> HttpResponse {
-    let pattern = request.match_pattern().unwrap_or_default();
-    let methods: Vec<Method> =
-        S::routes().iter().filter(|route| pattern.ends_with(route.path)).map(|route| route.method.clone()).collect();
+fn preflight<S: Surface>(request: HttpRequest, methods: String) -> HttpResponse {
     without_body::<S>(request, |_ctx| {
         HttpResponse::NoContent()
-            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, allow_header(&methods)))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
             .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"))
             .insert_header((header::ACCESS_CONTROL_MAX_AGE, "3600"))
             .finish()
@@ -84,7 +87,12 @@ struct OnHost(String);
 impl Guard for OnHost {
     fn check(&self, ctx: &GuardContext<'_>) -> bool {
         let host = ctx.head().headers().get(header::HOST).and_then(|value| value.to_str().ok());
-        let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _port)| name));
+        // With a port in the setting both must fit, without one the name alone.
+        let name = host.map(|host| if self.0.contains(':') { host } else { without_port(host) });
         name.is_some_and(|name| name.eq_ignore_ascii_case(&self.0))
     }
+}
+
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(name, _port)| name)
 }

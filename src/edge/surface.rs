@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::{HttpResponse, Route};
 
-use crate::domain::{Context, Failed, Fault, ProviderSlug, Refusal};
+use crate::domain::{Context, Failed, Fault, Refusal};
 
 /// Everything that answers on one wire, token calls and management calls alike.
 pub trait Surface: 'static {
@@ -56,13 +56,4 @@ pub struct RouteSpec {
     pub operation_id: &'static str,
     pub summary: &'static str,
     pub route: fn() -> Route,
-}
-
-/// How the operator configured one surface.
-#[derive(Clone, Debug)]
-pub struct SurfaceSettings {
-    /// The provider it serves at the root.
-    pub provider: ProviderSlug,
-    /// Answers on this host only; `None`: on any.
-    pub host: Option<String>,
 }

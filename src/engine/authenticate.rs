@@ -12,7 +12,7 @@ use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
 use crate::domain::grant::{PresentedClient, SecretVia};
-use crate::domain::id::{is_choosable_client_id, is_uuid_shaped};
+use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
 use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
@@ -215,7 +215,7 @@ impl Engine {
         beside: Option<ClientId>,
     ) -> Result<Caller, Failed> {
         let jwt = jwt.expose_secret();
-        let claimed = assertion_client_id(jwt).filter(|id| !id.contains('\0')).map(ClientId::from);
+        let claimed = assertion_client_id(jwt).map(ClientId::from);
         let claimed = claimed.ok_or_else(|| Refusal::invalid_client("assertion without one client in iss and sub"))?;
         if beside.is_some_and(|beside| beside != claimed) {
             return Err(Refusal::invalid_client("client_id differs from the assertion's").into());
@@ -273,6 +273,9 @@ impl Engine {
         provider: &ProviderEntry,
         client_id: &ClientId,
     ) -> Result<Option<Arc<ClientEntry>>, Failed> {
+        if !is_client_id(client_id.as_str()) {
+            return Ok(None);
+        }
         let client = self.client(ctx, &provider.provider.id, client_id).await?;
         Ok(client.filter(|client| client.live && client.serves(ctx.surface)))
     }
@@ -294,26 +297,19 @@ impl Engine {
         self.refuse_client(ctx, client_id, format!("client {client_id}: {why}"))
     }
 
-    /// Not noted: anybody can think up ids, and a table must not grow by it.
+    /// Not noted: anybody can think up ids, and a table must not grow by it. Nor is the id logged:
+    /// people paste secrets where an id belongs.
     fn failed_unknown(&self, ctx: &Context, client_id: &ClientId) -> Failed {
-        let about = format!("client {}: unknown or disabled, or not of this kind", told(client_id));
-        self.refuse_client(ctx, client_id, about)
+        self.refuse_client(ctx, client_id, "a client that is unknown, disabled or not of this kind".to_owned())
     }
 
     /// Counts the failure and gives the one answer for all of them, or "too many".
-    fn refuse_client(&self, ctx: &Context, client_id: &ClientId, about: String) -> Failed {
+    fn refuse_client(&self, ctx: &Context, client_id: &ClientId, why: String) -> Failed {
         match self.count_failure(ctx, client_id.as_str()) {
-            Ok(()) => Refusal::invalid_client(about).into(),
+            Ok(()) => Refusal::invalid_client(why).into(),
             Err(too_many) => too_many.into(),
         }
     }
-}
-
-/// A claimed id as the log may show it: people paste a secret where the id belongs.
-fn told(client_id: &ClientId) -> &str {
-    let id = client_id.as_str();
-    let is_short = id.len() < MIN_CHOSEN_SECRET && is_choosable_client_id(id);
-    if is_short || is_uuid_shaped(id) { id } else { "with an id that is not shown" }
 }
 
 /// What RFC 7523 §3 asks of the claims once the signature stands.
@@ -348,6 +344,6 @@ fn judge_assertion(
     }
     match jti.as_deref() {
         Some(jti) if (1..=MAX_JTI).contains(&jti.len()) && !jti.contains('\0') => Ok(()),
-        _ => Err("jti missing, too long or with a NUL"),
+        _ => Err("jti missing, too long or not text"),
     }
 }

@@ -1,21 +1,26 @@
-//! The change feed: reads the change log four times a second and drops what changed elsewhere. Each
-//! read takes the last ten seconds again, because sequence numbers commit out of order; what was
-//! seen is not applied twice. A node that cannot read it for a second decides nothing.
+//! The change feed: reads the change log four times a second and drops what changed elsewhere.
+//! Sequence numbers are given out before the commit and so become visible out of order: every read
+//! begins at the first number that is still missing, and a number is given up only when a
+//! transaction that holds it could no longer be alive. A node that cannot read the log for a second
+//! decides nothing.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::token::Jti;
-use crate::domain::{Fault, UnixTime};
+use crate::domain::{ClientId, Fault, ProviderId, UnixTime};
 use crate::engine::Engine;
 use crate::store::change_log::Change;
-use crate::store::{ChangedTable, change_log, revoked};
+use crate::store::{ChangedTable, change_log, database_clock, revoked};
 
-/// How far back of the last complete one every read goes, milliseconds.
-const OVERLAP: i64 = 10_000;
+/// No transaction lives this long: statements, locks and idle transactions are cut at seconds.
+const OLDEST_TRANSACTION: Duration = Duration::from_secs(60);
+/// A first read takes in what was stamped within this, milliseconds: the oldest request (a minute),
+/// its transaction (a minute) and clocks that differ (two seconds), with room.
+const SETTLED: i64 = 180_000;
 /// The log is kept ten minutes: after half of that without a read, nothing held can be trusted.
 const RELOAD_AFTER: Duration = Duration::from_secs(300);
 /// One read of the log may take this long.
@@ -28,10 +33,41 @@ pub struct ChangeFeed {
     stale_after: Duration,
     /// Milliseconds from `origin` to the start of the last complete read; 0: none yet.
     last_complete: AtomicU64,
-    /// The wall clock of the last complete read, milliseconds; `i64::MAX`: none yet.
-    read_until: AtomicI64,
-    /// Sequence numbers seen within the overlap, with the row's time.
-    seen: Mutex<HashMap<i64, UnixTime>>,
+    /// Milliseconds between the database's clock and ours at the last read.
+    skew: AtomicU64,
+    position: Mutex<Position>,
+}
+
+/// How far the log has been read.
+#[derive(Debug, Default)]
+struct Position {
+    /// Every number up to this one was seen or given up.
+    settled: i64,
+    /// Numbers seen above a gap, and when.
+    seen: BTreeMap<i64, Instant>,
+}
+
+impl Position {
+    /// Takes the rows of one read in; answers those not seen before.
+    fn take(&mut self, changes: Vec<Change>, now: Instant) -> Vec<Change> {
+        let fresh = |change: &Change| change.seq > self.settled && !self.seen.contains_key(&change.seq);
+        let unseen: Vec<Change> = changes.into_iter().filter(fresh).collect();
+        self.seen.extend(unseen.iter().map(|change| (change.seq, now)));
+        self.settle(now);
+        unseen
+    }
+
+    /// Moves on over what is complete, and over gaps that nobody can fill any more.
+    fn settle(&mut self, now: Instant) {
+        while let Some((seq, since)) = self.seen.first_key_value().map(|(seq, since)| (*seq, *since)) {
+            let follows = seq == self.settled + 1;
+            if !follows && now.duration_since(since) < OLDEST_TRANSACTION {
+                return;
+            }
+            self.settled = seq;
+            self.seen.pop_first();
+        }
+    }
 }
 
 impl ChangeFeed {
@@ -40,8 +76,8 @@ impl ChangeFeed {
             origin,
             stale_after,
             last_complete: AtomicU64::new(0),
-            read_until: AtomicI64::new(i64::MAX),
-            seen: Mutex::default(),
+            skew: AtomicU64::new(0),
+            position: Mutex::default(),
         }
     }
 
@@ -55,23 +91,19 @@ impl ChangeFeed {
         self.age(now).is_some_and(|age| age < self.stale_after)
     }
 
-    /// Where a read at `now` begins: a node that was kept from reading goes back to where it was.
-    fn since(&self, now: UnixTime) -> UnixTime {
-        let reached = self.read_until.load(Ordering::Acquire).min(now.millis());
-        UnixTime::from_millis(reached - OVERLAP)
+    /// Milliseconds between the database's clock and ours, as last read.
+    pub fn skew(&self) -> u64 {
+        self.skew.load(Ordering::Relaxed)
     }
 
-    fn completed(&self, began: Instant, now: UnixTime) {
-        self.read_until.store(now.millis(), Ordering::Release);
+    fn completed(&self, began: Instant, theirs: UnixTime, ours: UnixTime) {
+        self.skew.store(theirs.millis().abs_diff(ours.millis()), Ordering::Relaxed);
         let millis = began.duration_since(self.origin).as_millis();
         self.last_complete.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
     }
 
-    /// The changes not seen before; forgets those older than the overlap.
-    fn unseen(&self, changes: Vec<Change>, since: UnixTime) -> Vec<Change> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, at| *at >= since);
-        changes.into_iter().filter(|change| seen.insert(change.seq, change.at).is_none()).collect()
+    fn position(&self) -> MutexGuard<'_, Position> {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,30 +116,39 @@ impl Engine {
         Err(Fault::busy("the change log could not be read for too long"))
     }
 
-    /// Loads every unexpired revocation and takes the first look at the change log: after this the
-    /// engine may decide.
+    /// Takes its place in the change log, then loads every unexpired revocation: what is committed
+    /// later comes by the log. After this the engine may decide.
     pub async fn load(&self, now: UnixTime) -> Result<(), Fault> {
+        let before = UnixTime::from_millis(now.millis() - SETTLED);
+        let place = move |conn: &mut _| change_log::settled_before(conn, before);
+        let settled = self.0.db.poll(deadline_in(POLL_TIMEOUT), place).await?;
+        *self.0.changes.position() = Position { settled, seen: BTreeMap::new() };
         self.load_revocations(now).await?;
-        self.poll_changes(now).await
+        self.read_changes(now).await
     }
 
     /// One complete read of the change log. A fault leaves everything as it was.
     pub async fn poll_changes(&self, now: UnixTime) -> Result<(), Fault> {
-        let began = monotonic();
-        if self.0.changes.age(began).is_some_and(|age| age > RELOAD_AFTER) {
+        if self.0.changes.age(monotonic()).is_some_and(|age| age > RELOAD_AFTER) {
             log::warn!("the change log was not read for long: every cache is dropped");
             self.0.caches.clear();
-            self.load_revocations(now).await?;
+            return self.load(now).await;
         }
-        let since = self.0.changes.since(now);
-        let deadline = deadline_in(POLL_TIMEOUT);
-        let changes = self.0.db.poll(deadline, move |conn| change_log::since(conn, since)).await?;
-        let unseen = self.0.changes.unseen(changes, since);
-        self.take_in_revocations(&unseen).await?;
+        self.read_changes(now).await
+    }
+
+    async fn read_changes(&self, now: UnixTime) -> Result<(), Fault> {
+        let began = monotonic();
+        let settled = self.0.changes.position().settled;
+        let read = move |conn: &mut _| Ok((change_log::after(conn, settled)?, database_clock(conn)?));
+        let (changes, theirs) = self.0.db.poll(deadline_in(POLL_TIMEOUT), read).await?;
+        // Revocations first: a fault here must leave their numbers unseen.
+        self.take_in_revocations(&changes).await?;
+        let unseen = self.0.changes.position().take(changes, began);
         for change in &unseen {
             self.forget(change);
         }
-        self.0.changes.completed(began, now);
+        self.0.changes.completed(began, theirs, now);
         Ok(())
     }
 
@@ -131,11 +172,12 @@ impl Engine {
 
     async fn take_in_revocations(&self, changes: &[Change]) -> Result<(), Fault> {
         let named = changes.iter().filter(|change| change.table == Some(ChangedTable::Revoked));
-        let ids: Vec<Jti> = named.filter_map(|change| Jti::parse(&change.id)).collect();
-        if ids.is_empty() {
+        let ids = named.filter_map(|change| Jti::parse(&change.id));
+        let unknown: Vec<Jti> = ids.filter(|id| !self.0.revocations.holds(*id)).collect();
+        if unknown.is_empty() {
             return Ok(());
         }
-        let rows = self.0.db.poll(deadline_in(POLL_TIMEOUT), move |conn| revoked::by_ids(conn, &ids)).await?;
+        let rows = self.0.db.poll(deadline_in(POLL_TIMEOUT), move |conn| revoked::by_ids(conn, &unknown)).await?;
         for row in &rows {
             self.0.revocations.insert(row);
         }
@@ -150,9 +192,41 @@ impl Engine {
 }
 
 /// How a client is named in the change log.
-pub(in crate::engine) fn client_change_id(
-    provider: &crate::domain::ProviderId,
-    client_id: &crate::domain::ClientId,
-) -> String {
+pub(in crate::engine) fn client_change_id(provider: &ProviderId, client_id: &ClientId) -> String {
     format!("{provider}/{client_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(numbers: &[i64]) -> Vec<Change> {
+        let row = |seq: &i64| Change { seq: *seq, table: None, id: String::new(), at: UnixTime::default() };
+        numbers.iter().map(row).collect()
+    }
+
+    fn numbers(changes: &[Change]) -> Vec<i64> {
+        changes.iter().map(|change| change.seq).collect()
+    }
+
+    #[test]
+    fn a_number_that_becomes_visible_late_is_still_taken_in() {
+        let (mut position, now) = (Position::default(), monotonic());
+        assert_eq!(numbers(&position.take(rows(&[1, 2, 4, 5]), now)), [1, 2, 4, 5]);
+        assert_eq!(position.settled, 2);
+        let later = now + Duration::from_secs(30);
+        assert_eq!(numbers(&position.take(rows(&[3, 4, 5, 6]), later)), [3, 6]);
+        assert_eq!(position.settled, 6);
+        assert!(position.seen.is_empty());
+    }
+
+    #[test]
+    fn a_gap_is_given_up_when_no_transaction_can_fill_it_any_more() {
+        let (mut position, now) = (Position::default(), monotonic());
+        position.take(rows(&[7]), now);
+        position.take(rows(&[7]), now + OLDEST_TRANSACTION / 2);
+        assert_eq!(position.settled, 0);
+        assert!(position.take(rows(&[7]), now + OLDEST_TRANSACTION).is_empty());
+        assert_eq!(position.settled, 7);
+    }
 }

@@ -31,7 +31,8 @@ impl Engine {
         Ok(Described {
             issuer: entry.provider.issuer.clone(),
             jwks_max_age: entry.provider.ttls.jwks_max_age,
-            etag: format!("\"{}\"", entry.provider.version),
+            // What the document says changes with the provider and with the release.
+            etag: format!("\"{}-{}\"", entry.provider.version, env!("CARGO_PKG_VERSION")),
             assertion_algs: ASSERTION_ALGS.iter().map(|(name, _)| *name).collect(),
         })
     }

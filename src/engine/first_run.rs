@@ -6,16 +6,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::data_keys::new_data_key;
 use crate::crypto::{DataKeys, MasterKey, Peppers, Random, Sealer, credential};
-use crate::domain::client::{AuthMethod, ClientSecret, GrantType};
+use crate::domain::client::{AuthMethod, GrantType};
 use crate::domain::event::Event;
 use crate::domain::key::DataKeyPurpose;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::DEFAULT_SLUG;
-use crate::domain::secret::{SecretKind, hint_of};
-use crate::domain::{ApiKey, AudienceSet, Client, ClientId, Fault, Provider, Role, ScopeSet, SigningAlg, UnixTime};
+use crate::domain::secret::SecretKind;
+use crate::domain::{ApiKey, Client, ClientId, Fault, Provider, Role, ScopeSet, SigningAlg, UnixTime};
 use crate::engine::Secrets;
-use crate::engine::manage::api_keys::digest_of;
+use crate::engine::manage::api_keys::{blank as blank_key, digest_of};
 use crate::engine::manage::client_fields;
+use crate::engine::manage::client_secrets::NewSecret;
 use crate::engine::manage::provider_fields::blank;
 use crate::engine::signing_keys::new_signing_key;
 use crate::store::{ChangedTable, Tx, api_keys, client_secrets, clients, data_keys, events, providers, signing_keys};
@@ -33,6 +34,8 @@ pub struct Start {
     pub check_issuer: bool,
     /// `--new-issuer`: another public URL than the stored one is meant.
     pub new_issuer: bool,
+    /// No master key was given or found: this one was made just now.
+    pub master_key_is_new: bool,
     /// `GRANTD_ADMIN_KEY` is set: neither key nor client is made.
     pub brings_admin_key: bool,
 }
@@ -66,10 +69,18 @@ pub enum StartRefused {
          issued. Start with --new-issuer if that is meant, or set GRANTD_PUBLIC_URL back"
     )]
     OtherIssuer { stored: String, given: String },
+    #[error(
+        "the master key is missing: the database was made with one, and nothing in it can be opened without it. Put \
+         master.key back into the data directory, or give it as GRANTD_MASTER_KEY"
+    )]
+    MasterKeyMissing,
 }
 
 /// Opens the data keys and checks the issuer; does the first run if the database is empty.
 pub fn start(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, start: &Start) -> Result<Started, Fault> {
+    if start.master_key_is_new && !data_keys::all(tx)?.is_empty() {
+        return Err(Fault::store(StartRefused::MasterKeyMissing));
+    }
     let secrets = open_data_keys(tx, master, random, start.now)?;
     let existing = providers::by_slug(tx, DEFAULT_SLUG)?;
     let (first, issuer_replaced) = match existing {
@@ -177,24 +188,8 @@ fn built_in_client(provider: &Provider, start: &Start) -> Client {
 
 fn first_api_key(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, now: UnixTime) -> Result<SecretString, Fault> {
     let text = credential::generate(SecretKind::ApiKey, random);
-    let key = ApiKey {
-        id: random.uuid_v7(now).into(),
-        name: "first owner".to_owned(),
-        role: Role::Owner,
-        provider: None,
-        scope: None,
-        audience: AudienceSet::default(),
-        max_ttl: None,
-        may_set_subject: false,
-        hint: hint_of(text.expose_secret()),
-        expires_at: None,
-        last_used_at: None,
-        created_at: now.seconds(),
-        updated_at: now.seconds(),
-        deleted_at: None,
-        epoch: 0,
-        version: 1,
-    };
+    let blank = blank_key(random.uuid_v7(now).into(), None, &text, now);
+    let key = ApiKey { name: "first owner".to_owned(), role: Role::Owner, ..blank };
     api_keys::insert(tx, &key, &digest_of(secrets.peppers.digest(text.expose_secret()))?)?;
     Ok(text)
 }
@@ -211,16 +206,9 @@ fn first_client(
     let blank = client_fields::blank(provider, client_id.clone(), now.seconds());
     clients::insert(tx, Client { name: "first-service".to_owned(), ..blank })?;
     let client_secret = credential::generate(SecretKind::ClientSecret, random);
-    let row = ClientSecret {
-        id: random.uuid_v7(now).into(),
-        stored: secrets.peppers.digest(client_secret.expose_secret()),
-        hint: hint_of(client_secret.expose_secret()),
-        created_at: now.seconds(),
-        expires_at: None,
-        last_used_at: None,
-        revoked_at: None,
-    };
-    client_secrets::insert_below(tx, &provider.id, &client_id, &row, 1, now.seconds())?;
+    let stored = secrets.peppers.digest(client_secret.expose_secret());
+    let secret = NewSecret::of(random.uuid_v7(now).into(), client_secret.clone(), stored, None, now);
+    client_secrets::insert_below(tx, &provider.id, &client_id, &secret.row, 1, now.seconds())?;
     Ok((client_id, client_secret))
 }
 

@@ -1,15 +1,11 @@
-//! Can this node serve: the change log is read, and the database's clock agrees with ours.
+//! Can this node serve: the change log is read, and the database's clock agrees with ours. Answered
+//! from memory, so that asking costs nobody anything.
 
-use std::time::Duration;
-
-use crate::domain::clock::{deadline_in, monotonic};
-use crate::domain::{Fault, UnixTime};
+use crate::domain::clock::monotonic;
 use crate::engine::Engine;
-use crate::store::database_clock;
 
-/// Clocks that differ by more make lifetimes and the change log's overlap unreliable, milliseconds.
-const MAX_SKEW: u64 = 2000;
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Clocks that differ by more make lifetimes unreliable, milliseconds.
+pub const MAX_SKEW: u64 = 2000;
 
 /// Why a node is not ready; empty: it is.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,28 +20,30 @@ impl Readiness {
 }
 
 impl Engine {
-    pub async fn readiness(&self, now: UnixTime) -> Readiness {
+    pub fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
         if !self.0.changes.is_fresh(monotonic()) {
-            reasons.push("change_log");
+            reasons.push("database");
         }
-        match self.clock_skew(now).await {
-            Ok(skew) if skew > MAX_SKEW => reasons.push("clock"),
-            Ok(_) => {}
-            Err(_) => reasons.push("database"),
+        if self.clock_skew() > MAX_SKEW {
+            reasons.push("clock");
         }
         Readiness { reasons }
     }
 
-    /// Milliseconds between the database's clock and `now`.
-    pub async fn clock_skew(&self, now: UnixTime) -> Result<u64, Fault> {
-        let theirs = self.0.db.poll(deadline_in(PROBE_TIMEOUT), database_clock).await?;
-        Ok(theirs.millis().abs_diff(now.millis()))
+    /// Milliseconds between the database's clock and ours, as last read.
+    pub fn clock_skew(&self) -> u64 {
+        self.0.changes.skew()
     }
 
     /// Revocations held in memory.
     pub fn revocations_held(&self) -> usize {
         self.0.revocations.len()
+    }
+
+    /// More revocations live than are held: the table is asked for the rest.
+    pub fn revocations_overflowed(&self) -> bool {
+        self.0.revocations.has_overflowed()
     }
 
     /// Bytes that the caches hold.
@@ -57,9 +55,7 @@ impl Engine {
             + caches.digests.weight()
             + caches.api_keys.weight()
     }
-}
 
-impl Engine {
     /// Notes of use that found no room.
     pub fn notes_dropped(&self) -> u64 {
         self.0.behind.dropped()

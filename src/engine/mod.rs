@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 
 use crate::crypto::{Passwords, Peppers, Random, Sealer};
 use crate::domain::clock::monotonic;
@@ -102,6 +103,8 @@ pub(in crate::engine) struct Inner {
     behind: WriteBehind,
     /// Keys the memory of verified chosen secrets; lives as long as the process.
     process_pepper: Peppers,
+    /// One key pair is made at a time: RSA takes a core for a noticeable while.
+    key_making: Semaphore,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
 }
@@ -154,6 +157,7 @@ impl Engine {
             counters: Counters::default(),
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
+            key_making: Semaphore::new(1),
         })))
     }
 

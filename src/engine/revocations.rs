@@ -50,6 +50,11 @@ impl Revocations {
         }
     }
 
+    /// Whether the id is in memory.
+    pub fn holds(&self, id: Jti) -> bool {
+        read(self.shard(id)).contains_key(&id.0)
+    }
+
     pub fn look(&self, id: Jti) -> Known {
         if read(self.shard(id)).contains_key(&id.0) {
             Known::Revoked

@@ -2,12 +2,18 @@
 //! published as *next* for one `max-age` before it signs; *retired* for as long as a token it signed
 //! may live (OIDC Core §10.1.1).
 
-use crate::crypto::signer;
+use secrecy::ExposeSecret;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout_at;
+
+use crate::crypto::signer::{self, NewSigningKey};
+use crate::crypto::{Random, Sealer};
 use crate::domain::key::{KeyState, StoredSigningKey};
 use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, UnixTime};
 use crate::engine::Engine;
 use crate::engine::cache::keys::seal_context;
-use crate::store::{ChangedTable, signing_keys};
+use crate::engine::issue::OWN_ID_TOKEN_TTL;
+use crate::store::{ChangedTable, Tx, providers, signing_keys};
 
 impl Engine {
     /// A key for an algorithm the provider needs for the first time. Of two nodes that make one at
@@ -18,12 +24,18 @@ impl Engine {
         provider: &Provider,
         alg: SigningAlg,
     ) -> Result<(), Fault> {
-        let made = self.new_signing_key(provider, alg, KeyState::Active, ctx.now)?;
+        let _turn = self.key_turn(ctx).await?;
+        if self.key_ring(ctx, &provider.id).await?.signing(alg).is_some() {
+            // Whoever had the turn before made it.
+            return Ok(());
+        }
+        let made = self.new_signing_key(provider, alg, KeyState::Active, ctx.now).await?;
         let now = ctx.now;
         self.0
             .db
             .write(ctx.deadline, move |tx| {
-                if signing_keys::insert_active_if_none(tx, made.clone())? {
+                let key = outliving(tx, made.clone())?;
+                if signing_keys::insert_active_if_none(tx, key)? {
                     tx.changed(ChangedTable::SigningKeys, made.provider.as_str(), now)?;
                 }
                 Ok(Decision::Allow(()))
@@ -33,15 +45,26 @@ impl Engine {
         Ok(())
     }
 
-    /// A fresh key pair for this provider, its private part sealed.
-    pub(in crate::engine) fn new_signing_key(
+    /// The turn to make keys: one pair at a time, whoever asks.
+    pub(in crate::engine) async fn key_turn(&self, ctx: &Context) -> Result<SemaphorePermit<'_>, Fault> {
+        match timeout_at(ctx.deadline.into(), self.0.key_making.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Fault::busy("other keys are being made")),
+        }
+    }
+
+    /// A fresh key pair for this provider, its private part sealed. Made on a thread of its own: RSA
+    /// takes long enough to hold up every other request of a worker.
+    pub(in crate::engine) async fn new_signing_key(
         &self,
         provider: &Provider,
         alg: SigningAlg,
         state: KeyState,
         now: UnixTime,
     ) -> Result<StoredSigningKey, Fault> {
-        let mut key = new_signing_key(&self.0.secrets.signing, &self.0.random, provider, alg, now)?;
+        let kid = self.0.random.uuid_v7(now);
+        let pair = signer::generate_off_thread(alg, &kid).await?;
+        let mut key = stored_key(&self.0.secrets.signing, &self.0.random, provider, (kid, alg, pair), now)?;
         key.state = state;
         if state == KeyState::Next {
             key.activates_at = now.seconds() + provider.ttls.jwks_max_age;
@@ -80,17 +103,42 @@ impl Engine {
     }
 }
 
+/// The longest that anything signed for this provider may live, seconds: access tokens, ID tokens of
+/// people, and those of clients themselves.
+pub fn longest_lifetime(provider: &Provider) -> i64 {
+    provider.ttls.max.max(provider.ttls.id_token).max(OWN_ID_TOKEN_TTL)
+}
+
+/// The key with the lifetime that is allowed now, the provider's row held: one that is raised beside
+/// this finds the key.
+pub(in crate::engine) fn outliving(tx: &mut Tx<'_>, mut key: StoredSigningKey) -> Result<StoredSigningKey, Fault> {
+    if let Some(provider) = providers::locked(tx, &key.provider)? {
+        key.max_lifetime = key.max_lifetime.max(longest_lifetime(&provider));
+    }
+    Ok(key)
+}
+
 /// A fresh active key pair; for the first run too, where there is no engine yet.
 pub fn new_signing_key(
-    sealer: &crate::crypto::Sealer,
-    random: &crate::crypto::Random,
+    sealer: &Sealer,
+    random: &Random,
     provider: &Provider,
     alg: SigningAlg,
     now: UnixTime,
 ) -> Result<StoredSigningKey, Fault> {
     let kid = random.uuid_v7(now);
     let pair = signer::generate(alg, &kid)?;
-    let sealed_private = sealer.seal(seal_context(&kid), secrecy::ExposeSecret::expose_secret(&pair.pkcs8), random)?;
+    stored_key(sealer, random, provider, (kid, alg, pair), now)
+}
+
+fn stored_key(
+    sealer: &Sealer,
+    random: &Random,
+    provider: &Provider,
+    (kid, alg, pair): (String, SigningAlg, NewSigningKey),
+    now: UnixTime,
+) -> Result<StoredSigningKey, Fault> {
+    let sealed_private = sealer.seal(seal_context(&kid), pair.pkcs8.expose_secret(), random)?;
     Ok(StoredSigningKey {
         provider: provider.id.clone(),
         alg,
@@ -101,7 +149,7 @@ pub fn new_signing_key(
         created_at: now.seconds(),
         activates_at: now.seconds(),
         retired_at: None,
-        max_lifetime: provider.ttls.max,
+        max_lifetime: longest_lifetime(provider),
         kid,
     })
 }

@@ -13,12 +13,19 @@ const PER_CLAIM: u64 = 20;
 /// Failures of one address within a minute.
 const PER_ADDRESS: u64 = 300;
 const MINUTE: i64 = 60;
-/// Counters; two claims that share one are slowed a little early, never let through late.
+/// Counters a table. Two claims may share one; since one address fills at most [`PER_ADDRESS`] of
+/// them a minute with ones, that hardly ever slows a stranger.
 const SLOTS: usize = 1 << 15;
 /// The count is the low half of a slot, the minute the high half.
 const COUNT_BITS: u32 = 32;
 
 pub struct Throttle {
+    claims: Table,
+    addresses: Table,
+}
+
+/// Failures of the current minute by key.
+struct Table {
     slots: Box<[AtomicU64]>,
     /// Seeded per process, so that nobody can aim at another's counter.
     hasher: RandomState,
@@ -26,6 +33,12 @@ pub struct Throttle {
 
 impl Default for Throttle {
     fn default() -> Self {
+        Self { claims: Table::new(), addresses: Table::new() }
+    }
+}
+
+impl Table {
+    fn new() -> Self {
         Self { slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(), hasher: RandomState::new() }
     }
 }
@@ -33,18 +46,23 @@ impl Default for Throttle {
 impl Throttle {
     /// Refuses while this claim or this address has failed too often in the current minute.
     pub fn check(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
-        let over = self.count(&by_claim(claimed, address), now) >= PER_CLAIM
-            || self.count(&by_address(address), now) >= PER_ADDRESS;
+        let network = network_of(address);
+        let over = self.claims.count(&(claimed, network), now) >= PER_CLAIM
+            || self.addresses.count(&network, now) >= PER_ADDRESS;
         if over { Err(too_many(now)) } else { Ok(()) }
     }
 
     /// Counts a failure; refuses with "too many" instead of the plain refusal once over the limit.
+    /// An address over its own limit fills no more counters of claims.
     pub fn failed(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
-        let by_claim = self.add(&by_claim(claimed, address), now);
-        let by_address = self.add(&by_address(address), now);
-        if by_claim > PER_CLAIM || by_address > PER_ADDRESS { Err(too_many(now)) } else { Ok(()) }
+        let network = network_of(address);
+        let over =
+            self.addresses.add(&network, now) > PER_ADDRESS || self.claims.add(&(claimed, network), now) > PER_CLAIM;
+        if over { Err(too_many(now)) } else { Ok(()) }
     }
+}
 
+impl Table {
     fn slot(&self, key: &impl Hash) -> &AtomicU64 {
         let index = usize::try_from(self.hasher.hash_one(key) % SLOTS as u64).unwrap_or(0);
         &self.slots[index]
@@ -64,14 +82,6 @@ impl Throttle {
         }
         count_in(next(old), minute)
     }
-}
-
-fn by_claim(claimed: &str, address: IpAddr) -> (u8, &str, IpAddr) {
-    (0, claimed, network_of(address))
-}
-
-fn by_address(address: IpAddr) -> (u8, IpAddr) {
-    (1, network_of(address))
 }
 
 /// One subscriber holds a whole IPv6 /64: counting its addresses apart would count nothing.

@@ -22,6 +22,11 @@ pub fn text(engine: &Engine) -> String {
     }
     let gauges = [
         ("grantd_revocations_held", "Live revocations in memory.", engine.revocations_held() as u64),
+        (
+            "grantd_revocations_overflowed",
+            "1: the table is asked for the rest.",
+            engine.revocations_overflowed().into(),
+        ),
         ("grantd_cache_bytes", "Bytes held by the caches.", engine.cache_bytes()),
         ("grantd_writes_waiting", "Writes that wait for the writer.", engine.db().writes_waiting() as u64),
         ("grantd_hashes_waiting", "Callers that wait for a hash.", engine.hashes_waiting() as u64),

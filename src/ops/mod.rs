@@ -67,6 +67,12 @@ impl Surface for Ops {
             Failure::Refused(refusal) if refusal.class() == Class::NotAllowed => {
                 (HttpResponse::Forbidden(), "forbidden")
             }
+            Failure::Refused(refusal) if refusal.class() == Class::TooMany => {
+                (HttpResponse::TooManyRequests(), "too many failed attempts")
+            }
+            Failure::Refused(refusal) if refusal.class() == Class::BadRequest => {
+                (HttpResponse::BadRequest(), "malformed request")
+            }
             Failure::Refused(_) => {
                 let mut answer = HttpResponse::Unauthorized();
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -102,8 +108,8 @@ async fn healthz(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 }
 
 async fn readyz(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
-    exchange::<Ops>(request, payload, async |received| -> Result<HttpResponse, Failed> {
-        let readiness = engine.readiness(received.ctx.now).await;
+    exchange::<Ops>(request, payload, async |_received| -> Result<HttpResponse, Failed> {
+        let readiness = engine.readiness();
         if readiness.is_ready() {
             return Ok(HttpResponse::Ok().json(Status { status: "ready", reasons: &[] }));
         }

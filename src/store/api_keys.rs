@@ -217,6 +217,12 @@ const ANOTHER_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id
      AND (other.expires_at IS NULL OR other.expires_at > $1) \
      AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
 
+/// The same, of those that never expire: what must exist before this row is given an end. Names `$1`
+/// so that both texts take the same binds.
+const ANOTHER_LASTING_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> api_keys.id \
+     AND other.role = 'owner' AND other.deleted_at IS NULL AND other.expires_at IS NULL AND $1 > 0 \
+     AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
+
 /// Writes every changeable field if the row still has `expected_version` and is not deleted; raises
 /// the version. Provider, digest and times of making stay. `now` in epoch seconds. Call it in a
 /// transaction.
@@ -240,7 +246,11 @@ pub fn update(conn: &mut Conn, new: &ApiKey, expected_version: i64, now: i64) ->
         version: _,
     } = new;
     let stays_owner = *role == Role::Owner && expires_at.is_none_or(|end| end > now);
-    if !stays_owner && is_last_owner(conn, id, now)? {
+    if !stays_owner && is_last_owner(conn, id, now, ANOTHER_OWNER)? {
+        return Ok(Change::LastOwner);
+    }
+    let gets_an_end = expires_at.is_some() && *expires_at != expiry(conn, id)?;
+    if stays_owner && gets_an_end && is_last_owner(conn, id, now, ANOTHER_LASTING_OWNER)? {
         return Ok(Change::LastOwner);
     }
     let row = api_keys::table
@@ -265,7 +275,7 @@ pub fn update(conn: &mut Conn, new: &ApiKey, expected_version: i64, now: i64) ->
 
 /// Ends a key and raises its epoch. `now` in epoch seconds. Call it in a transaction.
 pub fn soft_delete(conn: &mut Conn, id: &ApiKeyId, expected_version: Option<i64>, now: i64) -> Result<Change, Fault> {
-    if is_last_owner(conn, id, now)? {
+    if is_last_owner(conn, id, now, ANOTHER_OWNER)? {
         return Ok(Change::LastOwner);
     }
     let end = format!(
@@ -280,10 +290,31 @@ pub fn soft_delete(conn: &mut Conn, id: &ApiKeyId, expected_version: Option<i64>
     Ok(if rows == 1 { Change::Done } else { Change::NotCurrent })
 }
 
+fn expiry(conn: &mut Conn, id: &ApiKeyId) -> Result<Option<i64>, Fault> {
+    let found: Option<Option<i64>> =
+        api_keys::table.find(id.as_str()).select(api_keys::expires_at).first(conn).optional()?;
+    Ok(found.flatten())
+}
+
+/// Ends every key that is bound to this provider; answers which. `now` in epoch seconds.
+pub fn end_of_provider(conn: &mut Conn, provider: &ProviderId, now: i64) -> Result<Vec<ApiKeyId>, Fault> {
+    let bound =
+        || api_keys::table.filter(api_keys::provider_id.eq(provider.as_str())).filter(api_keys::deleted_at.is_null());
+    let ids: Vec<String> = bound().select(api_keys::id).load(conn)?;
+    let end = (
+        api_keys::deleted_at.eq(now),
+        api_keys::updated_at.eq(now),
+        api_keys::epoch.eq(api_keys::epoch + 1),
+        api_keys::version.eq(api_keys::version + 1),
+    );
+    diesel::update(bound()).set(end).execute(conn)?;
+    Ok(ids.into_iter().map(ApiKeyId::from).collect())
+}
+
 /// Whether `id` is an owner key without another one beside it. Holds all owner keys until the
 /// transaction ends: on PostgreSQL two owners that end each other at the same moment would both
 /// still see the other one.
-fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64) -> Result<bool, Fault> {
+fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64, another: &str) -> Result<bool, Fault> {
     if let Conn::Postgres(conn) = conn {
         // In one order, so that two transactions never wait for each other.
         api_keys::table
@@ -294,7 +325,7 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64) -> Result<bool, Fault
             .for_update()
             .load::<String>(conn)?;
     }
-    let last = format!("NOT {ANOTHER_OWNER} AND id = $2 AND role = 'owner' AND deleted_at IS NULL");
+    let last = format!("NOT ({another}) AND id = $2 AND role = 'owner' AND deleted_at IS NULL");
     let found: Vec<Found> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
         .bind::<BigInt, _>(now)
         .bind::<Text, _>(id.as_str())

@@ -67,11 +67,18 @@ pub(in crate::store) fn append(conn: &mut Conn, table: ChangedTable, id: &str, a
     Ok(())
 }
 
-/// All lines from `at` on (inclusive), in order of their numbers.
-pub fn since(conn: &mut Conn, at: UnixTime) -> Result<Vec<Change>, Fault> {
+/// The largest number stamped before `at`; 0 if there is none.
+pub fn settled_before(conn: &mut Conn, at: UnixTime) -> Result<i64, Fault> {
+    let older = change_log::table.filter(change_log::at.lt(at.millis()));
+    let largest: Option<i64> = older.select(diesel::dsl::max(change_log::seq)).first(conn)?;
+    Ok(largest.unwrap_or(0))
+}
+
+/// All lines with a number above `seq`, in order of their numbers.
+pub fn after(conn: &mut Conn, seq: i64) -> Result<Vec<Change>, Fault> {
     // On the way of every poll of every node: without the enum.
     let rows: Vec<(i64, String, String, i64)> = each!(conn, conn => change_log::table
-        .filter(change_log::at.ge(at.millis()))
+        .filter(change_log::seq.gt(seq))
         .order(change_log::seq)
         .load(conn))?;
     let change = |(seq, table, id, at): (i64, String, String, i64)| Change {

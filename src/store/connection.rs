@@ -50,15 +50,26 @@ pub(in crate::store) enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectError(pub(in crate::store) String);
 
-/// How the sentence begins when the server cannot be reached now, but perhaps later.
-pub(in crate::store) const AWAY: &str = "cannot connect to PostgreSQL";
+/// What libpq says of a server that cannot be reached now, but perhaps later. Everything else, as a
+/// wrong password or a database that does not exist, waits for a person.
+const AWAY: [&str; 8] = [
+    "Connection refused",
+    "No such file or directory",
+    "timeout expired",
+    "Connection timed out",
+    "could not translate host name",
+    "unreachable",
+    "server closed the connection",
+    "the database system is",
+];
 
 /// Whether the fault says that the database is away, so that another try makes sense.
 pub fn is_away(fault: &Fault) -> bool {
     match fault {
         Fault::Busy { .. } => true,
         Fault::Store(cause) => {
-            cause.downcast_ref::<ConnectError>().is_some_and(|ConnectError(sentence)| sentence.starts_with(AWAY))
+            let sentence = cause.downcast_ref::<ConnectError>();
+            sentence.is_some_and(|ConnectError(sentence)| AWAY.iter().any(|words| sentence.contains(words)))
         }
         Fault::Crypto(_) | Fault::Upstream(_) => false,
     }

@@ -13,6 +13,12 @@ impl From<DieselError> for Fault {
             log::warn!("the connection to the database is lost: {}", about.message());
             return Self::busy("the connection to the database is lost");
         }
+        // Another process holds SQLite's write lock for longer than we wait.
+        if let DieselError::DatabaseError(Kind::Unknown, about) = &error
+            && about.message().contains("database is locked")
+        {
+            return Self::busy("another process writes to the database");
+        }
         Self::store(error)
     }
 }

@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::store::connection::{AWAY, ConnectError};
+use crate::store::connection::ConnectError;
 
 /// Set by the server process itself at its start, so that no round trip is spent on them and a
 /// reused connection cannot lose them. Milliseconds.
@@ -55,8 +55,9 @@ pub(in crate::store) fn connection_string(url: &str, pooled: bool) -> Result<Str
 
 /// Connects, and refuses a server that answers before the commit is on disk.
 pub(in crate::store) fn open(text: &str) -> Result<PgConnection, ConnectError> {
-    let mut conn = PgConnection::establish(text)
-        .map_err(|error| ConnectError(format!("{AWAY}: {}", scrubbed(&error.to_string(), text))))?;
+    let mut conn = PgConnection::establish(text).map_err(|error| {
+        ConnectError(format!("cannot connect to PostgreSQL: {}", scrubbed(&error.to_string(), text)))
+    })?;
     let asked =
         diesel::dsl::sql::<(Text, Text)>("SELECT current_setting('synchronous_commit'), current_setting('fsync')");
     let (synchronous_commit, fsync): (String, String) = asked

@@ -378,6 +378,11 @@ pub(in crate::store) fn lock(conn: &mut Conn, id: &ProviderId) -> Result<bool, F
     Ok(found.is_some())
 }
 
+/// The provider, its row held until the transaction ends; `None` if it is unknown or deleted.
+pub fn locked(conn: &mut Conn, id: &ProviderId) -> Result<Option<Provider>, Fault> {
+    if lock(conn, id)? { by_id(conn, id) } else { Ok(None) }
+}
+
 /// Ends every token of the provider. `false` if there is none, or it is deleted.
 pub fn raise_epoch(conn: &mut Conn, id: &ProviderId) -> Result<bool, Fault> {
     let row = providers::table.filter(providers::id.eq(id.as_str())).filter(providers::deleted_at.is_null());

@@ -107,8 +107,3 @@ impl Surface for Introspection {
         rfc6749::failure(failure, ctx)
     }
 }
-
-/// Metadata inserted between host and path (RFC 8414 §3.1): `/.well-known/<name>/<path of issuer>`.
-pub fn inserted_metadata() -> actix_web::Route {
-    web::get().to(metadata::metadata)
-}

@@ -15,11 +15,17 @@ pub struct TokenRequest(Vec<(String, Value)>);
 const LIMITS: [(&str, usize); 5] =
     [("appsecret", 500), ("clientsecret", 500), ("secret", 500), ("granttype", 64), ("id", 64)];
 const OTHER_LIMIT: usize = 255;
+/// Looking for repetitions costs the square of this.
+const MAX_MEMBERS: usize = 64;
 
 impl TokenRequest {
     pub fn read(body: &[u8]) -> Result<Self, Refusal> {
         let mut members: Vec<(String, Value)> = Vec::new();
-        for (name, value) in Members::parse(body)?.0 {
+        let sent = Members::parse(body)?.0;
+        if sent.len() > MAX_MEMBERS {
+            return Err(Refusal::malformed("There are too many parameters."));
+        }
+        for (name, value) in sent {
             let name = name.to_lowercase();
             match members.iter().find(|(known, _)| *known == name) {
                 None => members.push((name, value)),
@@ -38,6 +44,9 @@ impl TokenRequest {
             return Err(Refusal::malformed("A parameter is not a string."));
         };
         let limit = LIMITS.iter().find(|(own, _)| *own == name).map_or(OTHER_LIMIT, |(_, limit)| *limit);
+        if text.contains('\0') {
+            return Err(Refusal::malformed("A parameter holds a NUL character."));
+        }
         if text.len() > limit {
             return Err(Refusal::malformed("A parameter is too long."));
         }

@@ -81,12 +81,18 @@ fn stronger_in(key: &ApiKey, own: &ApiKey) -> Option<&'static str> {
         (key.role > own.role, "role"),
         (bound_elsewhere, "provider"),
         (!is_scope_within(key.scope.as_ref(), own.scope.as_ref()), "scope"),
-        (!key.audience.iter().all(|value| own.audience.contains(value)), "audience"),
+        (!is_audience_within(&key.audience, &own.audience), "audience"),
         (outlasts(own.max_ttl, key.max_ttl), "max_ttl"),
         (outlasts(own.expires_at, key.expires_at), "expires_at"),
         (key.may_set_subject && !own.may_set_subject, "may_set_subject"),
     ];
     checks.into_iter().find(|(stronger, _)| *stronger).map(|(_, what)| what)
+}
+
+/// A maker without a list of its own is not bound to one: it could give any audience to a client as
+/// well. One with a list makes no key without one, which would reach the provider's default.
+fn is_audience_within(audience: &AudienceSet, bound: &AudienceSet) -> bool {
+    bound.is_empty() || (!audience.is_empty() && audience.iter().all(|value| bound.contains(value)))
 }
 
 /// `None` means any scope.
@@ -124,6 +130,12 @@ mod tests {
     }
 
     #[test]
+    fn a_maker_without_bounds_bounds_nothing() {
+        let listed = ApiKey { audience: AudienceSet::of(["x"]).unwrap(), ..key(Role::Member) };
+        assert_eq!(stronger_in(&listed, &key(Role::Owner)), None);
+    }
+
+    #[test]
     fn each_way_to_be_stronger_is_found() {
         let own = ApiKey {
             provider: Some("p".into()),
@@ -142,6 +154,7 @@ mod tests {
             (ApiKey { scope: None, ..child.clone() }, "scope"),
             (ApiKey { scope: Some(ScopeSet::parse("c").unwrap()), ..child.clone() }, "scope"),
             (ApiKey { audience: AudienceSet::of(["x", "y"]).unwrap(), ..child.clone() }, "audience"),
+            (ApiKey { audience: AudienceSet::default(), ..child.clone() }, "audience"),
             (ApiKey { max_ttl: None, ..child.clone() }, "max_ttl"),
             (ApiKey { max_ttl: Some(61), ..child.clone() }, "max_ttl"),
             (ApiKey { expires_at: None, ..child.clone() }, "expires_at"),

@@ -3,11 +3,12 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
+use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
 use crate::domain::{
-    ApiKey, ApiKeyId, AudienceSet, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, Role,
+    ApiKey, ApiKeyId, AudienceSet, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, Role, UnixTime,
 };
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::{self, ApiKeyDraft, inherit, within_reach};
@@ -37,7 +38,8 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.provider_of_new_key(ctx, actor, std::mem::take(&mut draft.provider)).await?;
         let text = credential::generate(SecretKind::ApiKey, &self.0.random);
-        let mut blank = self.blank_api_key(ctx, provider.as_ref(), &text);
+        let owner = provider.as_ref().map(|provider| provider.id.clone());
+        let mut blank = blank(self.0.random.uuid_v7(ctx.now).into(), owner, &text, ctx.now);
         inherit(&mut blank, actor);
         let (key, fields) = api_key_fields::apply(draft, &blank, ctx.now.seconds())?;
         within_reach(actor, &key)?;
@@ -75,27 +77,6 @@ impl Engine {
             Ok(provider) => Ok(Some(provider)),
             Err(Failed::Refused(_)) => Err(Refusal::invalid_field("/provider", "there is no such provider").into()),
             Err(failed) => Err(failed),
-        }
-    }
-
-    fn blank_api_key(&self, ctx: &Context, provider: Option<&Provider>, text: &SecretString) -> ApiKey {
-        ApiKey {
-            id: self.0.random.uuid_v7(ctx.now).into(),
-            name: "api key".to_owned(),
-            role: Role::Default,
-            provider: provider.map(|provider| provider.id.clone()),
-            scope: None,
-            audience: AudienceSet::default(),
-            max_ttl: None,
-            may_set_subject: false,
-            hint: hint_of(text.expose_secret()),
-            expires_at: None,
-            last_used_at: None,
-            created_at: ctx.now.seconds(),
-            updated_at: ctx.now.seconds(),
-            deleted_at: None,
-            epoch: 0,
-            version: 1,
         }
     }
 
@@ -255,6 +236,9 @@ impl Engine {
 
     /// A key bound to a provider sees no key of another one, nor one that is bound to none.
     async fn visible_api_key(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ApiKey, Failed> {
+        if !is_uuid_shaped(id) {
+            return Err(unknown_key().into());
+        }
         let wanted = ApiKeyId::from(id);
         let found = self.0.db.read(ctx.deadline, move |conn| api_keys::by_id(conn, &wanted)).await?;
         let visible = found.filter(|key| {
@@ -276,6 +260,33 @@ impl Engine {
         let wanted = id.clone();
         let read = move |conn: &mut _| crate::store::providers::by_id(conn, &wanted);
         Ok(self.0.db.read(ctx.deadline, read).await?.map(|provider| provider.slug))
+    }
+}
+
+/// A key of role default with this text and no bounds of its own.
+pub(in crate::engine) fn blank(
+    id: ApiKeyId,
+    provider: Option<ProviderId>,
+    text: &SecretString,
+    now: UnixTime,
+) -> ApiKey {
+    ApiKey {
+        id,
+        name: "api key".to_owned(),
+        role: Role::Default,
+        provider,
+        scope: None,
+        audience: AudienceSet::default(),
+        max_ttl: None,
+        may_set_subject: false,
+        hint: hint_of(text.expose_secret()),
+        expires_at: None,
+        last_used_at: None,
+        created_at: now.seconds(),
+        updated_at: now.seconds(),
+        deleted_at: None,
+        epoch: 0,
+        version: 1,
     }
 }
 

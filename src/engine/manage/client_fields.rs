@@ -98,24 +98,28 @@ pub fn apply(
         policy,
         ..current.clone()
     };
-    check_together(&changed, &mut checks);
+    check_together(&changed, current, &mut checks);
     let fields = checks.finish()?;
     Ok((changed, fields))
 }
 
 /// What must fit together whatever was changed.
-fn check_together(client: &Client, checks: &mut Checks) {
+fn check_together(client: &Client, before: &Client, checks: &mut Checks) {
     if client.auth_method == AuthMethod::PrivateKeyJwt && client.jwks.is_none() {
         checks.refuse("jwks", "is needed for private_key_jwt");
     }
     // The built-in first-party client has grant types that wait for their release.
     let built_in = client.only_surface.is_some();
+    let same_kind = client.grant_types == before.grant_types && client.auth_method == before.auth_method;
+    if built_in && !same_kind {
+        checks.refuse("grant_types", "and token_endpoint_auth_method of a built-in client cannot be changed");
+    }
     if !built_in && client.is_public() && client.may_use(GrantType::ClientCredentials) {
         checks.refuse("grant_types", "a public client cannot use client_credentials (RFC 6749 §4.4)");
     }
 }
 
-/// A representation that was read may be sent back whole: the same value is no change.
+/// The same value again is no change.
 fn refuse_unchangeable(draft: &ClientDraft, current: &Client, checks: &mut Checks) {
     let differs = |field: &Field<String>, own: &str| match field {
         Field::Keep => false,

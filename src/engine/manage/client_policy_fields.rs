@@ -113,6 +113,10 @@ pub fn apply(draft: &mut ClientDraft, current: &ClientPolicy, public: bool, chec
         ),
         application_type,
     };
+    let redirects_fit = policy.redirect_uris.iter().chain(&policy.post_logout_redirect_uris);
+    if redirects_fit.clone().any(|uri| redirect_uri(uri, application_type).is_err()) {
+        checks.refuse("application_type", "does not allow the redirect URIs there are");
+    }
     if public && matches!(policy.refresh_rotation, Some(RefreshRotation::Late | RefreshRotation::Never)) {
         checks.refuse("refresh_rotation", "must be always for a public client");
     }
@@ -132,6 +136,13 @@ fn response_types(values: Vec<String>) -> Result<Vec<String>, &'static str> {
     if only_code && values.len() <= 1 { Ok(values) } else { Err("must be [] or [\"code\"]") }
 }
 
+fn is_plainly_written(uri: &str, url: &Url) -> bool {
+    let authority = uri.strip_prefix(url.scheme()).and_then(|rest| rest.strip_prefix("://"));
+    let has_host = authority.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    let path = uri.split('?').next().unwrap_or_default();
+    has_host && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
 fn redirect_uris(uris: Vec<String>, kind: ApplicationType) -> Result<Vec<String>, &'static str> {
     if uris.len() > MAX_URIS {
         return Err("must be at most 50 URIs");
@@ -148,6 +159,11 @@ fn redirect_uri(uri: &str, kind: ApplicationType) -> Result<(), &'static str> {
         return Err("must be absolute URIs without fragment, wildcard, backslash or space");
     }
     let url = Url::parse(uri).map_err(|_| "must be absolute URIs")?;
+    // The parser forgives missing and surplus slashes and resolves `..`; a comparison byte for byte
+    // would then be with something else than what it stands for.
+    if matches!(url.scheme(), "http" | "https") && !is_plainly_written(uri, &url) {
+        return Err("must be written plainly: scheme://host/path without dot segments");
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not carry user or password");
     }
@@ -179,6 +195,10 @@ mod tests {
             "https://user@a.example/cb",
             "com.example.app:/cb",
             "https://a.example/a b",
+            "https:a.example/cb",
+            "https:/a.example/cb",
+            "https:///a.example/cb",
+            "https://a.example/x/../cb",
         ] {
             assert!(redirect_uri(bad, web).is_err(), "{bad}");
         }

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::client::{ClientSecret, MAX_LIVE_SECRETS};
+use crate::domain::id::is_uuid_shaped;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret, hint_of};
 use crate::domain::{ClientId, Context, Decision, Failed, Fault, ProviderId, Refusal, Role, SecretId, UnixTime};
 use crate::engine::Engine;
@@ -87,6 +88,9 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let client = self.stored_client(ctx, &provider, client_id).await?;
+        if !is_uuid_shaped(secret.as_str()) {
+            return Err(unknown_secret().into());
+        }
         let (id, now) = (secret.clone(), ctx.now);
         let owner = (provider.id.clone(), client.client_id.clone());
         self.change_secrets(ctx, actor, owner, "client_secret.revoked", secret.clone(), move |tx, owner| {
@@ -123,7 +127,7 @@ impl Engine {
     pub(in crate::engine) fn generated_secret(&self, ctx: &Context, expires_at: Option<i64>) -> NewSecret {
         let text = credential::generate(SecretKind::ClientSecret, &self.0.random);
         let stored = self.0.secrets.peppers.digest(text.expose_secret());
-        self.new_secret(ctx, text, stored, expires_at)
+        NewSecret::of(self.0.random.uuid_v7(ctx.now).into(), text, stored, expires_at, ctx.now)
     }
 
     /// A secret that a person or an import chose costs an Argon2 hash from now on.
@@ -137,26 +141,29 @@ impl Engine {
             return Err(Refusal::invalid_field("/client_secret", detail).into());
         }
         let phc = self.0.passwords.hash(text.clone(), &self.0.random, ctx.deadline).await?;
-        Ok(self.new_secret(ctx, text, StoredSecret::Argon2(phc), expires_at))
+        let id = self.0.random.uuid_v7(ctx.now).into();
+        Ok(NewSecret::of(id, text, StoredSecret::Argon2(phc), expires_at, ctx.now))
     }
+}
 
-    fn new_secret(
-        &self,
-        ctx: &Context,
+impl NewSecret {
+    pub(in crate::engine) fn of(
+        id: SecretId,
         text: SecretString,
         stored: StoredSecret,
         expires_at: Option<i64>,
-    ) -> NewSecret {
+        now: UnixTime,
+    ) -> Self {
         let row = ClientSecret {
-            id: self.0.random.uuid_v7(ctx.now).into(),
+            id,
             stored,
             hint: hint_of(text.expose_secret()),
-            created_at: ctx.now.seconds(),
+            created_at: now.seconds(),
             expires_at,
             last_used_at: None,
             revoked_at: None,
         };
-        NewSecret { row, text }
+        Self { row, text }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Clients of a provider.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use crate::domain::id::is_client_id;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::scope::is_built_in;
@@ -13,6 +14,8 @@ use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::{NewSecret, add_secret};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
 use crate::store::{ChangedTable, Tx, api_keys, clients, scopes};
+
+const DELETED: &str = "client.deleted";
 
 /// A client that was just made; its secret is shown this once.
 pub struct CreatedClient {
@@ -73,7 +76,7 @@ impl Engine {
         let event = self.event(ctx, actor, Some(&provider.id), "client.created", client.client_id.as_str(), fields);
         let (provider, now) = (provider.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
-            if let Err(refusal) = ensure_scopes(tx, &provider, &client.scope, now)? {
+            if let Err(refusal) = check_scopes(tx, &provider, &client.scope)? {
                 return Ok(Decision::Refuse(refusal));
             }
             // A subject names one principal of the provider for ever, and an API key's is its id.
@@ -81,6 +84,7 @@ impl Engine {
             if taken || !clients::insert(tx, client.clone())? {
                 return Ok(Decision::Refuse(conflict("This client_id or subject is or was in use.")));
             }
+            create_scopes(tx, &provider, &client.scope, now)?;
             if let Some(secret) = &secret {
                 add_secret(tx, &provider.id, &client.client_id, secret, now)?;
             }
@@ -167,12 +171,13 @@ impl Engine {
         let (provider, now) = (provider.clone(), ctx.now);
         let replaced = self
             .commit(ctx, event, move |tx| {
-                if let Err(refusal) = ensure_scopes(tx, &provider, &client.scope, now)? {
+                if let Err(refusal) = check_scopes(tx, &provider, &client.scope)? {
                     return Ok(Decision::Refuse(refusal));
                 }
                 if !clients::update(tx, client.clone(), version)? {
                     return Ok(Decision::Refuse(stale()));
                 }
+                create_scopes(tx, &provider, &client.scope, now)?;
                 tx.changed(ChangedTable::Clients, &client_change_id(&provider.id, &client.client_id), now)?;
                 Ok(Decision::Allow(()))
             })
@@ -194,7 +199,7 @@ impl Engine {
         client_id: &str,
         expected: Expected,
     ) -> Result<(), Failed> {
-        self.end_client(ctx, actor, provider, client_id, "client.deleted", move |tx, provider, client, now| {
+        self.end_client(ctx, actor, provider, client_id, DELETED, move |tx, provider, client, now| {
             clients::soft_delete(tx, provider, client, expected, now.seconds())
         })
         .await
@@ -226,6 +231,9 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let client = self.stored_client(ctx, &provider, client_id).await?;
+        if action == DELETED && client.only_surface.is_some() {
+            return Err(conflict("A built-in client cannot be deleted: disable it.").into());
+        }
         let key = (provider.id.clone(), client.client_id.clone());
         let event = self.event(ctx, actor, Some(&provider.id), action, client_id, &[]);
         let (row, now) = (key.clone(), ctx.now);
@@ -248,37 +256,45 @@ impl Engine {
         provider: &Provider,
         client_id: &str,
     ) -> Result<Client, Failed> {
+        if !is_client_id(client_id) {
+            return Err(unknown_client().into());
+        }
         let (owner, wanted) = (provider.id.clone(), ClientId::from(client_id));
         let found = self.0.db.read(ctx.deadline, move |conn| clients::get(conn, &owner, &wanted)).await?;
         let live = found.filter(|client| client.deleted_at.is_none());
-        live.ok_or_else(|| Refusal::unknown("There is no such client.").into())
+        live.ok_or_else(|| unknown_client().into())
     }
 }
 
-/// Creates the scope names that do not exist yet, or refuses them where the provider is strict.
-fn ensure_scopes(
-    tx: &mut Tx<'_>,
-    provider: &Provider,
-    scope: &ScopeSet,
-    now: UnixTime,
-) -> Result<Result<(), Refusal>, Fault> {
-    let names: Vec<&str> = scope.iter().filter(|name| !is_built_in(name)).collect();
-    if names.is_empty() {
-        return Ok(Ok(()));
-    }
-    if provider.strict_scopes {
-        let existing = scopes::existing(tx, &provider.id, &names)?;
-        if names.iter().any(|name| !existing.contains(*name)) {
-            let detail = "names a scope that does not exist, and this provider has strict_scopes";
-            return Ok(Err(Refusal::invalid_field("/scope", detail)));
-        }
-        return Ok(Ok(()));
-    }
-    scopes::insert_missing(tx, &provider.id, &names, now.seconds())?;
-    Ok(Ok(()))
+fn unknown_client() -> Refusal {
+    Refusal::unknown("There is no such client.")
 }
 
-/// Used by the command line to print a secret once.
-pub fn shown(secret: &SecretString) -> &str {
-    secret.expose_secret()
+/// Refuses scope names that do not exist, where the provider is strict.
+fn check_scopes(tx: &mut Tx<'_>, provider: &Provider, scope: &ScopeSet) -> Result<Result<(), Refusal>, Fault> {
+    if !provider.strict_scopes {
+        return Ok(Ok(()));
+    }
+    let names = own_names(scope);
+    let existing = scopes::existing(tx, &provider.id, &names)?;
+    if names.iter().all(|name| existing.contains(*name)) {
+        return Ok(Ok(()));
+    }
+    let detail = "names a scope that does not exist, and this provider has strict_scopes";
+    Ok(Err(Refusal::invalid_field("/scope", detail)))
+}
+
+/// Creates the scope names that do not exist yet; after the client is written, so that a refusal
+/// leaves nothing behind.
+fn create_scopes(tx: &mut Tx<'_>, provider: &Provider, scope: &ScopeSet, now: UnixTime) -> Result<(), Fault> {
+    let names = own_names(scope);
+    if !provider.strict_scopes && !names.is_empty() {
+        scopes::insert_missing(tx, &provider.id, &names, now.seconds())?;
+    }
+    Ok(())
+}
+
+/// What is not built in.
+fn own_names(scope: &ScopeSet) -> Vec<&str> {
+    scope.iter().filter(|name| !is_built_in(name)).collect()
 }

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::event::Event;
+use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::secret::SecretKind;
 use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role};
 use crate::engine::Engine;
@@ -115,6 +116,9 @@ impl Engine {
         actor: &Actor,
         id_or_slug: &str,
     ) -> Result<Provider, Failed> {
+        if !is_uuid_shaped(id_or_slug) && !is_slug(id_or_slug) {
+            return Err(unknown_provider().into());
+        }
         let wanted = id_or_slug.to_owned();
         let read = move |conn: &mut _| match providers::by_id(conn, &wanted.as_str().into())? {
             Some(provider) => Ok(Some(provider)),

@@ -7,8 +7,9 @@ use crate::domain::{Context, Decision, Failed, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
-use crate::store::{ChangedTable, providers, signing_keys};
+use crate::store::{ChangedTable, api_keys, providers, signing_keys};
 
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
@@ -25,7 +26,9 @@ impl Engine {
         let id = self.0.random.uuid_v7(ctx.now).into();
         let blank = provider_fields::blank(id, &slug, format!("{public_url}/p/{slug}"), ctx.now.seconds());
         let (provider, fields) = provider_fields::apply(draft, &blank)?;
-        let key = self.new_signing_key(&provider, provider.access_token_signing_alg, KeyState::Active, ctx.now)?;
+        let turn = self.key_turn(ctx).await?;
+        let key = self.new_signing_key(&provider, provider.access_token_signing_alg, KeyState::Active, ctx.now).await?;
+        drop(turn);
         let event = self.event(ctx, actor, Some(&provider.id), "provider.created", &slug, &fields);
         let (row, now) = (provider.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
@@ -114,7 +117,7 @@ impl Engine {
                     return Ok(Decision::Refuse(stale()));
                 }
                 // A key stays published for the largest lifetime allowed while it signed.
-                signing_keys::raise_max_lifetime(tx, &row.id, row.ttls.max)?;
+                signing_keys::raise_max_lifetime(tx, &row.id, longest_lifetime(&row))?;
                 tx.changed(ChangedTable::Providers, &row.slug, now)?;
                 tx.changed(ChangedTable::SigningKeys, row.id.as_str(), now)?;
                 Ok(Decision::Allow(()))
@@ -149,6 +152,10 @@ impl Engine {
             Ok(match providers::soft_delete(tx, &row.id, expected, cascade, now.seconds())? {
                 Deletion::Done => {
                     tx.changed(ChangedTable::Providers, &row.slug, now)?;
+                    // A key bound to it has nothing left to open.
+                    for key in api_keys::end_of_provider(tx, &row.id, now.seconds())? {
+                        tx.changed(ChangedTable::ApiKeys, key.as_str(), now)?;
+                    }
                     Decision::Allow(())
                 }
                 Deletion::NotCurrent => Decision::Refuse(stale()),
@@ -159,6 +166,7 @@ impl Engine {
         })
         .await?;
         self.forget_provider(&provider);
+        self.0.caches.api_keys.clear();
         Ok(())
     }
 

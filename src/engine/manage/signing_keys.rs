@@ -1,9 +1,10 @@
 //! Signing keys of a provider: listed, rotated on demand.
 
 use crate::domain::key::{KeyState, StoredSigningKey};
-use crate::domain::{Context, Decision, Failed, Role, SigningAlg};
+use crate::domain::{Context, Decision, Failed, Refusal, Role, SigningAlg};
 use crate::engine::Engine;
 use crate::engine::manage::{Actor, conflict};
+use crate::engine::signing_keys::outliving;
 use crate::store::{ChangedTable, signing_keys};
 
 impl Engine {
@@ -32,24 +33,31 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let owner = provider.id.clone();
         let existing = self.0.db.read(ctx.deadline, move |conn| signing_keys::list(conn, &owner)).await?;
-        let active = existing.iter().filter(|key| key.state == KeyState::Active).map(|key| key.alg);
-        let algs: Vec<SigningAlg> = active.filter(|active| alg.is_none_or(|wanted| wanted == *active)).collect();
+        let in_state = |state| existing.iter().filter(move |key| key.state == state).map(|key| key.alg);
+        let wanted = in_state(KeyState::Active).filter(|active| alg.is_none_or(|wanted| wanted == *active));
+        let algs: Vec<SigningAlg> = wanted.collect();
         if algs.is_empty() {
             return Err(conflict("No key of this algorithm is active.").into());
         }
+        let waits = |alg: &SigningAlg| in_state(KeyState::Next).any(|next| next == *alg);
+        if algs.iter().all(waits) {
+            return Err(next_waits().into());
+        }
+        let _turn = self.key_turn(ctx).await?;
         let mut made = Vec::new();
         for alg in algs {
-            made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now)?);
+            made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now).await?);
         }
         let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.rotated", &provider.slug, &[]);
         let (rows, owner, now) = (made.clone(), provider.id.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
             let mut inserted = false;
             for row in &rows {
-                inserted |= signing_keys::insert_next(tx, row.clone())?;
+                let key = outliving(tx, row.clone())?;
+                inserted |= signing_keys::insert_next(tx, key)?;
             }
             if !inserted {
-                return Ok(Decision::Refuse(conflict("The next key waits already for its turn.")));
+                return Ok(Decision::Refuse(next_waits()));
             }
             tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
             Ok(Decision::Allow(()))
@@ -59,4 +67,8 @@ impl Engine {
         let keys = self.list_signing_keys(ctx, actor, provider.id.as_str()).await?;
         Ok(keys.into_iter().filter(|key| made.iter().any(|new| new.kid == key.kid)).collect())
     }
+}
+
+fn next_waits() -> Refusal {
+    conflict("The next key waits already for its turn.")
 }
