@@ -39,10 +39,6 @@ impl<'a> Form<'a> {
             if name.contains(['\u{FFFD}', '\0']) || value.contains(['\u{FFFD}', '\0']) {
                 return Err(Refusal::malformed("A parameter is not valid UTF-8."));
             }
-            // No credential, scope or resource holds one, and PostgreSQL stores none.
-            if name.contains('\0') || value.contains('\0') {
-                return Err(Refusal::malformed("A parameter holds a NUL."));
-            }
             let repeated = pairs.iter().take(index).any(|(earlier, _)| earlier == name);
             if repeated && !REPEATABLE.contains(&name.as_ref()) {
                 return Err(Refusal::malformed("A parameter stands more than once."));

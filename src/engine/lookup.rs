@@ -109,20 +109,7 @@ impl Engine {
                 KeyRing::of(&stored, &engine.0.secrets.signing).map(Some)
             })
             .await?;
-        let ring = ring.ok_or_else(|| Fault::store("a provider has no key ring"))?;
-        Ok(self.without_ended_keys(provider, &ring, now).unwrap_or(ring))
-    }
-
-    /// The ring to use instead of one that was held beyond the life of a retired key.
-    fn without_ended_keys(&self, provider: &ProviderId, ring: &KeyRing, now: i64) -> Option<Arc<KeyRing>> {
-        let shorter = Arc::new(ring.without_ended(now)?);
-        let keys = &self.0.caches.keys;
-        let fill = keys.begin(provider);
-        // What is held meanwhile may be newer than the ring at hand.
-        if let Some(held) = keys.get(provider).and_then(|held| held.without_ended(now)) {
-            keys.finish(fill, provider.clone(), Arc::new(held));
-        }
-        Some(shorter)
+        ring.ok_or_else(|| Fault::store("a provider has no key ring"))
     }
 
     /// The cached entry, else what `read` finds.

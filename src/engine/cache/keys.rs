@@ -15,7 +15,6 @@ use crate::engine::cache::Weigh;
 pub struct KeyRing {
     active: HashMap<SigningAlg, Arc<SigningKey>>,
     published: HashMap<String, Arc<VerifyingKey>>,
-    shown: Vec<Shown>,
     /// The JWK Set (RFC 7517 §5), next and retired keys included.
     pub jwks: Bytes,
     /// Quoted entity tag of `jwks`.
@@ -23,15 +22,6 @@ pub struct KeyRing {
     /// Our own public keys in the form of a client's: what the assertion of an unknown client is
     /// verified with, so that it costs as much as that of a known one.
     pub decoy: Option<ClientKeys>,
-}
-
-/// A key as the document shows it.
-#[derive(Clone)]
-struct Shown {
-    kid: String,
-    jwk: String,
-    /// When nothing it signed can live any more, epoch seconds; `None`: it is not retired.
-    ends_at: Option<i64>,
 }
 
 impl KeyRing {
@@ -46,38 +36,22 @@ impl KeyRing {
                 active.insert(key.alg, Arc::new(open(key, sealer)?));
             }
         }
-        let shown = stored.iter().map(Shown::of).collect();
-        Ok(Self::assembled(active, published, shown))
-    }
-
-    fn assembled(
-        active: HashMap<SigningAlg, Arc<SigningKey>>,
-        published: HashMap<String, Arc<VerifyingKey>>,
-        shown: Vec<Shown>,
-    ) -> Self {
-        let texts: Vec<&str> = shown.iter().map(|key| key.jwk.as_str()).collect();
+        let texts: Vec<&str> = stored.iter().map(|key| key.public_jwk.as_str()).collect();
         let document = jwks_document(&texts);
-        Self {
+        let ends = stored.iter().filter_map(|key| Some(key.retired_at?.saturating_add(key.max_lifetime)));
+        Ok(Self {
             active,
             published,
-            shown,
             etag: format!("\"{:08x}\"", crc32fast::hash(document.as_bytes())),
             decoy: ClientKeys::parse(&document).ok(),
             jwks: Bytes::from(document),
-        }
+            good_until: ends.min(),
+        })
     }
 
-    /// The ring without the retired keys whose time is over at `now` (epoch seconds); `None`: every
-    /// key still has its place. A ring may be held for as long as nothing changes.
-    pub fn without_ended(&self, now: i64) -> Option<Self> {
-        let lives = |key: &&Shown| key.ends_at.is_none_or(|end| end > now);
-        if self.shown.iter().all(|key| lives(&key)) {
-            return None;
-        }
-        let shown: Vec<Shown> = self.shown.iter().filter(lives).cloned().collect();
-        let mut published = self.published.clone();
-        published.retain(|kid, _| shown.iter().any(|key| key.kid == *kid));
-        Some(Self::assembled(self.active.clone(), published, shown))
+    /// Whether everything in it is still published at `now` (epoch seconds).
+    pub fn is_good(&self, now: i64) -> bool {
+        self.good_until.is_none_or(|end| now < end)
     }
 
     /// The key that signs with this algorithm, if one is active.
@@ -88,13 +62,6 @@ impl KeyRing {
     /// A published key by its `kid`.
     pub fn verifying(&self, kid: &str) -> Option<Arc<VerifyingKey>> {
         self.published.get(kid).cloned()
-    }
-}
-
-impl Shown {
-    fn of(key: &StoredSigningKey) -> Self {
-        let ends_at = key.retired_at.map(|end| end.saturating_add(key.max_lifetime));
-        Self { kid: key.kid.clone(), jwk: key.public_jwk.clone(), ends_at }
     }
 }
 
@@ -112,6 +79,6 @@ fn open(key: &StoredSigningKey, sealer: &Sealer) -> Result<SigningKey, Fault> {
 impl Weigh for KeyRing {
     fn weight(&self) -> usize {
         // A parsed RSA key takes about 4 KiB, the others less.
-        self.jwks.len() * 3 + self.active.len() * 4096 + self.published.len() * 1024
+        self.jwks.len() * 2 + self.active.len() * 4096 + self.published.len() * 1024
     }
 }

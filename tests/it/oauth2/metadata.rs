@@ -120,7 +120,7 @@ on_both_apps! {
             assert_eq!(preflight.header("access-control-allow-origin") == "*", open, "{path}");
             if open {
                 assert_eq!(preflight.status, 204);
-                assert_eq!(preflight.header("access-control-allow-methods"), "POST");
+                assert!(preflight.header("access-control-allow-methods").contains("POST"));
                 assert!(preflight.header("access-control-allow-headers").contains("Authorization"));
             }
         }

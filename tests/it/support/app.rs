@@ -316,7 +316,7 @@ fn do_first_run(options: &StoreOptions) -> First {
         check_issuer: true,
         new_issuer: false,
         brings_admin_key: false,
-        master_key_is_new: false,
+        master_key_is_new: true,
     };
     let (master, random) = (MasterKey::from_base64(&MASTER_KEY.into()).unwrap(), Random::system());
     let started = Db::migrate(options, |tx| first_run::start(tx, &master, &random, &start)).expect("no first run");

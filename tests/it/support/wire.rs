@@ -78,6 +78,9 @@ fn text(string: &str) -> String {
             return name.to_owned();
         }
     }
+    if string.starts_with('"') && string.ends_with(concat!("-", env!("CARGO_PKG_VERSION"), "\"")) {
+        return "[version of the row and release]".to_owned();
+    }
     if string.len() == 10 && string.starts_with('"') {
         return "[digest of the document]".to_owned();
     }
