@@ -1,5 +1,7 @@
 //! What every test stands on.
 
-mod at_end;
+pub mod at_end;
 pub mod databases;
+pub mod http;
 mod postgres;
+pub mod process;

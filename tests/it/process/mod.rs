@@ -1,0 +1,4 @@
+//! grantd from the outside: the real binary, real sockets, clients that others wrote.
+
+mod first_run;
+mod public_url;
