@@ -12,8 +12,12 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// The first thing that is wrong with a field; what follows from it is not told too.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
-        self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.into() });
+        let pointer = format!("/{name}");
+        if self.errors.iter().all(|error| error.pointer != pointer) {
+            self.errors.push(FieldError { pointer, detail: detail.into() });
+        }
     }
 
     /// The names of the fields that were set, or the refusal of what is wrong.

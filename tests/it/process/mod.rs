@@ -1,5 +1,7 @@
 //! grantd from the outside: the real binary, real sockets, clients that others wrote.
 
-mod admin;
+pub mod admin;
+mod durability;
 mod first_run;
+mod neighbours;
 mod public_url;
