@@ -1,7 +1,9 @@
 //! grantd from the outside: the real binary, real sockets, clients that others wrote.
 
 pub mod admin;
+mod clients;
 mod durability;
 mod first_run;
+mod limits;
 mod neighbours;
 mod public_url;

@@ -53,6 +53,11 @@ impl Api {
         Self { authorization: format!("Bearer {key}"), ..self.clone() }
     }
 
+    /// The same at another provider.
+    pub fn at(&self, slug: &str) -> Self {
+        Self { slug: slug.to_owned(), ..self.clone() }
+    }
+
     pub fn with_authorization(&self, authorization: &str) -> Self {
         Self { authorization: authorization.to_owned(), ..self.clone() }
     }
