@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
 use crate::support::http::decoded;
-use crate::support::process::{Home, ISSUER, Server, on_each};
+use crate::support::process::{Home, ISSUER, Server};
 
 const RUNAI: &str = "/api/v1/token";
 
@@ -34,24 +34,21 @@ struct Ready {
     id: String,
     secret: String,
     api: Api,
-    _home: Home,
 }
 
 impl Ready {
-    fn on(kind: Kind) -> Self {
-        Self::with(kind, &json!({"client_name": "Größe > ? ~ ÿÿÿ", "scope": "read"}))
-    }
-
     fn with(kind: Kind, fields: &Value) -> Self {
         let home = Home::on(kind);
         let server = home.serve();
         let api = Api::of(&home, &server);
         let (id, secret) = api.new_client(fields);
-        Self { server, id, secret, api, _home: home }
+        Self { server, id, secret, api }
     }
 
-    fn runapy(&self, secret: &str, margin: &str, checks: &str) -> Value {
-        python("runapy", "runapy_1_224.py", &[&self.server.http.base, &self.id, secret, margin, checks])
+    /// What a client is told to do here.
+    fn case(&self, secret: &str, margin: u32, checks: u32) -> Value {
+        let base = &self.server.http.base;
+        json!({"base": base, "client_id": self.id, "secret": secret, "margin": margin, "checks": checks})
     }
 
     fn logins(&self) -> Vec<String> {
@@ -59,53 +56,80 @@ impl Ready {
     }
 }
 
-on_each! {
-    fn runapy_1_224_constructs_and_holds_a_token_that_is_active(ready: Ready) {
-        let said = ready.runapy(&ready.secret, "60", "3");
-        let token = said["token"].as_str().unwrap_or_else(|| panic!("{said}"));
-        assert!(ready.api.is_active(token));
-        let claims = decoded(token).1;
-        assert_eq!((&claims["exp"], &claims["client_id"]), (&said["expiry"], &json!(ready.id)));
-        assert_eq!(said["authorization"], format!("Bearer {token}"));
-        assert_eq!(ready.logins().len(), 1, "a fresh token is not asked for again: {:?}", ready.logins());
+fn wrong_secret() -> String {
+    format!("gs_{}", "A".repeat(43))
+}
+
+/// One run of each version over all cases: to import the client takes longer than all it does.
+struct Runs {
+    sqlite: Ready,
+    postgres: Ready,
+    wrong: Ready,
+    late: Ready,
+    early: Ready,
+    said: Vec<Value>,
+}
+
+impl Runs {
+    fn of(environment: &str, script: &str) -> Self {
+        let fields = json!({"client_name": "Größe > ? ~ ÿÿÿ", "scope": "read"});
+        let short = json!({"access_token_ttl": 90});
+        let [sqlite, wrong] = [(); 2].map(|()| Ready::with(Kind::Sqlite, &fields));
+        let [late, early] = [(); 2].map(|()| Ready::with(Kind::Sqlite, &short));
+        let postgres = Ready::with(Kind::Postgres, &fields);
+        let cases = json!([
+            sqlite.case(&sqlite.secret, 60, 3),
+            postgres.case(&postgres.secret, 60, 3),
+            wrong.case(&wrong_secret(), 60, 0),
+            late.case(&late.secret, 60, 2),
+            early.case(&early.secret, 120, 2),
+        ]);
+        let said = python(environment, script, &[&cases.to_string()]);
+        let said = said.as_array().expect("a list").clone();
+        Self { sqlite, postgres, wrong, late, early, said }
     }
 
-    fn runapy_0_8_constructs_and_holds_a_token_that_is_active(ready: Ready) {
-        let arguments = [ready.server.http.base.as_str(), &ready.id, &ready.secret, "3"];
-        let said = python("runapy-0.8", "runapy_0_8.py", &arguments);
-        let token = said["token"].as_str().unwrap_or_else(|| panic!("{said}"));
-        assert!(ready.api.is_active(token));
-        assert_eq!(decoded(token).1["exp"], said["expiry"]);
-        assert_eq!(ready.logins().len(), 1, "{:?}", ready.logins());
+    fn assert_good_logins(&self) {
+        for (ready, said) in [(&self.sqlite, &self.said[0]), (&self.postgres, &self.said[1])] {
+            let token = said["token"].as_str().unwrap_or_else(|| panic!("{said}"));
+            assert!(ready.api.is_active(token));
+            let claims = decoded(token).1;
+            assert!(claims["exp"].is_i64(), "{claims}");
+            assert_eq!((&claims["exp"], &claims["client_id"]), (&said["expiry"], &json!(ready.id)));
+            assert_eq!(said["authorization"], format!("Bearer {token}"));
+            assert_eq!(ready.logins().len(), 1, "a fresh token is not asked for again: {:?}", ready.logins());
+        }
+        assert!(self.said[3]["token"].is_string(), "{}", self.said[3]);
+        assert_eq!(self.late.logins().len(), 1, "90 s are outside of the margin of 60: {:?}", self.late.logins());
+    }
+
+    fn assert_refused_at_once(&self, error: &str) {
+        let said = &self.said[2];
+        assert_eq!(said["error"], error, "{said}");
+        let logged = self.wrong.logins();
+        assert!(logged.len() == 1 && logged[0].contains(" 400 "), "one request and no retry: {logged:?}");
+        assert!(said["seconds"].as_f64().unwrap() < 2.0, "{said}");
+        let body = json!({"grantType": "app_token", "AppId": self.wrong.id, "AppSecret": wrong_secret()}).to_string();
+        let headers = [("content-type", "application/json")];
+        let direct = self.wrong.server.http.call("POST", RUNAI, &headers, Some(body.as_bytes())).expect(400);
+        assert!(said["message"].as_str().unwrap().contains(&direct.text_of("message")), "{said}");
     }
 }
 
 #[test]
-fn a_wrong_secret_gives_runapy_our_message_at_once() {
-    let ready = Ready::on(Kind::Sqlite);
-    let wrong = format!("gs_{}", "A".repeat(43));
-    let said = ready.runapy(&wrong, "60", "0");
-    assert_eq!(said["error"], "ValueError", "{said}");
-    let logged = ready.logins();
-    assert!(logged.len() == 1 && logged[0].contains(" 400 "), "one request and no retry: {logged:?}");
-    assert!(said["seconds"].as_f64().unwrap() < 2.0, "{said}");
-    let body = json!({"grantType": "app_token", "AppId": ready.id, "AppSecret": wrong}).to_string();
-    let direct = ready.server.http.call("POST", RUNAI, &[("content-type", "application/json")], Some(body.as_bytes()));
-    assert!(said["message"].as_str().unwrap().contains(&direct.expect(400).text_of("message")), "{said}");
-    let said = python("runapy-0.8", "runapy_0_8.py", &[&ready.server.http.base, &ready.id, &wrong, "0"]);
-    assert_eq!(said["error"], "RunaiHTTPError", "{said}");
-    assert!(said["message"].as_str().unwrap().contains("400"), "{said}");
-    assert!(said["seconds"].as_f64().unwrap() < 2.0, "{said}");
+fn runapy_1_224_logs_in_renews_in_its_margin_and_tells_a_wrong_secret_at_once() {
+    let runs = Runs::of("runapy", "runapy_1_224.py");
+    runs.assert_good_logins();
+    runs.assert_refused_at_once("ValueError");
+    assert!(runs.said[4]["token"].is_string(), "{}", runs.said[4]);
+    assert_eq!(runs.early.logins().len(), 1 + 2, "within a margin of 120 each check logs in: {:?}", runs.early.logins());
 }
 
 #[test]
-fn runapy_logs_in_again_within_its_margin() {
-    let ready = Ready::with(Kind::Sqlite, &json!({"access_token_ttl": 90}));
-    assert!(ready.runapy(&ready.secret, "60", "2")["token"].is_string());
-    assert_eq!(ready.logins().len(), 1, "90 s are outside of the margin of 60: {:?}", ready.logins());
-    let said = ready.runapy(&ready.secret, "120", "2");
-    assert!(said["token"].is_string(), "{said}");
-    assert_eq!(ready.logins().len(), 1 + 3, "within a margin of 120 each check logs in: {:?}", ready.logins());
+fn runapy_0_8_logs_in_and_tells_a_wrong_secret_at_once() {
+    let runs = Runs::of("runapy-0.8", "runapy_0_8.py");
+    runs.assert_good_logins();
+    runs.assert_refused_at_once("RunaiHTTPError");
 }
 
 #[test]
@@ -139,7 +163,7 @@ fn pyjwt_verifies_the_tokens_of_each_algorithm_by_the_jwks_url() {
 
 #[test]
 fn all_spellings_of_the_run_ai_wire_are_understood() {
-    let ready = Ready::on(Kind::Sqlite);
+    let ready = Ready::with(Kind::Sqlite, &json!({"scope": "read"}));
     let json_type = [("content-type", "application/json")];
     for (grant, id, secret) in [
         ("app_token", "AppId", "AppSecret"),

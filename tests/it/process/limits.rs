@@ -61,7 +61,7 @@ fn token_request(client: &str, secret: &str) -> String {
 
 #[test]
 fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded() {
-    let home = Home::on(Kind::Postgres);
+    let home = Home::on(Kind::Postgres).with("GRANTD_HTTP__REQUEST_TIMEOUT_MS", "2000");
     let server = home.serve();
     let (id, secret) = Api::of(&home, &server).new_client(&json!({}));
     server.http.token(&id, &secret).expect(200);

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod clients;
+mod command_line;
 mod durability;
 mod first_run;
 mod limits;

@@ -1,4 +1,4 @@
-"""runapy 1.224.0, unmodified: BASE CLIENT_ID SECRET MARGIN CHECKS. Prints one JSON object."""
+"""runapy 1.224.0, unmodified, over a JSON list of cases. Prints what became of each as a JSON list."""
 import json
 import sys
 import time
@@ -6,21 +6,31 @@ import time
 from runai.api_client import ApiClient
 from runai.configuration import Configuration
 
-base, client_id, secret, margin, checks = sys.argv[1:]
-began = time.monotonic()
-try:
+
+def run(case):
     configuration = Configuration(
-        runai_base_url=base, client_id=client_id, client_secret=secret, token_refresh_margin=int(margin)
+        runai_base_url=case["base"],
+        client_id=case["client_id"],
+        client_secret=case["secret"],
+        token_refresh_margin=case["margin"],
     )
     with ApiClient(configuration) as client:
-        for _ in range(int(checks)):
+        for _ in range(case["checks"]):
             client.token_refresher._check_token_expired()
-        said = {
+        return {
             "token": client._token,
             "expiry": client.token_refresher._token_expiry,
             "authorization": client.default_headers["authorization"],
         }
-except Exception as error:
-    said = {"error": type(error).__name__, "message": str(error)}
-said["seconds"] = time.monotonic() - began
-print(json.dumps(said))
+
+
+def outcome(case):
+    began = time.monotonic()
+    try:
+        said = run(case)
+    except Exception as error:
+        said = {"error": type(error).__name__, "message": str(error)}
+    return {**said, "seconds": time.monotonic() - began}
+
+
+print(json.dumps([outcome(case) for case in json.loads(sys.argv[1])]))

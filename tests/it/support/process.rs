@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,11 @@ pub const ISSUER: &str = "http://localhost:4545";
 pub struct Home {
     pub kind: Kind,
     pub env: BTreeMap<String, String>,
+    place: Arc<Place>,
+}
+
+/// Kept by the home and by every server in it: whichever ends last.
+struct Place {
     folder: TempDir,
     started: AtomicU32,
     postgres: Option<TestDb>,
@@ -45,6 +51,7 @@ pub struct Server {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
+    _place: Arc<Place>,
 }
 
 /// What the first start prints.
@@ -65,7 +72,7 @@ impl Home {
             env.insert("GRANTD_MASTER_KEY".to_owned(), MASTER.to_owned());
         }
         let folder = tempfile::Builder::new().prefix("grantd-home-").tempdir().expect("no temporary folder");
-        Self { kind, env, folder, started: AtomicU32::new(0), postgres }
+        Self { kind, env, place: Arc::new(Place { folder, started: AtomicU32::new(0), postgres }) }
     }
 
     /// With an owner key and an issuer that outlives restarts.
@@ -84,11 +91,11 @@ impl Home {
     }
 
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.place.folder.path()
     }
 
     pub fn database(&self) -> &TestDb {
-        self.postgres.as_ref().expect("a home on PostgreSQL")
+        self.place.postgres.as_ref().expect("a home on PostgreSQL")
     }
 
     /// The binary with these arguments, in this home and with nothing of the caller's environment.
@@ -134,13 +141,14 @@ impl Home {
 
     /// A server as it is started, not waited for.
     pub fn spawn(&self, arguments: &[&str]) -> Server {
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let number = self.place.started.fetch_add(1, Ordering::Relaxed);
         let path = |name: &str| self.folder().join(format!("{name}.{number}"));
         let (stdout, stderr) = (path("out"), path("err"));
         let file = |path: &Path| File::create(path).expect("no file for the output");
         let mut command = self.command(&[&["serve"], arguments].concat());
         let child = command.stdout(file(&stdout)).stderr(file(&stderr)).spawn().expect("the binary does not start");
-        Server { http: Http::to("http://nowhere.invalid"), child, stdout, stderr }
+        let place = Arc::clone(&self.place);
+        Server { http: Http::to("http://nowhere.invalid"), child, stdout, stderr, _place: place }
     }
 
     /// A start that must be refused: it ends by itself, with status 1. Its standard error.
