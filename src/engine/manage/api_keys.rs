@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::crypto::credential;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
+use crate::domain::refusal::FieldError;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
 use crate::domain::{
     ApiKey, ApiKeyId, AudienceSet, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, Role,
@@ -35,7 +36,7 @@ impl Engine {
         mut draft: ApiKeyDraft,
     ) -> Result<CreatedApiKey, Failed> {
         actor.require(Role::Admin)?;
-        let provider = self.provider_of_new_key(ctx, actor, std::mem::take(&mut draft.provider)).await?;
+        let provider = self.provider_of_new_key(ctx, actor, &mut draft).await?;
         let text = credential::generate(SecretKind::ApiKey, &self.0.random);
         let mut blank = self.blank_api_key(ctx, provider.as_ref(), &text);
         inherit(&mut blank, actor);
@@ -58,14 +59,15 @@ impl Engine {
         Ok(CreatedApiKey { shown: ShownApiKey { key, provider_slug }, text })
     }
 
-    /// A bound key makes keys of its own provider, and without saying so.
+    /// A bound key makes keys of its own provider, and without saying so. An unknown one becomes a slip
+    /// of the draft.
     async fn provider_of_new_key(
         &self,
         ctx: &Context,
         actor: &Actor,
-        named: Field<String>,
+        draft: &mut ApiKeyDraft,
     ) -> Result<Option<Provider>, Failed> {
-        let named = match (named, actor.bound_to()) {
+        let named = match (std::mem::take(&mut draft.provider), actor.bound_to()) {
             (Field::Set(named), _) => named,
             (Field::Keep, Some(bound)) => bound.to_string(),
             (Field::Keep | Field::Reset, _) => return Ok(None),
@@ -73,7 +75,11 @@ impl Engine {
         let found = self.managed_provider(ctx, actor, &named).await;
         match found {
             Ok(provider) => Ok(Some(provider)),
-            Err(Failed::Refused(_)) => Err(Refusal::invalid_field("/provider", "there is no such provider").into()),
+            Err(Failed::Refused(_)) => {
+                let detail = "there is no such provider".to_owned();
+                draft.slips.push(FieldError { pointer: "/provider".to_owned(), detail });
+                Ok(None)
+            }
             Err(failed) => Err(failed),
         }
     }

@@ -12,6 +12,16 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// Goes on after what was found wrong already.
+    pub fn after(errors: Vec<FieldError>) -> Self {
+        Self { errors, changed: Vec::new() }
+    }
+
+    /// What is wrong, for another round of checks to go on after.
+    pub fn into_errors(self) -> Vec<FieldError> {
+        self.errors
+    }
+
     /// The first thing that is wrong with a field; what follows from it is not told too.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         let pointer = format!("/{name}");

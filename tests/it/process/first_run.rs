@@ -117,8 +117,11 @@ on_each! {
         drop(home.serve());
         let other = home.with("GRANTD_MASTER_KEY", "OTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
         let said = other.refused(&[]);
-        assert!(said.contains("master key"), "{said}");
-        assert!(said.split_whitespace().any(|word| word.chars().any(|c| c.is_ascii_digit()) && word.len() >= 4), "{said}");
+        // `the … data key <id>`, and each sentence once.
+        let id = said.split("data key ").nth(1).and_then(|rest| rest.split([':', ' ']).next());
+        assert!(said.contains("the master key does not open") && id.is_some_and(|id| id.len() >= 4), "{said}");
+        assert_eq!(said.matches("the master key does not open").count(), 1, "{said}");
+        assert_eq!(said.matches("the start failed").count(), 1, "{said}");
         // The right key still opens it.
         drop(other.with("GRANTD_MASTER_KEY", MASTER).serve());
     }

@@ -25,11 +25,10 @@ struct Hung {
 }
 
 impl Hung {
-    /// Stops every process of PostgreSQL that serves this database, new connections included: those
-    /// are refused a database that takes none.
+    /// Stops every process of PostgreSQL that serves this database; new ones are not let in.
     fn database(home: &Home) -> Self {
         let database = home.database().database().to_owned();
-        home.database().postgres_admin(&format!("ALTER DATABASE {database} CONNECTION LIMIT 0"));
+        home.database().postgres_admin(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false"));
         let list = std::process::Command::new("pgrep").args(["-f", &format!("postgres: .*{database} ")]).output().unwrap();
         let pids: Vec<String> = String::from_utf8(list.stdout).unwrap().lines().map(str::to_owned).collect();
         assert!(!pids.is_empty(), "no process of PostgreSQL serves {database}");
@@ -103,7 +102,7 @@ fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded(
     server.http.get("/.well-known/jwks.json").expect(200);
     // It recovers by itself.
     let database = home.database().database();
-    home.database().postgres_admin(&format!("ALTER DATABASE {database} CONNECTION LIMIT -1"));
+    home.database().postgres_admin(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true"));
     drop(hung);
     until("it is ready again", Duration::from_secs(15), || server.http.get("/readyz").status == 200);
     until("it issues again", Duration::from_secs(5), || server.http.token(&id, &secret).status == 200);

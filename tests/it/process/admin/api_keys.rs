@@ -34,7 +34,8 @@ on_each! {
         let back = api.patch(&path, &json!({"scope": null, "audience": null, "max_ttl": null, "expires_at": null}));
         let back = back.expect(200).json();
         assert_eq!((&back["scope"], &back["max_ttl"], &back["expires_at"]), (&Value::Null, &Value::Null, &Value::Null));
-        assert_eq!(problem(&api.patch(&path, &json!({"provider": "default", "key": "x"})), 422), ["/key", "/provider"]);
+        assert_eq!(problem(&api.patch(&path, &json!({"provider": "default"})), 422), ["/provider"]);
+        assert_eq!(problem(&api.patch(&path, &json!({"key": "x", "id": "y"})), 422), ["/id", "/key"]);
         api.delete(&path).expect(204);
         problem(&api.get(&path), 404);
         problem(&api.delete(&path), 404);
