@@ -2,8 +2,8 @@
 
 use crate::domain::id::is_slug;
 use crate::domain::patch::Field;
-use crate::domain::refusal::FieldError;
 use crate::domain::provider::{DEFAULT_SLUG, ProviderTtls};
+use crate::domain::refusal::FieldError;
 use crate::domain::{AudienceSet, Provider, ProviderId, Refusal, SigningAlg};
 use crate::engine::manage::fields::{Checks, any, label, one_of, seconds};
 

@@ -122,7 +122,12 @@ fn runapy_1_224_logs_in_renews_in_its_margin_and_tells_a_wrong_secret_at_once() 
     runs.assert_good_logins();
     runs.assert_refused_at_once("ValueError");
     assert!(runs.said[4]["token"].is_string(), "{}", runs.said[4]);
-    assert_eq!(runs.early.logins().len(), 1 + 2, "within a margin of 120 each check logs in: {:?}", runs.early.logins());
+    assert_eq!(
+        runs.early.logins().len(),
+        1 + 2,
+        "within a margin of 120 each check logs in: {:?}",
+        runs.early.logins()
+    );
 }
 
 #[test]
@@ -177,10 +182,17 @@ fn all_spellings_of_the_run_ai_wire_are_understood() {
         assert!(answer.json()["accessToken"].is_string() && answer.json()["expiresIn"] == 3600, "{answer:?}");
     }
     let body = json!({"id": ready.id, "name": "any", "secret": ready.secret}).to_string();
-    let answer = ready.server.http.call("POST", "/v1/k8s/auth/oauth/apptoken", &json_type, Some(body.as_bytes())).expect(200);
+    let answer =
+        ready.server.http.call("POST", "/v1/k8s/auth/oauth/apptoken", &json_type, Some(body.as_bytes())).expect(200);
     assert_eq!(decoded(&answer.text_of("access_token")).1["client_id"], ready.id.as_str());
     assert_eq!(decoded(&answer.text_of("id_token")).1["aud"], ready.id.as_str());
-    ready.server.http.form("/api/v2/token", None, &format!(
-        "grant_type=client_credentials&client_id={}&client_secret={}", ready.id, ready.secret
-    )).expect(200);
+    ready
+        .server
+        .http
+        .form(
+            "/api/v2/token",
+            None,
+            &format!("grant_type=client_credentials&client_id={}&client_secret={}", ready.id, ready.secret),
+        )
+        .expect(200);
 }

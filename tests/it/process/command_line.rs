@@ -211,7 +211,9 @@ fn the_openapi_document_is_that_of_the_server_and_names_what_it_serves() {
     assert!(text(&printed, "openapi").starts_with("3."));
     let server = home.serve();
     assert_eq!(server.http.get("/openapi.json").expect(200).json(), printed);
-    for path in ["/oauth2/token", "/api/v1/token", "/healthz", "/admin/v1/providers/{provider}/clients/{client_id}/secrets"] {
+    for path in
+        ["/oauth2/token", "/api/v1/token", "/healthz", "/admin/v1/providers/{provider}/clients/{client_id}/secrets"]
+    {
         assert!(printed["paths"].get(path).is_some(), "{path} is missing");
     }
     // Each path and method of it is served: not 404 by the router, not 405.

@@ -140,7 +140,9 @@ fn under_load_until_killed(home: &Home, server: &mut Server) -> (Vec<(String, St
     let json = [("content-type", "application/json"), ("authorization", &*format!("Bearer {OWNER}"))];
     let create = || {
         while !over.load(Ordering::Relaxed) {
-            let Ok(made) = api.http.send("POST", "/admin/v1/providers/default/clients", &json, Some(b"{}")) else { return };
+            let Ok(made) = api.http.send("POST", "/admin/v1/providers/default/clients", &json, Some(b"{}")) else {
+                return;
+            };
             if made.status == 201 {
                 clients.lock().unwrap().push((made.text_of("client_id"), made.text_of("client_secret")));
                 answered.fetch_add(1, Ordering::Relaxed);
@@ -153,7 +155,9 @@ fn under_load_until_killed(home: &Home, server: &mut Server) -> (Vec<(String, St
             let grant = "grant_type=client_credentials";
             let Ok(token) = api.http.try_form("/oauth2/token", Some(&client), grant) else { return };
             let token = token.expect(200).text_of("access_token");
-            let Ok(done) = api.http.try_form("/oauth2/revoke", Some(&client), &format!("token={token}")) else { return };
+            let Ok(done) = api.http.try_form("/oauth2/revoke", Some(&client), &format!("token={token}")) else {
+                return;
+            };
             if done.status == 200 {
                 revoked.lock().unwrap().push(token);
                 answered.fetch_add(1, Ordering::Relaxed);

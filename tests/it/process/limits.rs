@@ -1,16 +1,21 @@
 //! Bad days: the database hangs under many connections, clients are slow, headers lie.
 
-use std::io::Write as _;
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grantd::domain::clock::monotonic;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
 use crate::support::http::{Http, basic, read_to_end};
-use crate::support::process::{Home, ISSUER, OWNER, Server, on_each, seconds_since, until};
+use crate::support::process::{Home, ISSUER, OWNER, Server, on_each, pause, seconds_since, until};
 
 /// Threads of the server's process.
 fn threads(server: &Server) -> usize {
@@ -19,32 +24,56 @@ fn threads(server: &Server) -> usize {
     line.rsplit('\t').next().unwrap().trim().parse().unwrap()
 }
 
-/// The backends of this database stand still until the value ends.
-struct Hung {
-    pids: Vec<String>,
+/// Stands between a server and its PostgreSQL, on a socket of its own. While it is frozen nothing
+/// comes through, new connections included: the database hangs, for this server only.
+struct Proxy {
+    folder: TempDir,
+    frozen: Arc<AtomicBool>,
 }
 
-impl Hung {
-    /// Stops every process of PostgreSQL that serves this database; new ones are not let in.
-    fn database(home: &Home) -> Self {
-        let database = home.database().database().to_owned();
-        home.database().postgres_admin(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false"));
-        let list = std::process::Command::new("pgrep").args(["-f", &format!("postgres: .*{database} ")]).output().unwrap();
-        let pids: Vec<String> = String::from_utf8(list.stdout).unwrap().lines().map(str::to_owned).collect();
-        assert!(!pids.is_empty(), "no process of PostgreSQL serves {database}");
-        let hung = Self { pids };
-        hung.signal("STOP");
-        hung
+impl Proxy {
+    /// The proxy and the URL that leads through it.
+    fn before(url: &str) -> (Self, String) {
+        let folder = tempfile::tempdir().expect("no temporary folder");
+        let (before, rest) = url.split_once("host=").expect("a host");
+        let (host, after) = rest.split_once('&').expect("a user");
+        let behind = Path::new(host).join(SOCKET);
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).expect("no socket");
+        let proxy = Self { frozen: Arc::default(), folder };
+        let frozen = Arc::clone(&proxy.frozen);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = UnixStream::connect(&behind).expect("no PostgreSQL");
+                let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                for (from, to) in [(client, server), back] {
+                    let frozen = Arc::clone(&frozen);
+                    std::thread::spawn(move || pass_on(from, to, &frozen));
+                }
+            }
+        });
+        let url = format!("{before}host={}&{after}", proxy.folder.path().display());
+        (proxy, url)
     }
 
-    fn signal(&self, name: &str) {
-        let _ = std::process::Command::new("kill").arg(format!("-{name}")).args(&self.pids).status();
+    fn freeze(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::SeqCst);
     }
 }
 
-impl Drop for Hung {
-    fn drop(&mut self) {
-        self.signal("CONT");
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// One direction, until one side closes.
+fn pass_on(mut from: UnixStream, mut to: UnixStream, frozen: &AtomicBool) {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let read = from.read(&mut buffer).unwrap_or(0);
+        while frozen.load(Ordering::SeqCst) {
+            pause();
+        }
+        if read == 0 || to.write_all(&buffer[..read]).is_err() {
+            let _ = to.shutdown(Shutdown::Both);
+            return;
+        }
     }
 }
 
@@ -61,11 +90,13 @@ fn token_request(client: &str, secret: &str) -> String {
 #[test]
 fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded() {
     let home = Home::on(Kind::Postgres).with("GRANTD_HTTP__REQUEST_TIMEOUT_MS", "2000");
+    let (proxy, url) = Proxy::before(&home.database().options().url);
+    let home = home.with("GRANTD_DATABASE_URL", &url);
     let server = home.serve();
     let (id, secret) = Api::of(&home, &server).new_client(&json!({}));
     server.http.token(&id, &secret).expect(200);
     let calm = threads(&server);
-    let hung = Hung::database(&home);
+    proxy.freeze(true);
     let began = monotonic();
     let mut open: Vec<TcpStream> = (0..500).map(|_| server.http.connect()).collect();
     // Known and unknown clients, management, and tokens to look at: what needs the database and what does not.
@@ -73,7 +104,9 @@ fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded(
         let request = match n % 4 {
             0 => token_request(&id, &secret),
             1 => token_request(&format!("unknown-{n}"), "gs_x"),
-            2 => format!("GET /admin/v1/providers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OWNER}\r\nConnection: close\r\n\r\n"),
+            2 => format!(
+                "GET /admin/v1/providers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OWNER}\r\nConnection: close\r\n\r\n"
+            ),
             _ => "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
         };
         stream.write_all(request.as_bytes()).unwrap();
@@ -101,9 +134,7 @@ fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded(
     server.http.get("/readyz").expect(503);
     server.http.get("/.well-known/jwks.json").expect(200);
     // It recovers by itself.
-    let database = home.database().database();
-    home.database().postgres_admin(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true"));
-    drop(hung);
+    proxy.freeze(false);
     until("it is ready again", Duration::from_secs(15), || server.http.get("/readyz").status == 200);
     until("it issues again", Duration::from_secs(5), || server.http.token(&id, &secret).status == 200);
     assert!(threads(&server) <= calm + 24);
@@ -143,7 +174,10 @@ fn a_body_that_comes_too_slowly_is_408_and_400_on_run_ai() {
     assert_eq!((status.as_str(), serde_json::from_str::<Value>(&body).unwrap()["status"].as_u64()), ("408", Some(408)));
     for path in ["/api/v1/token", "/v1/k8s/auth/oauth/apptoken"] {
         let (status, body) = half(path, "application/json");
-        assert_eq!((status.as_str(), serde_json::from_str::<Value>(&body).unwrap()["code"].as_u64()), ("400", Some(400)));
+        assert_eq!(
+            (status.as_str(), serde_json::from_str::<Value>(&body).unwrap()["code"].as_u64()),
+            ("400", Some(400))
+        );
     }
     let (status, _) = half("/api/v2/token", form);
     assert!(status == "408" || status == "400", "{status}");
@@ -174,7 +208,9 @@ fn each_request_has_one_access_line_in_both_formats() {
         let log = server.stderr();
         let of_token: Vec<&str> = log.lines().filter(|line| line.contains(&request_id)).collect();
         assert_eq!(of_token.len(), 1, "{log}");
-        assert!(of_token[0].contains("/oauth2/token") && of_token[0].contains("200") && of_token[0].contains("127.0.0.1"));
+        assert!(
+            of_token[0].contains("/oauth2/token") && of_token[0].contains("200") && of_token[0].contains("127.0.0.1")
+        );
         assert!(log.contains("sent-in.1"), "the id that was sent in is logged: {log}");
         for hidden in [&*secret, &token.text_of("access_token"), "abc123", OWNER] {
             assert!(!log.contains(hidden), "the log holds {hidden}");

@@ -1,7 +1,7 @@
 //! A plain HTTP client for tests from the outside: every status is an answer, no proxy, and bytes
 //! on a socket where a client library would tidy them up.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ impl Http {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            // A connection that the server closed meanwhile is no answer of it.
+            .max_idle_connections(0)
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
@@ -114,13 +116,6 @@ impl Http {
         let stream = TcpStream::connect(self.address()).expect("no connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream
-    }
-
-    /// Bytes in, bytes out until the server closes.
-    pub fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect();
-        stream.write_all(bytes).expect("cannot write");
-        read_to_end(stream)
     }
 }
 

@@ -194,7 +194,11 @@ impl Server {
     /// The access lines of a path, oldest first.
     pub fn access_lines(&self, path: &str) -> Vec<String> {
         let path = format!(" {path} ");
-        self.stderr().lines().filter(|line| line.contains(" access ") && line.contains(&path)).map(str::to_owned).collect()
+        self.stderr()
+            .lines()
+            .filter(|line| line.contains(" access ") && line.contains(&path))
+            .map(str::to_owned)
+            .collect()
     }
 
     pub fn signal(&self, name: &str) {
