@@ -220,7 +220,7 @@ fn the_openapi_document_is_that_of_the_server_and_names_what_it_serves() {
     let owner = format!("Bearer {OWNER}");
     for (path, methods) in printed["paths"].as_object().unwrap() {
         let allowed: Vec<String> = methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
-        let concrete = path.replace('{', "").replace('}', "");
+        let concrete = path.replace(['{', '}'], "");
         let refused = server.http.call("PUT", &concrete, &[("authorization", &owner)], Some(b"{}"));
         assert_eq!(refused.status, 405, "{path}: {refused:?}");
         let allow = refused.header("allow").unwrap_or_default();
