@@ -7,9 +7,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("grantd: {error}");
+            let mut said = error.to_string();
             let mut cause = std::error::Error::source(&error);
             while let Some(inner) = cause {
-                eprintln!("  because: {inner}");
+                let text = inner.to_string();
+                // A message that holds its cause has told it.
+                if !said.ends_with(&text) {
+                    eprintln!("  because: {text}");
+                    said = text;
+                }
                 cause = inner.source();
             }
             ExitCode::FAILURE

@@ -19,6 +19,8 @@ fn draft(fields: &mut Fields) -> ApiKeyDraft {
         max_ttl: fields.take("max_ttl"),
         may_set_subject: fields.take("may_set_subject"),
         expires_at: fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at),
+        // Last: what is left over is no field.
+        slips: fields.slips(),
     }
 }
 
@@ -35,7 +37,6 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
         let draft = draft(&mut fields);
-        fields.finish()?;
         let made = engine.create_api_key(&received.ctx, actor, draft).await?;
         let (id, version) = (made.shown.key.id.clone(), made.shown.key.version);
         let mut body = ApiKeyOut::from(made.shown);
@@ -58,7 +59,6 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
         let change = draft(&mut fields);
-        fields.finish()?;
         let key = engine.update_api_key(&received.ctx, actor, received.path("key_id"), change, expected).await?;
         Ok(shown(key.key.version, &ApiKeyOut::from(key)))
     })

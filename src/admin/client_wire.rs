@@ -50,6 +50,8 @@ pub fn draft(fields: &mut Fields) -> ClientDraft {
         require_pushed_authorization_requests: fields.take("require_pushed_authorization_requests"),
         dpop_bound_access_tokens: fields.take("dpop_bound_access_tokens"),
         enabled: fields.take("enabled"),
+        // Last: what is left over is no field.
+        slips: fields.slips(),
     }
 }
 

@@ -21,7 +21,6 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
         let draft = draft(&mut fields);
-        fields.finish()?;
         let made = engine.create_client(&received.ctx, actor, received.path("provider"), draft).await?;
         let (id, version) = (made.client.client_id.clone(), made.client.version);
         let body = ClientOut::of(made.client, made.secret.as_ref());
@@ -44,7 +43,6 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
         let change = draft(&mut fields);
-        fields.finish()?;
         let (provider, id) = (received.path("provider"), received.path("client_id"));
         let client = engine.update_client(&received.ctx, actor, provider, id, change, expected).await?;
         Ok(shown(client.version, &ClientOut::of(client, None)))

@@ -62,11 +62,18 @@ impl Fields {
 
     /// Refuses what was mistyped and what is left over.
     pub fn finish(mut self) -> Result<(), Refusal> {
+        let errors = self.slips();
+        if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(errors)) }
+    }
+
+    /// What was mistyped and what is left over, for a draft whose other fields are judged yet.
+    pub fn slips(&mut self) -> Vec<FieldError> {
         for name in self.members.keys() {
             let detail = "is not a field that can be set here".to_owned();
             self.errors.push(FieldError { pointer: pointer(name), detail });
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(self.errors)) }
+        self.members.clear();
+        std::mem::take(&mut self.errors)
     }
 }
 

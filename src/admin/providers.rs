@@ -26,6 +26,8 @@ fn draft(fields: &mut Fields) -> ProviderDraft {
         strict_scopes: fields.take("strict_scopes"),
         surfaces: fields.take("surfaces"),
         enabled: fields.take("enabled"),
+        // Last: what is left over is no field.
+        slips: fields.slips(),
     }
 }
 
@@ -42,7 +44,6 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
         let draft = draft(&mut fields);
-        fields.finish()?;
         let provider = engine.create_provider(&received.ctx, actor, draft).await?;
         let (id, version) = (provider.id.clone(), provider.version);
         Ok(created(received, id.as_str(), Some(version), &ProviderOut::from(provider)))
@@ -63,7 +64,6 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
         let change = draft(&mut fields);
-        fields.finish()?;
         let provider = received.path("provider");
         let provider = engine.update_provider(&received.ctx, actor, provider, change, expected).await?;
         Ok(shown(provider.version, &ProviderOut::from(provider)))

@@ -103,6 +103,9 @@ impl Engine {
         provider: &ProviderId,
     ) -> Result<Arc<KeyRing>, Fault> {
         let (wanted, engine, now) = (provider.clone(), self.clone(), ctx.now.seconds());
+        if self.0.caches.keys.get(provider).is_some_and(|ring| !ring.is_good(now)) {
+            self.0.caches.keys.invalidate(provider);
+        }
         let ring = self
             .cached(ctx, &self.0.caches.keys, provider, move |conn| {
                 let stored = signing_keys::published(conn, &wanted, now)?;

@@ -4,6 +4,7 @@
 
 mod laws;
 mod oauth2;
+mod process;
 mod runai;
 mod store;
 mod support;

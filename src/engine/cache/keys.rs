@@ -19,6 +19,9 @@ pub struct KeyRing {
     pub jwks: Bytes,
     /// Quoted entity tag of `jwks`.
     pub etag: String,
+    /// When the first retired key is no longer published and the ring has to be read again, epoch
+    /// seconds.
+    good_until: Option<i64>,
     /// Our own public keys in the form of a client's: what the assertion of an unknown client is
     /// verified with, so that it costs as much as that of a known one.
     pub decoy: Option<ClientKeys>,

@@ -1,6 +1,7 @@
 //! Judges the fields of an API key, and that nobody makes a key stronger than itself (PRODUCT §6).
 
 use crate::domain::patch::Field;
+use crate::domain::refusal::FieldError;
 use crate::domain::{ApiKey, AudienceSet, Refusal, RefusalKind, Role, ScopeSet};
 use crate::engine::manage::Actor;
 use crate::engine::manage::fields::{Checks, audience, label, not_built, one_of, scope, seconds};
@@ -20,12 +21,14 @@ pub struct ApiKeyDraft {
     pub may_set_subject: Field<bool>,
     /// Epoch seconds.
     pub expires_at: Field<i64>,
+    /// What could not even be read; told together with what is wrong otherwise.
+    pub slips: Vec<FieldError>,
 }
 
 /// `current` with the draft applied, and the names of the fields that changed. `now` in epoch
 /// seconds.
 pub fn apply(draft: ApiKeyDraft, current: &ApiKey, now: i64) -> Result<(ApiKey, Vec<&'static str>), Refusal> {
-    let mut checks = Checks::default();
+    let mut checks = Checks::after(draft.slips);
     let in_future = |end: i64| if end > now { Ok(end) } else { Err("must lie in the future") };
     let changed = ApiKey {
         name: checks.apply("name", draft.name, (&current.name, "api key".to_owned()), label),

@@ -6,6 +6,7 @@ use crate::crypto::credential;
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
+use crate::domain::refusal::FieldError;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
 use crate::domain::{
     ApiKey, ApiKeyId, AudienceSet, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, Role, UnixTime,
@@ -36,7 +37,7 @@ impl Engine {
         mut draft: ApiKeyDraft,
     ) -> Result<CreatedApiKey, Failed> {
         actor.require(Role::Admin)?;
-        let provider = self.provider_of_new_key(ctx, actor, std::mem::take(&mut draft.provider)).await?;
+        let provider = self.provider_of_new_key(ctx, actor, &mut draft).await?;
         let text = credential::generate(SecretKind::ApiKey, &self.0.random);
         let owner = provider.as_ref().map(|provider| provider.id.clone());
         let mut blank = blank(self.0.random.uuid_v7(ctx.now).into(), owner, &text, ctx.now);
@@ -60,14 +61,15 @@ impl Engine {
         Ok(CreatedApiKey { shown: ShownApiKey { key, provider_slug }, text })
     }
 
-    /// A bound key makes keys of its own provider, and without saying so.
+    /// A bound key makes keys of its own provider, and without saying so. An unknown one becomes a slip
+    /// of the draft.
     async fn provider_of_new_key(
         &self,
         ctx: &Context,
         actor: &Actor,
-        named: Field<String>,
+        draft: &mut ApiKeyDraft,
     ) -> Result<Option<Provider>, Failed> {
-        let named = match (named, actor.bound_to()) {
+        let named = match (std::mem::take(&mut draft.provider), actor.bound_to()) {
             (Field::Set(named), _) => named,
             (Field::Keep, Some(bound)) => bound.to_string(),
             (Field::Keep | Field::Reset, _) => return Ok(None),
@@ -75,7 +77,11 @@ impl Engine {
         let found = self.managed_provider(ctx, actor, &named).await;
         match found {
             Ok(provider) => Ok(Some(provider)),
-            Err(Failed::Refused(_)) => Err(Refusal::invalid_field("/provider", "there is no such provider").into()),
+            Err(Failed::Refused(_)) => {
+                let detail = "there is no such provider".to_owned();
+                draft.slips.push(FieldError { pointer: "/provider".to_owned(), detail });
+                Ok(None)
+            }
             Err(failed) => Err(failed),
         }
     }

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use crate::domain::patch::Field;
+use crate::domain::refusal::FieldError;
 
 /// A client to be made, or a change to one.
 #[derive(Clone, Debug, Default)]
@@ -48,4 +49,6 @@ pub struct ClientDraft {
     pub require_pushed_authorization_requests: Field<bool>,
     pub dpop_bound_access_tokens: Field<bool>,
     pub enabled: Field<bool>,
+    /// What could not even be read; told together with what is wrong otherwise.
+    pub slips: Vec<FieldError>,
 }

@@ -41,13 +41,14 @@ pub fn blank(provider: &Provider, client_id: ClientId, now: i64) -> Client {
     }
 }
 
-/// The `client_id` and `subject` an admin chose for a new client.
-pub fn identity(draft: &mut ClientDraft) -> Result<(Option<String>, Option<String>), Refusal> {
+/// The `client_id` and `subject` an admin chose for a new client; wrong ones become slips of the
+/// draft.
+pub fn identity(draft: &mut ClientDraft) -> (Option<String>, Option<String>) {
     let mut checks = Checks::default();
     let client_id = checks.optional("client_id", std::mem::take(&mut draft.client_id), &None, chosen_id);
     let subject = checks.optional("subject", std::mem::take(&mut draft.subject), &None, chosen_subject);
-    checks.finish()?;
-    Ok((client_id, subject))
+    draft.slips.extend(checks.into_errors());
+    (client_id, subject)
 }
 
 /// `current` with the draft applied, and the names of the fields that changed.
@@ -56,7 +57,7 @@ pub fn apply(
     current: &Client,
     provider: &Provider,
 ) -> Result<(Client, Vec<&'static str>), Refusal> {
-    let mut checks = Checks::default();
+    let mut checks = Checks::after(std::mem::take(&mut draft.slips));
     refuse_unchangeable(&draft, current, &mut checks);
     refuse_not_built(&mut draft, &mut checks);
     let auth_method = checks.apply(

@@ -34,7 +34,7 @@ impl Engine {
     ) -> Result<CreatedClient, Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
-        let (chosen_id, chosen_subject) = client_fields::identity(&mut draft)?;
+        let (chosen_id, chosen_subject) = client_fields::identity(&mut draft);
         let chosen_secret = std::mem::take(&mut draft.client_secret);
         let client_id = ClientId::from(chosen_id.unwrap_or_else(|| self.0.random.uuid_v7(ctx.now)));
         let mut blank = client_fields::blank(&provider, client_id, ctx.now.seconds());

@@ -12,8 +12,22 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// Goes on after what was found wrong already.
+    pub fn after(errors: Vec<FieldError>) -> Self {
+        Self { errors, changed: Vec::new() }
+    }
+
+    /// What is wrong, for another round of checks to go on after.
+    pub fn into_errors(self) -> Vec<FieldError> {
+        self.errors
+    }
+
+    /// The first thing that is wrong with a field; what follows from it is not told too.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
-        self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.into() });
+        let pointer = format!("/{name}");
+        if self.errors.iter().all(|error| error.pointer != pointer) {
+            self.errors.push(FieldError { pointer, detail: detail.into() });
+        }
     }
 
     /// The names of the fields that were set, or the refusal of what is wrong.

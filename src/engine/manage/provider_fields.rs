@@ -3,6 +3,7 @@
 use crate::domain::id::is_slug;
 use crate::domain::patch::Field;
 use crate::domain::provider::{DEFAULT_SLUG, ProviderTtls};
+use crate::domain::refusal::FieldError;
 use crate::domain::{AudienceSet, Provider, ProviderId, Refusal, SigningAlg};
 use crate::engine::manage::fields::{Checks, any, label, one_of, seconds};
 
@@ -30,6 +31,8 @@ pub struct ProviderDraft {
     pub strict_scopes: Field<bool>,
     pub surfaces: Field<Vec<String>>,
     pub enabled: Field<bool>,
+    /// What could not even be read; told together with what is wrong otherwise.
+    pub slips: Vec<FieldError>,
 }
 
 /// A provider with every default.
@@ -53,21 +56,20 @@ pub fn blank(id: ProviderId, slug: &str, issuer: String, now: i64) -> Provider {
     }
 }
 
-/// The slug of a new provider; it cannot be left out.
-pub fn slug(draft: &mut ProviderDraft) -> Result<String, Refusal> {
-    match std::mem::take(&mut draft.slug) {
-        Field::Set(slug) if is_slug(&slug) => Ok(slug),
-        Field::Set(_) => Err(Refusal::invalid_field(
-            "/slug",
-            "must be 1 to 63 of a-z 0-9 -, not begin with - and not look like a UUID",
-        )),
-        Field::Keep | Field::Reset => Err(Refusal::invalid_field("/slug", "is needed")),
-    }
+/// The slug of a new provider; it cannot be left out. A wrong one becomes a slip of the draft.
+pub fn slug(draft: &mut ProviderDraft) -> String {
+    let flaw = match std::mem::take(&mut draft.slug) {
+        Field::Set(slug) if is_slug(&slug) => return slug,
+        Field::Set(_) => "must be 1 to 63 of a-z 0-9 -, not begin with - and not look like a UUID",
+        Field::Keep | Field::Reset => "is needed",
+    };
+    draft.slips.push(FieldError { pointer: "/slug".to_owned(), detail: flaw.to_owned() });
+    String::new()
 }
 
 /// `current` with the draft applied, and the names of the fields that changed.
 pub fn apply(draft: ProviderDraft, current: &Provider) -> Result<(Provider, Vec<&'static str>), Refusal> {
-    let mut checks = Checks::default();
+    let mut checks = Checks::after(draft.slips);
     let blank = blank(current.id.clone(), &current.slug, current.issuer.clone(), current.created_at);
     match &draft.slug {
         Field::Keep => {}

@@ -21,7 +21,7 @@ impl Engine {
     ) -> Result<Provider, Failed> {
         actor.require(Role::Admin)?;
         actor.require_unbound()?;
-        let slug = provider_fields::slug(&mut draft)?;
+        let slug = provider_fields::slug(&mut draft);
         let public_url = self.public_url(ctx).await?;
         let id = self.0.random.uuid_v7(ctx.now).into();
         let blank = provider_fields::blank(id, &slug, format!("{public_url}/p/{slug}"), ctx.now.seconds());

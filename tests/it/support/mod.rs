@@ -1,9 +1,11 @@
 //! What every test stands on.
 
 pub mod app;
-mod at_end;
+pub mod at_end;
+pub mod client;
 pub mod databases;
 pub mod http;
 pub mod jose;
 mod postgres;
+pub mod process;
 pub mod wire;

@@ -1,0 +1,10 @@
+//! grantd from the outside: the real binary, real sockets, clients that others wrote.
+
+pub mod admin;
+mod clients;
+mod command_line;
+mod durability;
+mod first_run;
+mod limits;
+mod neighbours;
+mod public_url;
