@@ -34,6 +34,7 @@ pub use files::LockedFile;
 const POLL_EVERY: Duration = Duration::from_millis(250);
 const TICK_EVERY: Duration = Duration::from_secs(1);
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
+const HEAD_GRACE: Duration = Duration::from_secs(1);
 const RETRY_DATABASE: Duration = Duration::from_secs(2);
 /// Connections beside those of requests: polling, background.
 const RESERVED_CONNECTIONS: usize = 2;
@@ -323,7 +324,8 @@ fn http_server(settings: &Settings, services: &Services, listener: TcpListener) 
         .workers(cores_if_zero(settings.http.workers as usize))
         .worker_max_blocking_threads(blocking)
         .max_connections(settings.http.max_connections as usize)
-        .client_request_timeout(settings.http.read_timeout())
+        // Later than our own: actix answers without a body, and in nobody's shape.
+        .client_request_timeout(settings.http.read_timeout() * 2 + HEAD_GRACE)
         .shutdown_timeout(settings.http.shutdown_timeout().as_secs())
         .disable_signals()
         .listen(listener)

@@ -11,7 +11,7 @@ section! {
         workers: u32 = 0,
         /// Milliseconds from the first byte of a request to its answer, all waiting included.
         request_timeout_ms: u64 = 10_000,
-        /// Milliseconds a client may take to send the head of a request, and again its body.
+        /// Milliseconds a client may take to send the body of a request; a head is cut off after twice that and a second.
         read_timeout_ms: u64 = 5_000,
         /// Seconds that requests in flight may take to finish when the server stops.
         shutdown_timeout: u64 = 10,

@@ -297,7 +297,8 @@ impl Engine {
         self.refuse_client(ctx, client_id, format!("client {client_id}: {why}"))
     }
 
-    /// Not noted: anybody can think up ids, and a table must not grow by it.
+    /// Not noted: anybody can think up ids, and a table must not grow by it. Nor is the id logged:
+    /// people paste secrets where an id belongs.
     fn failed_unknown(&self, ctx: &Context, client_id: &ClientId) -> Failed {
         self.refuse_client(ctx, client_id, "a client that is unknown, disabled or not of this kind".to_owned())
     }
