@@ -7,16 +7,7 @@ use crate::domain::grant::ProviderRef;
 use crate::domain::{Context, Failed};
 use crate::engine::Engine;
 use crate::engine::cache::keys::KeyRing;
-
-/// The provider's own facts for its metadata document.
-pub struct Described {
-    pub issuer: String,
-    pub jwks_max_age: i64,
-    /// Quoted entity tag of the document.
-    pub etag: String,
-    /// JOSE names of the algorithms that client assertions may use.
-    pub assertion_algs: Vec<&'static str>,
-}
+use crate::engine::cache::providers::ProviderEntry;
 
 /// The published keys and how long they may be kept.
 pub struct Published {
@@ -26,15 +17,9 @@ pub struct Published {
 }
 
 impl Engine {
-    pub async fn describe(&self, ctx: &Context, provider: &ProviderRef) -> Result<Described, Failed> {
-        let entry = self.provider(ctx, provider).await?;
-        Ok(Described {
-            issuer: entry.provider.issuer.clone(),
-            jwks_max_age: entry.provider.ttls.jwks_max_age,
-            // What the document says changes with the provider and with the release.
-            etag: format!("\"{}-{}\"", entry.provider.version, env!("CARGO_PKG_VERSION")),
-            assertion_algs: ASSERTION_ALGS.iter().map(|(name, _)| *name).collect(),
-        })
+    /// The provider that a metadata document is asked of.
+    pub async fn described(&self, ctx: &Context, provider: &ProviderRef) -> Result<Arc<ProviderEntry>, Failed> {
+        self.provider(ctx, provider).await
     }
 
     pub async fn published_keys(&self, ctx: &Context, provider: &ProviderRef) -> Result<Published, Failed> {
@@ -42,4 +27,9 @@ impl Engine {
         let ring = self.key_ring(ctx, &entry.provider.id).await?;
         Ok(Published { ring, max_age: entry.provider.ttls.jwks_max_age })
     }
+}
+
+/// JOSE names of the algorithms that client assertions may use.
+pub fn assertion_algs() -> Vec<&'static str> {
+    ASSERTION_ALGS.iter().map(|(name, _)| *name).collect()
 }

@@ -46,7 +46,7 @@ impl Engine {
         self.cached(ctx, &self.0.caches.slugs, slug, move |conn| {
             let Some(provider) = providers::by_slug(conn, wanted.as_str())? else { return Ok(None) };
             let issuers = providers::issuers(conn, &provider.id)?;
-            Ok(Some(ProviderEntry { provider, issuers }))
+            Ok(Some(ProviderEntry::of(provider, issuers)))
         })
         .await
     }

@@ -121,7 +121,7 @@ impl Caches {
     /// Half for clients, the rest shared by what there is less of.
     fn new(bytes: u64) -> Self {
         Self {
-            slugs: Cache::new(bytes / 8, 500),
+            slugs: Cache::new(bytes / 8, 3000),
             keys: Cache::new(bytes / 8, 8192),
             clients: Cache::new(bytes / 2, 400),
             digests: Cache::new(bytes / 16, 100),

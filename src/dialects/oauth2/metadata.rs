@@ -7,10 +7,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::oauth2::OAuth2;
 use crate::dialects::oauth2::wire::Metadata;
-use crate::domain::Failed;
 use crate::domain::client::{AuthMethod, GrantType};
+use crate::domain::{Failed, Fault};
 use crate::edge::exchange;
 use crate::engine::Engine;
+use crate::engine::cache::providers::Document;
+use crate::engine::discovery::assertion_algs;
 
 const AUTH_METHODS: [&str; 3] =
     [AuthMethod::ClientSecretBasic.name(), AuthMethod::ClientSecretPost.name(), AuthMethod::PrivateKeyJwt.name()];
@@ -18,33 +20,44 @@ const AUTH_METHODS: [&str; 3] =
 pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     exchange::<OAuth2>(request, payload, async |received| -> Result<HttpResponse, Failed> {
         let call = received.call();
-        let described = engine.describe(call.ctx, &call.provider()?).await?;
-        let issuer = described.issuer.as_str();
-        let at = |path: &str| format!("{issuer}{path}");
-        let algs = described.assertion_algs.as_slice();
-        let document = Metadata {
-            issuer,
-            token_endpoint: at("/oauth2/token"),
-            introspection_endpoint: at("/oauth2/introspect"),
-            revocation_endpoint: at("/oauth2/revoke"),
-            jwks_uri: at("/.well-known/jwks.json"),
-            scopes_supported: vec!["openid", "profile", "email", "offline_access"],
-            response_types_supported: [],
-            grant_types_supported: [GrantType::ClientCredentials.name()],
-            subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: ["RS256"],
-            token_endpoint_auth_methods_supported: &AUTH_METHODS,
-            token_endpoint_auth_signing_alg_values_supported: algs,
-            introspection_endpoint_auth_methods_supported: &AUTH_METHODS,
-            introspection_endpoint_auth_signing_alg_values_supported: algs,
-            revocation_endpoint_auth_methods_supported: &AUTH_METHODS,
-            revocation_endpoint_auth_signing_alg_values_supported: algs,
-            claims_supported: ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"],
+        let entry = engine.described(call.ctx, &call.provider()?).await?;
+        let document = match entry.metadata.get() {
+            Some(document) => document,
+            None => {
+                let made = Document::of(rendered(&entry.provider.issuer)?);
+                entry.metadata.get_or_init(|| made)
+            }
         };
-        let body = serde_json::to_vec(&document).map_err(crate::domain::Fault::crypto)?;
-        Ok(cacheable(call.headers, described.jwks_max_age, &described.etag, body.into()))
+        let max_age = entry.provider.ttls.jwks_max_age;
+        Ok(cacheable(call.headers, max_age, &document.etag, document.body.clone()))
     })
     .await
+}
+
+/// The document of the provider with this issuer.
+fn rendered(issuer: &str) -> Result<Vec<u8>, Fault> {
+    let at = |path: &str| format!("{issuer}{path}");
+    let algs = assertion_algs();
+    let document = Metadata {
+        issuer,
+        token_endpoint: at("/oauth2/token"),
+        introspection_endpoint: at("/oauth2/introspect"),
+        revocation_endpoint: at("/oauth2/revoke"),
+        jwks_uri: at("/.well-known/jwks.json"),
+        scopes_supported: ["openid", "profile", "email", "offline_access"],
+        response_types_supported: [],
+        grant_types_supported: [GrantType::ClientCredentials.name()],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ["RS256"],
+        token_endpoint_auth_methods_supported: &AUTH_METHODS,
+        token_endpoint_auth_signing_alg_values_supported: &algs,
+        introspection_endpoint_auth_methods_supported: &AUTH_METHODS,
+        introspection_endpoint_auth_signing_alg_values_supported: &algs,
+        revocation_endpoint_auth_methods_supported: &AUTH_METHODS,
+        revocation_endpoint_auth_signing_alg_values_supported: &algs,
+        claims_supported: ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"],
+    };
+    serde_json::to_vec(&document).map_err(Fault::crypto)
 }
 
 pub async fn jwks(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

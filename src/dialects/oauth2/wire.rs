@@ -40,7 +40,7 @@ pub struct Metadata<'a> {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub jwks_uri: String,
-    pub scopes_supported: Vec<&'a str>,
+    pub scopes_supported: [&'a str; 4],
     pub response_types_supported: [&'a str; 0],
     pub grant_types_supported: [&'a str; 1],
     pub subject_types_supported: [&'a str; 1],
