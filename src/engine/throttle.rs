@@ -135,6 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn an_address_over_its_limit_fills_no_more_counters_of_claims() {
+        let (throttle, now) = (Throttle::default(), UnixTime::from_seconds(1_000_020));
+        for id in 0..20_000 {
+            let _slowed = throttle.failed(&id.to_string(), HERE, now);
+        }
+        let filled = throttle.claims.slots.iter().filter(|slot| slot.load(Ordering::Relaxed) > 0).count();
+        assert!(filled as u64 <= PER_ADDRESS, "{filled}");
+    }
+
+    #[test]
     fn addresses_of_one_ipv6_subscriber_count_together() {
         assert_eq!(network_of("2001:db8::1".parse().unwrap()), network_of("2001:db8::ffff".parse().unwrap()));
         assert_ne!(network_of("2001:db8::1".parse().unwrap()), network_of("2001:db8:0:1::1".parse().unwrap()));

@@ -178,6 +178,17 @@ impl From<Client> for Row {
     }
 }
 
+/// Whether one of these names stands for a client already, as id or as subject; deleted ones count.
+pub fn any_named(conn: &mut Conn, provider: &ProviderId, names: &[&str]) -> Result<bool, Fault> {
+    let named = clients::table.filter(clients::provider_id.eq(provider.as_str()));
+    let taken: Option<String> = each!(conn, conn => named
+        .filter(clients::client_id.eq_any(names).or(clients::subject.eq_any(names)))
+        .select(clients::client_id)
+        .first(conn)
+        .optional())?;
+    Ok(taken.is_some())
+}
+
 /// By its id; also one that is deleted, for callers that must know.
 pub fn get(conn: &mut Conn, provider: &ProviderId, client_id: &ClientId) -> Result<Option<Client>, Fault> {
     // Fills the cache on the path of a request: without the enum.

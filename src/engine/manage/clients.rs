@@ -13,7 +13,7 @@ use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::{NewSecret, add_secret};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
-use crate::store::{ChangedTable, Tx, api_keys, clients, scopes};
+use crate::store::{ChangedTable, Tx, api_keys, clients, providers, scopes};
 
 const DELETED: &str = "client.deleted";
 
@@ -79,8 +79,12 @@ impl Engine {
             if let Err(refusal) = check_scopes(tx, &provider, &client.scope)? {
                 return Ok(Decision::Refuse(refusal));
             }
-            // A subject names one principal of the provider for ever, and an API key's is its id.
-            let taken = api_keys::by_id(tx, &client.subject.as_str().into())?.is_some();
+            // A name stands for one principal of the provider for ever, whether a resource server looks
+            // at `sub` or at `client_id` (RFC 9068 §5). The provider's row is held meanwhile.
+            let names = [client.client_id.as_str(), client.subject.as_str()];
+            let taken = providers::locked(tx, &provider.id)?.is_none()
+                || clients::any_named(tx, &provider.id, &names)?
+                || api_keys::by_id(tx, &client.subject.as_str().into())?.is_some();
             if taken || !clients::insert(tx, client.clone())? {
                 return Ok(Decision::Refuse(conflict("This client_id or subject is or was in use.")));
             }

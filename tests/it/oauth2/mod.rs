@@ -1,6 +1,7 @@
 //! The standard endpoints in process, by the numbered lines of what an authorization server must
 //! do. Each test names the lines it holds.
 
+mod abuse;
 mod assertion;
 mod client_authentication;
 mod input;

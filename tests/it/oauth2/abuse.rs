@@ -1,0 +1,109 @@
+//! Abuse that was tried against this house and found a hole once: each stays shut.
+
+use serde_json::json;
+
+use crate::support::app::{TestApp, on_both_apps};
+use crate::support::http::refused;
+
+const CLIENTS: &str = "/providers/default/clients";
+
+on_both_apps! {
+    async fn a_name_stands_for_one_client_as_id_or_as_subject(app: TestApp) {
+        app.client(json!({"client_id": "billing", "subject": "robot"})).await;
+        for fields in [json!({"subject": "billing"}), json!({"client_id": "robot"})] {
+            assert_eq!(app.admin("POST", CLIENTS).json(&fields).send().await.status, 409, "{fields}");
+        }
+    }
+
+    async fn a_refused_client_leaves_no_scope_behind(app: TestApp) {
+        app.client(json!({"client_id": "taken"})).await;
+        let before = app.rows().await;
+        let again = app.admin("POST", CLIENTS).json(&json!({"client_id": "taken", "scope": "ghost:scope"}));
+        assert_eq!(again.send().await.status, 409);
+        assert_eq!(app.rows().await, before);
+    }
+
+    async fn the_last_owner_cannot_give_itself_an_end(app: TestApp) {
+        let keys = app.admin("GET", "/api-keys").send().await.json();
+        let owner = format!("/api-keys/{}", keys["items"][0]["id"].as_str().unwrap());
+        let end = json!({"expires_at": "2999-01-01T00:00:00Z"});
+        assert_eq!(app.admin("PATCH", &owner).json(&end).send().await.status, 409);
+        app.api_key(json!({"role": "owner", "expires_at": "2998-01-01T00:00:00Z"})).await;
+        assert_eq!(app.admin("PATCH", &owner).json(&end).send().await.status, 409, "the other one ends too");
+        app.api_key(json!({"role": "owner"})).await;
+        assert_eq!(app.admin("PATCH", &owner).json(&end).send().await.status, 200);
+    }
+
+    async fn an_owner_without_an_audience_reaches_every_key_and_a_bounded_admin_does_not(app: TestApp) {
+        let made = app.admin("POST", "/api-keys").json(&json!({"role": "member", "audience": ["https://a.example"]}));
+        let made = made.send().await;
+        assert_eq!(made.status, 201);
+        let admin = app.api_key(json!({"role": "admin", "audience": ["https://only.example"]})).await;
+        for audience in [json!([]), json!(["https://a.example"])] {
+            let call = app.call("POST", "/admin/v1/api-keys").bearer(&admin);
+            let answer = call.json(&json!({"role": "member", "audience": audience})).send().await;
+            assert_eq!(answer.status, 403, "{audience}: {}", answer.text());
+        }
+        let path = format!("/api-keys/{}", made.json()["id"].as_str().unwrap());
+        assert_eq!(app.admin("DELETE", &path).send().await.status, 204);
+    }
+
+    async fn a_key_bound_to_a_deleted_provider_opens_nothing(app: TestApp) {
+        app.provider("acme", json!({})).await;
+        let key = app.api_key(json!({"role": "admin", "provider": "acme"})).await;
+        assert_eq!(app.call("GET", "/admin/v1/api-keys").bearer(&key).send().await.status, 200);
+        assert_eq!(app.admin("DELETE", "/providers/acme?cascade=true").send().await.status, 204);
+        for path in ["/admin/v1/api-keys", "/metrics"] {
+            assert_eq!(app.call("GET", path).bearer(&key).send().await.status, 401, "{path}");
+        }
+    }
+
+    async fn the_built_in_client_stays_what_it_is(app: TestApp) {
+        let path = format!("{CLIENTS}/runai");
+        assert_eq!(app.admin("DELETE", &path).send().await.status, 409);
+        for fields in [json!({"grant_types": null}), json!({"token_endpoint_auth_method": null})] {
+            assert_eq!(app.admin("PATCH", &path).json(&fields).send().await.status, 422, "{fields}");
+        }
+        assert_eq!(app.admin("PATCH", &path).json(&json!({"enabled": false})).send().await.status, 200);
+    }
+
+    async fn a_time_that_cannot_be_shown_is_not_taken(app: TestApp) {
+        let fields = json!({"role": "member", "expires_at": "9999-12-31T23:59:59-23:59"});
+        assert_eq!(app.admin("POST", "/api-keys").json(&fields).send().await.status, 422);
+    }
+
+    async fn what_costs_its_square_to_read_is_bounded(app: TestApp) {
+        let parameters: String = (0..101).map(|number| format!("p{number}=1&")).collect();
+        let call = app.post("/oauth2/token").body("application/x-www-form-urlencoded", parameters);
+        assert_eq!(call.send().await.refusal(), refused(400, "invalid_request"));
+        let scope = (0..201).map(|number| format!("s{number}")).collect::<Vec<_>>().join(" ");
+        let grant = [("grant_type", "client_credentials"), ("scope", scope.as_str())];
+        let call = app.post("/oauth2/token").form(&grant).basic(&app.first.client_id, &app.first.client_secret);
+        assert_eq!(call.send().await.refusal(), refused(400, "invalid_scope"));
+        let members: String = (0..65).map(|number| format!("\"m{number}\":1,")).collect();
+        let body = format!("{{{members}\"grantType\":\"app_token\"}}");
+        assert_eq!(app.post("/api/v1/token").body("application/json", body).send().await.status, 400);
+        assert_eq!(app.admin("POST", CLIENTS).json(&json!({ "scope": scope })).send().await.status, 422);
+    }
+
+    async fn inserted_metadata_answers_every_method_as_the_plain_one_does(app: TestApp) {
+        app.provider("acme", json!({})).await;
+        for document in ["oauth-authorization-server", "openid-configuration"] {
+            let path = format!("/.well-known/{document}/p/acme");
+            for (method, status) in [("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405)] {
+                let answer = app.call(method, &path).send().await;
+                assert_eq!(answer.status, status, "{method} {path}");
+                assert_eq!(answer.header("access-control-allow-origin"), "*", "{method} {path}");
+            }
+        }
+    }
+
+    // Anybody may ask, so asking must not take the connection that the change log is read on.
+    async fn asking_whether_a_node_is_ready_costs_no_statement(app: TestApp) {
+        let before = app.engine.db().statements();
+        for _ in 0..20 {
+            app.get("/readyz").send().await;
+        }
+        assert_eq!(app.engine.db().statements().since(before).round_trips(), 0);
+    }
+}
