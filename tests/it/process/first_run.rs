@@ -91,21 +91,6 @@ on_each! {
         server.http.call("GET", "/admin/v1/api-keys", &owner, None).expect(401);
     }
 
-    fn a_lost_master_key_is_not_replaced_by_one_that_opens_nothing(bare: Bare) {
-        if bare.0.kind == Kind::Postgres {
-            // There it must be given, and a missing one is refused by another test.
-            return;
-        }
-        drop(bare.0.serve());
-        let file = bare.0.folder().join("data/master.key");
-        let kept = std::fs::read(&file).unwrap();
-        std::fs::remove_file(&file).unwrap();
-        assert!(bare.0.refused(&[]).contains("the master key is missing"));
-        assert!(!file.exists(), "a key that opens nothing was put in its place");
-        std::fs::write(&file, kept).unwrap();
-        bare.0.serve();
-    }
-
     fn the_client_runai_is_there_and_has_no_usable_grant(bare: Bare) {
         let home = bare.0.with("GRANTD_ADMIN_KEY", OWNER);
         let server = home.serve();
@@ -237,4 +222,18 @@ fn a_start_with_the_database_away_waits_and_says_so() {
     // Waiting, and still to be stopped.
     server.signal("TERM");
     server.ended(Duration::from_secs(10));
+}
+
+// On PostgreSQL the key must be given, and a start without one is refused by a test above.
+#[test]
+fn a_lost_master_key_is_not_replaced_by_one_that_opens_nothing() {
+    let bare = Bare::on(Kind::Sqlite);
+    drop(bare.0.serve());
+    let file = bare.0.folder().join("data/master.key");
+    let kept = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(bare.0.refused(&[]).contains("the master key is missing"));
+    assert!(!file.exists(), "a key that opens nothing was put in its place");
+    std::fs::write(&file, kept).unwrap();
+    bare.0.serve();
 }
