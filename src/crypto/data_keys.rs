@@ -26,7 +26,7 @@ pub enum DataKeyError {
     MalformedMasterKey,
 }
 
-/// 32 bytes that seal the data keys (PRODUCT §2, `GRANTD_MASTER_KEY`).
+/// 32 bytes that seal the data keys (`GRANTD_MASTER_KEY`).
 pub struct MasterKey {
     bytes: KeyBytes,
     key: AeadKey,

@@ -2,7 +2,7 @@
 
 use crate::domain::{ApiKeyId, AudienceSet, ProviderId, ScopeSet};
 
-/// `default < member < admin < owner` (PRODUCT §6).
+/// `default < member < admin < owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     Default,

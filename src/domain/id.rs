@@ -76,8 +76,8 @@ pub fn is_uuid_shaped(text: &str) -> bool {
         && groups().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// A `client_id` that an admin may choose: `[A-Za-z0-9._-]{1,64}`, not shaped like a UUID
-/// (PRODUCT §1), so that a chosen one never collides with a generated one.
+/// A `client_id` that an admin may choose: `[A-Za-z0-9._-]{1,64}`, not shaped like a UUID, so that a
+/// chosen one never collides with a generated one.
 pub fn is_choosable_client_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !is_uuid_shaped(text)

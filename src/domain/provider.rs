@@ -31,7 +31,7 @@ pub struct Provider {
     pub deleted_at: Option<i64>,
 }
 
-/// The lifetimes of a provider (PRODUCT §2), seconds.
+/// The lifetimes of a provider, seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderTtls {
     pub access_token: i64,

@@ -152,7 +152,7 @@ impl fmt::Display for Refusal {
 }
 
 /// What a write job decided. A refusal commits like a success; only a fault rolls back
-/// (ARCHITECTURE §4 law 2).
+/// (docs/ARCHITECTURE.md, laws).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision<T> {
     Allow(T),

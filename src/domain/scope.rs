@@ -16,7 +16,7 @@ pub struct ScopeSet(Box<str>);
 pub struct MalformedScope;
 
 /// What exists at every provider without being created: the OpenID Connect scopes, our own
-/// reserved namespace `grantd:`, and those of the surfaces (PRODUCT §5).
+/// reserved namespace `grantd:`, and those of the surfaces.
 pub const BUILT_IN: [&str; 7] =
     ["openid", "profile", "email", "offline_access", "usage:write", "all:read", "all:write"];
 

@@ -2,7 +2,7 @@
 //! junk is told from a credential without asking the database. How they are made and checked is
 //! the business of `crypto`.
 
-/// The kinds by prefix (PRODUCT §5).
+/// The kinds by prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
     ApiKey,

@@ -60,7 +60,7 @@ pub enum AccessTyp {
 }
 
 /// The epochs a token was made in, claim `ep`: `provider.client-or-key.user.session`, decimal,
-/// 0 = does not apply. A token whose epoch is lower than the current one is inactive (PRODUCT §5).
+/// 0 = does not apply. A token whose epoch is lower than the current one is inactive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Epochs {
     pub provider: u32,

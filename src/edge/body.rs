@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::web;
 
-/// Largest body of any call, bytes (PRODUCT §7).
+/// Largest body of any call, bytes.
 pub const LIMIT: usize = 64 * 1024;
 
 /// Why there is no body.

@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// Revoking "all tokens of" raises an epoch; a token of a lower one is inactive. Never judged
-    /// by `iat` (PRODUCT §5).
+    /// by `iat`.
     async fn is_of_current_epochs(
         &self,
         ctx: &Context,

@@ -13,7 +13,7 @@ use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::grants::Terms;
 
-/// Lifetime and algorithm of the ID token that stands for a client itself (PRODUCT §5).
+/// Lifetime and algorithm of the ID token that stands for a client itself.
 pub const OWN_ID_TOKEN_TTL: i64 = 3600;
 const OWN_ID_TOKEN_ALG: SigningAlg = SigningAlg::Rs256;
 

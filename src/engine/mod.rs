@@ -1,7 +1,7 @@
 //! The one grant engine. It knows no HTTP, no JSON, no header and no wire's name: a request comes in
 //! as values, an outcome or a refusal goes out. Its functions wait only where the database, the hash
 //! pool or another server is really needed; with warm caches a machine's token is ready at the
-//! first poll (ARCHITECTURE, law of the hot path).
+//! first poll (docs/ARCHITECTURE.md).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -20,7 +20,7 @@ pub fn may_use_grant(client: &ClientEntry, grant: GrantType) -> Result<(), Refus
 }
 
 /// The scope of a client's own token: what was asked, if the client has all of it; all it has if
-/// nothing was asked (PRODUCT §5).
+/// nothing was asked.
 pub fn own_scope(asked: Option<&ScopeSet>, client: &ClientEntry) -> Result<ScopeSet, Refusal> {
     let Some(asked) = asked else { return Ok(client.scope.clone()) };
     match asked.first_outside(&client.scope) {

@@ -1,6 +1,6 @@
 //! The revocation set: every unexpired revoked token, in memory. Not a cache: absent means not
 //! revoked, so nothing leaves before it expires. Beyond a bound the node stops taking in and says
-//! so; then the table is asked for ids that are not held (ARCHITECTURE §4 law 7).
+//! so; then the table is asked for ids that are not held.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

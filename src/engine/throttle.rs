@@ -1,6 +1,6 @@
 //! Slows wrong tries, in memory, with a fixed size and no waiting: failures per minute by (claimed
 //! id, address) and by address. Asked before a costly check (Argon2, a signature) and after a cheap
-//! one has failed; a right generated secret is never slowed (PRODUCT §7).
+//! one has failed; a right generated secret is never slowed.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;

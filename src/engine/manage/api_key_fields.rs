@@ -1,4 +1,4 @@
-//! Judges the fields of an API key, and that nobody makes a key stronger than itself (PRODUCT §6).
+//! Judges the fields of an API key, and that nobody makes a key stronger than itself.
 
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;

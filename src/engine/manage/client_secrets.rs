@@ -76,7 +76,7 @@ impl Engine {
         Ok(self.0.db.read(ctx.deadline, read).await?)
     }
 
-    /// Ends one secret; the client's tokens live on (PRODUCT §5).
+    /// Ends one secret; the client's tokens live on.
     pub async fn revoke_client_secret(
         &self,
         ctx: &Context,

@@ -1,4 +1,4 @@
-//! What a request may write, counted in statements (ARCHITECTURE, budget of rows on the request's
+//! What a request may write, counted in statements (the budget of rows on the request's
 //! path).
 
 use grantd::store::StatementCounts;

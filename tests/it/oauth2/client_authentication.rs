@@ -171,7 +171,7 @@ on_both_apps! {
         assert_eq!(later.status, 401, "a minute later it may try again");
     }
 
-    // PRODUCT §5: which check runs depends on what is presented.
+    // Which check runs depends on what is presented.
     async fn chosen_secrets_work_and_must_be_long_and_not_look_generated(app: TestApp) {
         let client = app.client(json!({"client_secret": CHOSEN})).await;
         assert_eq!(client.body["client_secret"], json!(CHOSEN));
@@ -237,7 +237,7 @@ on_both_apps! {
         assert_eq!(past.status, 422);
     }
 
-    // PRODUCT §5: disabling ends tokens; enabling again revives nothing.
+    // Disabling ends tokens; enabling again revives nothing.
     async fn a_disabled_client_and_its_tokens_are_refused_at_once(app: TestApp) {
         let client = app.client(json!({})).await;
         let opaque = app.client(json!({"access_token_format": "opaque"})).await;

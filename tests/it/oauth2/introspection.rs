@@ -118,7 +118,7 @@ on_both_apps! {
         assert_eq!(app.post(INTROSPECT).form(&form).basic(&client.id, "wrong").send().await.status, 401);
     }
 
-    // PRODUCT §3: an API key of any role sees every token of its provider, and of no other.
+    // An API key of any role sees every token of its provider, and of no other.
     async fn an_api_key_sees_the_tokens_of_its_provider(app: TestApp) {
         app.provider("acme", json!({})).await;
         let (here, there) = (app.client(json!({})).await, app.client_of("acme", json!({})).await);

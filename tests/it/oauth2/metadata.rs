@@ -105,7 +105,7 @@ on_both_apps! {
         }
     }
 
-    // MD10, PRODUCT §3: which answers any origin may read.
+    // MD10: which answers any origin may read.
     async fn metadata_keys_token_and_revocation_are_readable_from_any_origin_the_rest_is_not(app: TestApp) {
         for path in [OPENID, OAUTH, JWKS, "/.well-known/jwks"] {
             let answer = app.get(path).header("origin", "https://spa.example").send().await;
@@ -231,7 +231,7 @@ on_both_apps! {
     }
 }
 
-/// MD1, MD4 for a public URL with a path (PRODUCT §2).
+/// MD1, MD4 for a public URL with a path.
 fn below_a_path(kind: Kind) {
     block_on(async {
         let setup = Setup { public_url: "http://localhost:8080/auth", ..Setup::default() };

@@ -78,7 +78,7 @@ on_both_apps! {
         assert!(app.is_active(&token).await);
     }
 
-    // PRODUCT §3: a key of role admin or higher revokes what its provider made.
+    // A key of role admin or higher revokes what its provider made.
     async fn an_api_key_revokes_from_role_admin_on_and_at_its_own_provider(app: TestApp) {
         app.provider("acme", json!({})).await;
         let client = app.client(json!({})).await;
@@ -97,7 +97,7 @@ on_both_apps! {
         }
     }
 
-    // PRODUCT §5: an epoch, never `iat`.
+    // An epoch, never `iat`.
     async fn all_tokens_of_a_client_end_together_and_new_ones_live(app: TestApp) {
         let (client, other) = (app.client(json!({})).await, app.client(json!({})).await);
         let opaque = app.client(json!({"access_token_format": "opaque"})).await;

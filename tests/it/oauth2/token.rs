@@ -132,7 +132,7 @@ on_both_apps! {
         assert_eq!((answer.status, &answer.json()["scope"]), (200, &json!("a")), "{}", answer.text());
     }
 
-    // PRODUCT §7: a restriction that would be lost is refused.
+    // A restriction that would be lost is refused.
     async fn a_restriction_that_is_not_built_is_refused(app: TestApp) {
         let client = app.client(json!({})).await;
         let form = [GRANT[0], ("authorization_details", "[{}]")];
@@ -269,7 +269,7 @@ on_both_apps! {
         assert_eq!(answer.basic(&client.id, &client.secret).send().await.refusal(), refused(400, "invalid_target"));
     }
 
-    // PRODUCT §2: settable per provider and client, never beyond the provider's bound.
+    // Settable per provider and client, never beyond the provider's bound.
     async fn lifetimes_are_the_clients_else_the_providers_within_its_bound(app: TestApp) {
         let (plain, short) = (app.client(json!({})).await, app.client(json!({"access_token_ttl": 60})).await);
         let long = app.client(json!({"access_token_ttl": 7200})).await;

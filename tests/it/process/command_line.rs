@@ -142,7 +142,7 @@ on_each! {
         assert!(levels.iter().any(|level| level == "ok") && levels.iter().all(|level| level != "WRONG"), "{said}");
         let said = home.run(&["doctor"]);
         assert!(said.status.success() && said.stdout.contains("master key"), "{said:?}");
-        // It lists every client with the password grant (PRODUCT §4).
+        // It lists every client with the password grant.
         assert!(said.stdout.contains("runai"), "{said:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The first start, the second one, and starts that are refused (PRODUCT §2).
+//! The first start, the second one, and starts that are refused.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;

@@ -15,7 +15,7 @@ on_each! {
         let home = home.with("GRANTD_PUBLIC_URL", "https://one.example");
         let server = home.serve();
         assert_eq!(issuer(&server), "https://one.example");
-        // Off where a stranger could reach it before the operator has looked (PRODUCT §4).
+        // Off where a stranger could reach it before the operator has looked.
         let headers = [("authorization", &*format!("Bearer {OWNER}"))];
         let runai = server.http.call("GET", "/admin/v1/providers/default/clients/runai", &headers, None).expect(200);
         assert_eq!(runai.json()["enabled"], false);

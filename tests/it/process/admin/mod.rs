@@ -1,4 +1,4 @@
-//! `/admin/v1` against PRODUCT §6, on one running server a database; each test works in a provider
+//! `/admin/v1` as its users see it, on one running server a database; each test works in a provider
 //! of its own.
 
 use std::sync::OnceLock;
