@@ -9,7 +9,6 @@ mod introspection;
 mod metadata;
 mod panics;
 mod revocation;
-
 mod token;
 mod transport;
 mod wire;
