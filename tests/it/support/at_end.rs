@@ -5,7 +5,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
 /// The shell that waits. Its standard input closes with this process.
-pub struct AtEnd(#[allow(dead_code)] Child);
+pub struct AtEnd {
+    _watcher: Child,
+}
 
 /// Runs the shell script when this process is gone. In a process group of its own, so that Ctrl-C
 /// in the terminal does not end the shell first.
@@ -18,5 +20,5 @@ pub fn at_end(script: &str) -> AtEnd {
         .current_dir("/")
         .process_group(0)
         .spawn();
-    AtEnd(shell.expect("cannot start sh"))
+    AtEnd { _watcher: shell.expect("cannot start sh") }
 }
