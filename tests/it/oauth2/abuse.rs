@@ -1,8 +1,11 @@
 //! Abuse that was tried against this house and found a hole once: each stays shut.
 
+use grantd::domain::{ClientId, Decision, ProviderId, UnixTime};
+use grantd::store::{ChangedTable, Tx, clients};
 use serde_json::json;
 
 use crate::support::app::on_both_apps;
+use crate::support::databases::soon;
 use crate::support::http::refused;
 
 const CLIENTS: &str = "/providers/default/clients";
@@ -73,16 +76,27 @@ on_both_apps! {
     }
 
     async fn what_costs_its_square_to_read_is_bounded(app: TestApp) {
-        let parameters: String = (0..101).map(|number| format!("p{number}=1&")).collect();
-        let call = app.post("/oauth2/token").body("application/x-www-form-urlencoded", parameters);
-        assert_eq!(call.send().await.refusal(), refused(400, "invalid_request"));
+        // Each request would be granted but for what it carries beside.
+        let client = app.client(json!({})).await;
+        let form = |beside: usize| {
+            let parameters: String = (0..beside).map(|number| format!("&p{number}=1")).collect();
+            let body = format!("grant_type=client_credentials{parameters}");
+            app.post("/oauth2/token").body("application/x-www-form-urlencoded", body).basic(&client.id, &client.secret)
+        };
+        assert_eq!(form(99).send().await.status, 200);
+        assert_eq!(form(100).send().await.refusal(), refused(400, "invalid_request"));
         let scope = (0..201).map(|number| format!("s{number}")).collect::<Vec<_>>().join(" ");
         let grant = [("grant_type", "client_credentials"), ("scope", scope.as_str())];
         let call = app.post("/oauth2/token").form(&grant).basic(&app.first.client_id, &app.first.client_secret);
         assert_eq!(call.send().await.refusal(), refused(400, "invalid_scope"));
-        let members: String = (0..65).map(|number| format!("\"m{number}\":1,")).collect();
-        let body = format!("{{{members}\"grantType\":\"app_token\"}}");
-        assert_eq!(app.post("/api/v1/token").body("application/json", body).send().await.status, 400);
+        let run_ai = |beside: usize| {
+            let members: String = (0..beside).map(|number| format!("\"m{number}\":1,")).collect();
+            let (id, secret) = (&client.id, &client.secret);
+            let body = format!(r#"{{{members}"grantType":"app_token","appID":"{id}","appSecret":"{secret}"}}"#);
+            app.post("/api/v1/token").body("application/json", body)
+        };
+        assert_eq!(run_ai(61).send().await.status, 200);
+        assert_eq!(run_ai(62).send().await.status, 400);
         assert_eq!(app.admin("POST", CLIENTS).json(&json!({ "scope": scope })).send().await.status, 422);
     }
 
@@ -105,5 +119,26 @@ on_both_apps! {
             app.get("/readyz").send().await;
         }
         assert_eq!(app.engine.db().statements().since(before).round_trips(), 0);
+    }
+
+    // A request may begin long before its change is committed: a slow body, a lock, a slow commit.
+    async fn a_change_stamped_long_before_its_commit_still_reaches_the_other_node(app: TestApp) {
+        let other = app.second_node().await;
+        let client = app.client(json!({})).await;
+        other.poll().await;
+        other.token(&client).await;
+        let provider = app.admin("GET", "/providers/default").send().await.json();
+        let provider = ProviderId::from(provider["id"].as_str().unwrap());
+        let (id, stamp) = (ClientId::from(client.id.as_str()), UnixTime::from_seconds(app.now() - 120));
+        let job = move |tx: &mut Tx<'_>| {
+            assert!(clients::soft_delete(tx, &provider, &id, None, stamp.seconds())?);
+            tx.changed(ChangedTable::Clients, &format!("{provider}/{id}"), stamp)?;
+            Ok(Decision::Allow(()))
+        };
+        app.engine.db().write(soon(), job).await.unwrap();
+        other.poll().await;
+        let grant = [("grant_type", "client_credentials")];
+        let answer = other.post("/oauth2/token").form(&grant).basic(&client.id, &client.secret).send().await;
+        assert_eq!(answer.status, 401);
     }
 }
