@@ -109,6 +109,7 @@ impl ClientOut {
             auth_method,
             auth_signing_alg,
             jwks,
+            jwks_uri,
             grant_types,
             scope,
             audience,
@@ -158,8 +159,7 @@ impl ClientOut {
             token_endpoint_auth_method: auth_method.name(),
             token_endpoint_auth_signing_alg: auth_signing_alg,
             jwks: jwks.and_then(|text| serde_json::from_str(&text).ok()),
-            // Switches that this release refuses are always off.
-            jwks_uri: None,
+            jwks_uri,
             access_token_ttl,
             authorization_code_ttl,
             refresh_token_ttl,
@@ -175,6 +175,7 @@ impl ClientOut {
             application_type: application_type.name(),
             resource_server,
             resources: list(&resources),
+            // Switches that this release refuses are always off.
             may_mint: false,
             may_set_subject: false,
             require_pushed_authorization_requests: false,

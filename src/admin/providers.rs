@@ -25,6 +25,10 @@ fn draft(fields: &mut Fields) -> ProviderDraft {
         key_rotation: fields.take("key_rotation"),
         strict_scopes: fields.take("strict_scopes"),
         surfaces: fields.take("surfaces"),
+        session_idle_ttl: fields.take("session_idle_ttl"),
+        session_max_ttl: fields.take("session_max_ttl"),
+        logo_uri: fields.take("logo_uri"),
+        brand_color: fields.take("brand_color"),
         enabled: fields.take("enabled"),
         // Last: what is left over is no field.
         slips: fields.slips(),

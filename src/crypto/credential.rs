@@ -39,10 +39,10 @@ pub fn is_well_formed(kind: SecretKind, text: &str) -> bool {
         return false;
     };
     match kind {
-        SecretKind::ApiKey | SecretKind::ClientSecret => {
+        SecretKind::ApiKey | SecretKind::ClientSecret | SecretKind::AuthorizationCode => {
             body.len() == BODY && body.bytes().all(|byte| byte.is_ascii_alphanumeric())
         }
-        SecretKind::OpaqueAccessToken => {
+        SecretKind::OpaqueAccessToken | SecretKind::RefreshToken => {
             !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         }
     }

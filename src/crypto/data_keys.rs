@@ -86,6 +86,8 @@ pub fn new_data_key(
         DataKeyPurpose::SigningKeys => 's',
         DataKeyPurpose::Pepper => 'p',
         DataKeyPurpose::Tokens => 't',
+        DataKeyPurpose::Refresh => 'r',
+        DataKeyPurpose::Browser => 'b',
     };
     let id = format!("{letter}{}", random.base62(6));
     let sealed = master.seal(purpose, &id, &new_key_bytes(random), random)?;

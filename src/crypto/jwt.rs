@@ -7,7 +7,7 @@
 
 use std::io::Write;
 
-use crate::domain::token::{AccessClaims, IdClaims, Jti};
+use crate::domain::token::{AccessClaims, IdClaims, Jti, PersonClaims, PersonIdClaims, Profile};
 
 /// The payload of an access token (RFC 9068 §2.2), with the epochs as `ep`. `aud` is a string if
 /// there is one value, else an array; `scope` is left out when empty.
@@ -23,6 +23,7 @@ pub fn access_payload(claims: &AccessClaims) -> Vec<u8> {
         expires_at,
         epochs,
         typ: _, // stands in the JOSE header, or beside the payload of an opaque token
+        person,
     } = claims;
     let texts = issuer.len() + subject.len() + audience.as_str().len() + client_id.len() + scope.as_str().len();
     let mut json = JsonObject::with_capacity(texts + 192);
@@ -41,12 +42,18 @@ pub fn access_payload(claims: &AccessClaims) -> Vec<u8> {
         json.text("scope", scope.as_str());
     }
     json.plain("ep", format_args!("{epochs}"));
+    if let Some(PersonClaims { grant, session }) = person {
+        json.id("grant_id", *grant);
+        if let Some(session) = session {
+            json.text("sid", session.as_str());
+        }
+    }
     json.end()
 }
 
-/// The payload of an ID token that stands for a client itself (OIDC Core §2).
+/// The payload of an ID token (OIDC Core §2): of a person, or of a client itself.
 pub fn id_payload(claims: &IdClaims) -> Vec<u8> {
-    let IdClaims { issuer, subject, audience, jti, issued_at, expires_at } = claims;
+    let IdClaims { issuer, subject, audience, jti, issued_at, expires_at, person } = claims;
     let mut json = JsonObject::with_capacity(issuer.len() + subject.len() + audience.len() + 160);
     json.text("iss", issuer);
     json.text("sub", subject);
@@ -54,7 +61,36 @@ pub fn id_payload(claims: &IdClaims) -> Vec<u8> {
     json.number("exp", *expires_at);
     json.number("iat", *issued_at);
     json.id("jti", *jti);
+    if let Some(person) = person {
+        push_person(&mut json, person);
+    }
     json.end()
+}
+
+fn push_person(json: &mut JsonObject, person: &PersonIdClaims) {
+    let PersonIdClaims { auth_time, amr, nonce, at_hash, sid, profile } = person;
+    json.number("auth_time", *auth_time);
+    if amr.iter().next().is_some() {
+        json.texts("amr", amr.iter());
+    }
+    let texts =
+        [("nonce", nonce.as_deref()), ("at_hash", at_hash.as_deref()), ("sid", sid.as_ref().map(|sid| sid.as_str()))];
+    json.known_texts(texts);
+    let Profile { preferred_username, name, email, email_verified, groups, updated_at } = profile;
+    json.known_texts([
+        ("preferred_username", preferred_username.as_deref()),
+        ("name", name.as_deref()),
+        ("email", email.as_deref()),
+    ]);
+    if let Some(verified) = email_verified {
+        json.boolean("email_verified", *verified);
+    }
+    if let Some(groups) = groups {
+        json.texts("groups", groups.iter().map(String::as_str));
+    }
+    if let Some(at) = updated_at {
+        json.number("updated_at", *at);
+    }
 }
 
 /// A JSON object of ASCII bytes, member by member. Also writes JOSE headers and JWKs.
@@ -71,6 +107,20 @@ impl JsonObject {
     pub fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         push_text(&mut self.0, value);
+    }
+
+    /// Those that have a value.
+    fn known_texts<'a>(&mut self, members: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) {
+        for (name, value) in members {
+            if let Some(value) = value {
+                self.text(name, value);
+            }
+        }
+    }
+
+    fn boolean(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.0.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
@@ -178,6 +228,7 @@ pub mod tests {
             expires_at: 1_700_003_600,
             epochs: Epochs { provider: 1, client: 2, user: 0, session: 0 },
             typ: AccessTyp::AtJwt,
+            person: None,
         }
     }
 
@@ -211,6 +262,7 @@ pub mod tests {
             jti: Jti([0; 16]),
             issued_at: 1,
             expires_at: 2,
+            person: None,
         });
         let expected =
             br#"{"iss":"i","sub":"s","aud":"c","exp":2,"iat":1,"jti":"00000000-0000-0000-0000-000000000000"}"#;

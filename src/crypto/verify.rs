@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::crypto::jose::{Compact, Header, OneOrMany, decode};
 use crate::crypto::jwk::WireJwk;
 use crate::crypto::signer::typ_name;
-use crate::domain::token::{AccessClaims, AccessTyp, Epochs, Jti};
+use crate::domain::token::{AccessClaims, AccessTyp, Epochs, Jti, PersonClaims};
 use crate::domain::{AudienceSet, Fault, ScopeSet, SigningAlg};
 
 /// A published key of ours, parsed once.
@@ -99,11 +99,20 @@ struct WireAccess<'a> {
     scope: Cow<'a, str>,
     #[serde(borrow)]
     ep: Cow<'a, str>,
+    #[serde(borrow, default)]
+    grant_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    sid: Option<Cow<'a, str>>,
 }
 
 /// Reads the payload of a token whose genuineness has been proven.
 pub(in crate::crypto) fn read_access(payload: &[u8], typ: AccessTyp) -> Option<AccessClaims> {
-    let WireAccess { iss, sub, aud, exp, iat, jti, client_id, scope, ep } = serde_json::from_slice(payload).ok()?;
+    let WireAccess { iss, sub, aud, exp, iat, jti, client_id, scope, ep, grant_id, sid } =
+        serde_json::from_slice(payload).ok()?;
+    let person = match grant_id {
+        Some(grant) => Some(PersonClaims { grant: Jti::parse(&grant)?, session: sid.map(|sid| (*sid).into()) }),
+        None => None,
+    };
     Some(AccessClaims {
         issuer: iss.into_owned(),
         subject: sub.into_owned(),
@@ -115,6 +124,7 @@ pub(in crate::crypto) fn read_access(payload: &[u8], typ: AccessTyp) -> Option<A
         expires_at: exp,
         epochs: Epochs::parse(&ep)?,
         typ,
+        person,
     })
 }
 

@@ -46,7 +46,7 @@ impl GrantType {
 
     /// Whether the engine serves it. A grant type that is not served is refused at registration.
     pub const fn is_served(self) -> bool {
-        matches!(self, Self::ClientCredentials)
+        !matches!(self, Self::DeviceCode)
     }
 }
 
@@ -93,6 +93,8 @@ pub struct Client {
     pub auth_signing_alg: Option<String>,
     /// JWK Set text: the keys its assertions are verified with.
     pub jwks: Option<String>,
+    /// Where its keys are published instead.
+    pub jwks_uri: Option<String>,
     pub grant_types: Vec<GrantType>,
     pub scope: ScopeSet,
     /// What it may ask for by `resource`; the first one is the default.

@@ -64,10 +64,29 @@ impl SecretVia {
 }
 
 /// The act that is to be granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Grant {
     /// The client acts for itself (RFC 6749 §4.4).
     ClientCredentials,
+    /// RFC 6749 §4.1.3, RFC 7636 §4.5.
+    AuthorizationCode { code: SecretString, redirect_uri: Option<String>, verifier: Option<SecretString> },
+    /// RFC 6749 §6.
+    RefreshToken { token: SecretString },
+    /// RFC 6749 §4.3.
+    Password { username: String, password: SecretString },
+    /// A token of a trusted issuer is handed in.
+    External { token: SecretString, form: ExternalForm },
+}
+
+/// By which rule a token of another issuer is handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExternalForm {
+    /// RFC 8693: the token type URIs that were sent.
+    TokenExchange { subject_token_type: String, requested_token_type: Option<String> },
+    /// RFC 7523 §2.1.
+    JwtBearer,
+    /// A surface of its own, which says no more than the token.
+    Surface,
 }
 
 /// What the caller would like the token to be.
@@ -81,6 +100,8 @@ pub struct Ask {
     pub force_jwt: bool,
     /// An ID token for the client itself (Run:ai apptoken).
     pub own_id_token: bool,
+    /// The wire has no scope: all that the client has, also for people.
+    pub scope_of_client: bool,
 }
 
 /// A granted token.
@@ -91,4 +112,7 @@ pub struct Granted {
     pub expires_in: i64,
     pub scope: ScopeSet,
     pub id_token: Option<SecretString>,
+    pub refresh_token: Option<SecretString>,
+    /// RFC 8693 §2.2.1, for exchanged tokens.
+    pub issued_token_type: Option<&'static str>,
 }

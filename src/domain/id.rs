@@ -59,6 +59,18 @@ id!(
     SecretId
 );
 id!(
+    /// Primary key of an account; also the `sub` of its tokens.
+    UserId
+);
+id!(
+    /// Primary key of a browser session; the `sid` of tokens.
+    SessionId
+);
+id!(
+    /// Primary key of a trusted issuer.
+    IssuerId
+);
+id!(
     /// Primary key of an API key; also the `sub` of tokens it mints.
     ApiKeyId
 );

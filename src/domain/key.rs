@@ -58,16 +58,22 @@ pub enum DataKeyPurpose {
     Pepper,
     /// Seals opaque access tokens.
     Tokens,
+    /// Authenticates refresh tokens.
+    Refresh,
+    /// Seals what a browser carries for us: flows, known devices.
+    Browser,
 }
 
 impl DataKeyPurpose {
-    pub const ALL: [Self; 3] = [Self::SigningKeys, Self::Pepper, Self::Tokens];
+    pub const ALL: [Self; 5] = [Self::SigningKeys, Self::Pepper, Self::Tokens, Self::Refresh, Self::Browser];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::SigningKeys => "signing",
             Self::Pepper => "pepper",
             Self::Tokens => "tokens",
+            Self::Refresh => "refresh",
+            Self::Browser => "browser",
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Provider {
     pub strict_scopes: bool,
     /// Surfaces turned on below `/p/<slug>`; the default provider serves them at the root.
     pub surfaces: Vec<String>,
+    pub sessions: SessionTtls,
+    pub branding: Branding,
     pub enabled: bool,
     pub epoch: u32,
     /// Raised by every change; the `ETag`.
@@ -45,6 +47,30 @@ pub struct ProviderTtls {
     pub jwks_max_age: i64,
     /// Interval of automatic key rotation.
     pub key_rotation: i64,
+}
+
+/// How long a browser stays logged in, seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTtls {
+    /// Unused.
+    pub idle: i64,
+    /// At the longest.
+    pub max: i64,
+}
+
+impl Default for SessionTtls {
+    fn default() -> Self {
+        Self { idle: 12 * 3600, max: 30 * DAY }
+    }
+}
+
+/// How the pages look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Branding {
+    /// A `data:` URI of an image; the pages load nothing from elsewhere.
+    pub logo_uri: Option<String>,
+    /// `#rrggbb`.
+    pub color: Option<String>,
 }
 
 const DAY: i64 = 86_400;

@@ -8,16 +8,21 @@ pub enum SecretKind {
     ApiKey,
     ClientSecret,
     OpaqueAccessToken,
+    AuthorizationCode,
+    RefreshToken,
 }
 
 impl SecretKind {
-    pub const ALL: [Self; 3] = [Self::ApiKey, Self::ClientSecret, Self::OpaqueAccessToken];
+    pub const ALL: [Self; 5] =
+        [Self::ApiKey, Self::ClientSecret, Self::OpaqueAccessToken, Self::AuthorizationCode, Self::RefreshToken];
 
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::ApiKey => "gk_",
             Self::ClientSecret => "gs_",
             Self::OpaqueAccessToken => "ga_",
+            Self::AuthorizationCode => "gc_",
+            Self::RefreshToken => "gr_",
         }
     }
 }

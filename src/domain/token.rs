@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::{AudienceSet, ScopeSet};
+use crate::domain::session::Amr;
+use crate::domain::{AudienceSet, ScopeSet, SessionId};
 
 /// JWS algorithms grantd signs with (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,9 +154,24 @@ pub struct AccessClaims {
     pub expires_at: i64,
     pub epochs: Epochs,
     pub typ: AccessTyp,
+    /// `None`: a machine's token.
+    pub person: Option<PersonClaims>,
 }
 
-/// The claims of an ID token that stands for a client itself (Run:ai's apptoken answer).
+/// What a person's access token says beside: the grant it belongs to, and the session it ends with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonClaims {
+    /// `grant_id`.
+    pub grant: GrantId,
+    /// `sid`; only where the token ends with the session.
+    pub session: Option<SessionId>,
+}
+
+/// The id of a person's grant: made and written like that of a token.
+pub type GrantId = Jti;
+
+/// The claims of an ID token (OIDC Core §2). One without `person` stands for a client itself
+/// (Run:ai's apptoken answer).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdClaims {
     pub issuer: String,
@@ -164,6 +180,31 @@ pub struct IdClaims {
     pub jti: Jti,
     pub issued_at: i64,
     pub expires_at: i64,
+    pub person: Option<PersonIdClaims>,
+}
+
+/// What an ID token says of a person beside `sub`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonIdClaims {
+    pub auth_time: i64,
+    pub amr: Amr,
+    pub nonce: Option<String>,
+    /// OIDC Core §3.1.3.6; `None` where no access token goes with it.
+    pub at_hash: Option<String>,
+    pub sid: Option<SessionId>,
+    pub profile: Profile,
+}
+
+/// Claims about a person (OIDC Core §5.1); `None` and empty ones are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    pub preferred_username: Option<String>,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub email_verified: Option<bool>,
+    pub groups: Option<Vec<String>>,
+    /// Epoch seconds.
+    pub updated_at: Option<i64>,
 }
 
 /// What a revocation names.
@@ -171,12 +212,21 @@ pub struct IdClaims {
 pub enum RevokedKind {
     /// One token, by its `jti`.
     Token,
+    /// A person's grant: every token of it, by its id.
+    Grant,
 }
 
 impl RevokedKind {
+    pub const ALL: [Self; 2] = [Self::Token, Self::Grant];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "jti",
+            Self::Grant => "grant",
         }
     }
 }

@@ -106,6 +106,7 @@ fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: Uni
         peppers: Peppers::of(&keys)?,
         signing: Sealer::of(&keys, DataKeyPurpose::SigningKeys)?,
         tokens: Sealer::of(&keys, DataKeyPurpose::Tokens)?,
+        browser: Sealer::of(&keys, DataKeyPurpose::Browser)?,
     })
 }
 

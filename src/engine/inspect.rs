@@ -2,6 +2,7 @@
 
 use crate::crypto::{opaque, verify_access};
 use crate::domain::secret::SecretKind;
+use crate::domain::token::RevokedKind;
 use crate::domain::{AccessClaims, ClientId, Context, Fault};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
@@ -61,7 +62,7 @@ impl Engine {
             Known::NotRevoked => Ok(false),
             Known::AskTable => {
                 let (provider, jti) = (provider.provider.id.clone(), claims.jti);
-                let read = move |conn: &mut _| revoked::contains(conn, &provider, jti);
+                let read = move |conn: &mut _| revoked::contains(conn, &provider, RevokedKind::Token, jti);
                 self.0.db.read(ctx.deadline, read).await
             }
         }

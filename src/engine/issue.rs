@@ -38,10 +38,18 @@ impl Engine {
             expires_at: issued_at + lifetime,
             epochs: Epochs { provider: provider.provider.epoch, client: client.epoch, user: 0, session: 0 },
             typ: AccessTyp::AtJwt,
+            person: None,
         };
         let access_token = self.access_token(ctx, provider, &claims, format).await?;
         let id_token = if own_id_token { Some(self.own_id_token(ctx, provider, client, &claims).await?) } else { None };
-        Ok(Granted { access_token, expires_in: lifetime, scope: claims.scope, id_token })
+        Ok(Granted {
+            access_token,
+            expires_in: lifetime,
+            scope: claims.scope,
+            id_token,
+            refresh_token: None,
+            issued_token_type: None,
+        })
     }
 
     async fn access_token(
@@ -79,6 +87,7 @@ impl Engine {
             jti: self.0.random.jti(ctx.now),
             issued_at: access.issued_at,
             expires_at: access.issued_at + OWN_ID_TOKEN_TTL,
+            person: None,
         };
         key.sign_id(&claims).map(SecretString::from)
     }

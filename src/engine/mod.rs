@@ -83,6 +83,8 @@ pub struct Secrets {
     pub signing: Sealer,
     /// Seals opaque access tokens.
     pub tokens: Sealer,
+    /// Seals what a browser carries for us: flows, known devices.
+    pub browser: Sealer,
 }
 
 /// The engine; cheap to clone.

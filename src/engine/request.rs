@@ -2,7 +2,7 @@
 
 use crate::domain::client::GrantType;
 use crate::domain::grant::{Grant, GrantRequest, Granted};
-use crate::domain::{Context, Failed};
+use crate::domain::{Context, Failed, Refusal, RefusalKind};
 use crate::engine::authenticate::Caller;
 use crate::engine::grants::client_credentials;
 use crate::engine::{Engine, policy};
@@ -35,6 +35,12 @@ impl Engine {
             Grant::ClientCredentials => {
                 policy::may_use_grant(&client, GrantType::ClientCredentials)?;
                 client_credentials::terms(&provider.provider, &client, &ask)?
+            }
+            Grant::AuthorizationCode { .. }
+            | Grant::RefreshToken { .. }
+            | Grant::Password { .. }
+            | Grant::External { .. } => {
+                return Err(Refusal::new(RefusalKind::UnsupportedGrantType, "Not served yet.").into());
             }
         };
         self.issue(ctx, &provider, &client, terms).await

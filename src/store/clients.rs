@@ -35,6 +35,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        jwks_uri -> Nullable<Text>,
     }
 }
 
@@ -63,6 +64,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     deleted_at: Option<i64>,
+    jwks_uri: Option<String>,
 }
 
 impl TryFrom<Row> for Client {
@@ -92,6 +94,7 @@ impl TryFrom<Row> for Client {
             created_at,
             updated_at,
             deleted_at,
+            jwks_uri,
         } = row;
         let bad = |column| move || unreadable("clients", column);
         let grant_types: Option<Vec<GrantType>> =
@@ -104,6 +107,7 @@ impl TryFrom<Row> for Client {
             auth_method: AuthMethod::from_name(&auth_method).ok_or_else(bad("auth_method"))?,
             auth_signing_alg,
             jwks,
+            jwks_uri,
             grant_types: grant_types.ok_or_else(bad("grant_types"))?,
             scope: ScopeSet::parse(&scope).map_err(|_| unreadable("clients", "scope"))?,
             audience: AudienceSet::parse(&audience).map_err(|_| unreadable("clients", "audience"))?,
@@ -134,6 +138,7 @@ impl From<Client> for Row {
             auth_method,
             auth_signing_alg,
             jwks,
+            jwks_uri,
             grant_types,
             scope,
             audience,
@@ -174,6 +179,7 @@ impl From<Client> for Row {
             created_at,
             updated_at,
             deleted_at,
+            jwks_uri,
         }
     }
 }

@@ -25,6 +25,7 @@ mod job;
 pub mod meta;
 mod migrate;
 mod postgres;
+mod provider_policy;
 pub mod providers;
 mod queue;
 pub mod revoked;

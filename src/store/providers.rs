@@ -14,6 +14,7 @@ use crate::domain::{Fault, Provider, ProviderId, SigningAlg};
 use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::provider_policy;
 
 diesel::table! {
     providers (id) {
@@ -38,6 +39,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        policy -> Text,
     }
 }
 
@@ -77,6 +79,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     deleted_at: Option<i64>,
+    policy: String,
 }
 
 fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
@@ -102,7 +105,9 @@ fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
         created_at,
         updated_at,
         deleted_at,
+        policy,
     } = row;
+    let (sessions, branding) = provider_policy::read(&policy)?;
     Ok(Provider {
         id: ProviderId::from(id),
         slug,
@@ -123,6 +128,8 @@ fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
         },
         strict_scopes,
         surfaces: serde_json::from_str(&surfaces).map_err(|_| unreadable("providers", "surfaces"))?,
+        sessions,
+        branding,
         enabled,
         epoch: u32::try_from(epoch).map_err(|_| unreadable("providers", "epoch"))?,
         version,
@@ -135,7 +142,7 @@ fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
 /// The columns an update may change, as one assignment, so that insert and update cannot drift.
 macro_rules! mutable {
     ($name:expr, $default_audience:expr, $alg:expr, $ttls:expr, $strict_scopes:expr, $surfaces:expr, $enabled:expr,
-     $epoch:expr, $updated_at:expr) => {{
+     $epoch:expr, $updated_at:expr, $policy:expr) => {{
         let ProviderTtls {
             access_token,
             id_token,
@@ -163,6 +170,7 @@ macro_rules! mutable {
             providers::enabled.eq($enabled),
             providers::epoch.eq(i64::from(*$epoch)),
             providers::updated_at.eq($updated_at),
+            providers::policy.eq($policy),
         )
     }};
 }
@@ -227,6 +235,8 @@ pub fn insert(conn: &mut Conn, new: &Provider) -> Result<bool, Fault> {
         ttls,
         strict_scopes,
         surfaces,
+        sessions,
+        branding,
         enabled,
         epoch,
         version,
@@ -254,7 +264,8 @@ pub fn insert(conn: &mut Conn, new: &Provider) -> Result<bool, Fault> {
             surfaces,
             enabled,
             epoch,
-            updated_at
+            updated_at,
+            provider_policy::write(sessions, branding)
         ),
     );
     let rows = each!(conn, conn => diesel::insert_into(providers::table)
@@ -282,6 +293,8 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
         ttls,
         strict_scopes,
         surfaces,
+        sessions,
+        branding,
         enabled,
         epoch,
         version: _,
@@ -304,7 +317,8 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
             surfaces,
             enabled,
             epoch,
-            updated_at
+            updated_at,
+            provider_policy::write(sessions, branding)
         ),
     );
     Ok(diesel::update(row).set(values).execute(conn)? == 1)

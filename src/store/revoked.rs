@@ -32,11 +32,9 @@ impl Row {
     /// `None`: a kind that only a newer release knows, which does not concern our tokens.
     fn revocation(self) -> Result<Option<Revocation>, Fault> {
         let Self { id, kind, provider_id, expires_at } = self;
-        if kind != RevokedKind::Token.name() {
-            return Ok(None);
-        }
+        let Some(kind) = RevokedKind::from_name(&kind) else { return Ok(None) };
         let id = Jti::parse(&id).ok_or_else(|| unreadable("revoked", "id"))?;
-        Ok(Some(Revocation { provider: ProviderId::from(provider_id), kind: RevokedKind::Token, id, expires_at }))
+        Ok(Some(Revocation { provider: ProviderId::from(provider_id), kind, id, expires_at }))
     }
 }
 
@@ -96,9 +94,9 @@ pub fn by_ids(conn: &mut Conn, ids: &[Jti]) -> Result<Vec<Revocation>, Fault> {
     Ok(found)
 }
 
-/// Whether the token is revoked, asked of the table: for nodes whose memory is full.
-pub fn contains(conn: &mut Conn, provider: &ProviderId, id: Jti) -> Result<bool, Fault> {
-    let key = (id.to_string(), RevokedKind::Token.name(), provider.as_str());
+/// Whether the token or grant is revoked, asked of the table: for nodes whose memory is full.
+pub fn contains(conn: &mut Conn, provider: &ProviderId, kind: RevokedKind, id: Jti) -> Result<bool, Fault> {
+    let key = (id.to_string(), kind.name(), provider.as_str());
     let found: Option<i64> =
         each!(conn, conn => revoked::table.find(key).select(revoked::expires_at).first(conn).optional())?;
     Ok(found.is_some())

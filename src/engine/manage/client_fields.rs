@@ -23,6 +23,7 @@ pub fn blank(provider: &Provider, client_id: ClientId, now: i64) -> Client {
         auth_method: AuthMethod::ClientSecretBasic,
         auth_signing_alg: None,
         jwks: None,
+        jwks_uri: None,
         grant_types: vec![GrantType::ClientCredentials],
         scope: ScopeSet::default(),
         audience: AudienceSet::default(),

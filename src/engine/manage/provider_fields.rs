@@ -2,13 +2,14 @@
 
 use crate::domain::id::is_slug;
 use crate::domain::patch::Field;
-use crate::domain::provider::{DEFAULT_SLUG, ProviderTtls};
+use crate::domain::provider::{Branding, DEFAULT_SLUG, ProviderTtls, SessionTtls};
 use crate::domain::refusal::FieldError;
 use crate::domain::{AudienceSet, Provider, ProviderId, Refusal, SigningAlg};
 use crate::engine::manage::fields::{Checks, any, label, one_of, seconds};
 
 const DAY: i64 = 86_400;
 const TEN_YEARS: i64 = 3650 * DAY;
+const MAX_LOGO: usize = 32_768;
 /// Surfaces that a provider can turn on for its own path.
 const SURFACES: [&str; 1] = ["runai"];
 
@@ -30,6 +31,12 @@ pub struct ProviderDraft {
     pub key_rotation: Field<i64>,
     pub strict_scopes: Field<bool>,
     pub surfaces: Field<Vec<String>>,
+    pub session_idle_ttl: Field<i64>,
+    pub session_max_ttl: Field<i64>,
+    /// A `data:` URI of an image.
+    pub logo_uri: Field<String>,
+    /// `#rrggbb`.
+    pub brand_color: Field<String>,
     pub enabled: Field<bool>,
     /// What could not even be read; told together with what is wrong otherwise.
     pub slips: Vec<FieldError>,
@@ -47,6 +54,8 @@ pub fn blank(id: ProviderId, slug: &str, issuer: String, now: i64) -> Provider {
         ttls: ProviderTtls::default(),
         strict_scopes: false,
         surfaces: Vec::new(),
+        sessions: SessionTtls::default(),
+        branding: Branding::default(),
         enabled: true,
         epoch: 0,
         version: 1,
@@ -141,6 +150,24 @@ pub fn apply(draft: ProviderDraft, current: &Provider) -> Result<(Provider, Vec<
         },
         strict_scopes: checks.apply("strict_scopes", draft.strict_scopes, (&current.strict_scopes, false), any),
         surfaces: checks.apply("surfaces", draft.surfaces, (&current.surfaces, blank.surfaces), surfaces),
+        sessions: SessionTtls {
+            idle: checks.apply(
+                "session_idle_ttl",
+                draft.session_idle_ttl,
+                (&current.sessions.idle, blank.sessions.idle),
+                seconds(60, TEN_YEARS),
+            ),
+            max: checks.apply(
+                "session_max_ttl",
+                draft.session_max_ttl,
+                (&current.sessions.max, blank.sessions.max),
+                seconds(60, TEN_YEARS),
+            ),
+        },
+        branding: Branding {
+            logo_uri: checks.optional("logo_uri", draft.logo_uri, &current.branding.logo_uri, logo_uri),
+            color: checks.optional("brand_color", draft.brand_color, &current.branding.color, color),
+        },
         enabled: checks.apply("enabled", draft.enabled, (&current.enabled, true), any),
         ..current.clone()
     };
@@ -149,6 +176,23 @@ pub fn apply(draft: ProviderDraft, current: &Provider) -> Result<(Provider, Vec<
     }
     let fields = checks.finish()?;
     Ok((changed, fields))
+}
+
+/// The pages load nothing from elsewhere, so the image itself is given.
+fn logo_uri(value: String) -> Result<String, &'static str> {
+    let kinds = ["png", "jpeg", "webp", "svg+xml"];
+    let data = kinds.iter().find_map(|kind| value.strip_prefix(&format!("data:image/{kind};base64,")));
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    match data {
+        Some(data) if value.len() <= MAX_LOGO && !data.is_empty() && data.bytes().all(is_base64) => Ok(value),
+        _ => Err("must be a data: URI of a PNG, JPEG, WebP or SVG image in base64, at most 32768 characters"),
+    }
+}
+
+fn color(value: String) -> Result<String, &'static str> {
+    let digits = value.strip_prefix('#').filter(|digits| digits.len() == 6);
+    let fits = digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if fits { Ok(value.to_ascii_lowercase()) } else { Err("must be #rrggbb") }
 }
 
 fn one_audience(value: String) -> Result<String, String> {

@@ -189,11 +189,11 @@ on_both! {
             revoked::load_unexpired(conn, NOW, |one| all.push(one))?;
             let mut expired = 0;
             revoked::load_unexpired(conn, NOW + 10, |_| expired += 1)?;
-            let unknown = revoked::contains(conn, &ProviderId::from("q"), Jti([7; 16]))?;
+            let unknown = revoked::contains(conn, &ProviderId::from("q"), RevokedKind::Token, Jti([7; 16]))?;
             Ok((revoked::by_ids(conn, &[Jti([7; 16]), Jti([8; 16])])?, all, expired, unknown))
         }).await.unwrap();
         assert_eq!((found, all, expired, unknown), (vec![revocation()], vec![revocation()], 0, false));
-        assert!(db.read(soon(), |conn| revoked::contains(conn, &p(), Jti([7; 16]))).await.unwrap());
+        assert!(db.read(soon(), |conn| revoked::contains(conn, &p(), RevokedKind::Token, Jti([7; 16]))).await.unwrap());
     }
 
     async fn a_fact_is_written_by_the_first_of_many(test: TestDb) {

@@ -39,7 +39,7 @@ pub const BEGIN: i64 = 1_800_000_000;
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 24] = [
     "meta",
     "data_keys",
     "providers",
@@ -54,6 +54,16 @@ pub const TABLES: [&str; 14] = [
     "events",
     "change_log",
     "usage",
+    "users",
+    "user_links",
+    "login_failures",
+    "sessions",
+    "session_clients",
+    "logout_deliveries",
+    "consents",
+    "authorization_codes",
+    "refresh_families",
+    "trusted_issuers",
 ];
 
 /// The wall clock of a test.

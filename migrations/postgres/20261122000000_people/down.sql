@@ -1,0 +1,12 @@
+DROP TABLE trusted_issuers;
+DROP TABLE refresh_families;
+DROP TABLE authorization_codes;
+DROP TABLE consents;
+DROP TABLE logout_deliveries;
+DROP TABLE session_clients;
+DROP TABLE sessions;
+DROP TABLE login_failures;
+DROP TABLE user_links;
+DROP TABLE users;
+ALTER TABLE clients DROP COLUMN jwks_uri;
+ALTER TABLE providers DROP COLUMN policy;
