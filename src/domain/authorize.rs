@@ -3,7 +3,7 @@
 
 use secrecy::SecretString;
 
-use crate::domain::{Refusal, ScopeSet};
+use crate::domain::{ProviderId, Refusal, ScopeSet};
 
 /// The parameters of an authorization request, as sent; each at most once, empty ones left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,20 @@ pub struct AuthorizeParams {
     /// `request`, `request_uri`, `registration`, `dpop_jkt`, `authorization_details`: asked for and
     /// not supported, by name.
     pub unsupported: Vec<&'static str>,
+}
+
+/// What every page of a provider shows and its cookies are named by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brand {
+    pub provider: ProviderId,
+    pub name: String,
+    pub logo_uri: Option<String>,
+    /// `#rrggbb`.
+    pub color: Option<String>,
+    /// The issuer's scheme; never that of the request.
+    pub is_https: bool,
+    /// Path of the issuer, `""` or `/auth/p/acme`: every page lies below it.
+    pub base_path: String,
 }
 
 /// What the browser is to do next.
@@ -61,6 +75,9 @@ pub struct LoginPage {
     pub login_hint: Option<String>,
     /// Language tags in order of preference; empty: the browser's.
     pub ui_locales: Vec<String>,
+    /// `scheme://host:port` (or `scheme:`) that the browser is sent to in the end, for the page's
+    /// `form-action`: browsers apply it to redirects that follow a form.
+    pub redirect_origin: Option<String>,
 }
 
 /// What the consent page shows.
@@ -70,6 +87,8 @@ pub struct ConsentPage {
     pub username: String,
     pub scope: ScopeSet,
     pub ui_locales: Vec<String>,
+    /// As in [`LoginPage`].
+    pub redirect_origin: Option<String>,
 }
 
 /// A login that worked.
@@ -103,7 +122,7 @@ pub enum Logout {
     /// the client wants the browser, registered and with `state`; `None`: the signed-out page.
     Ended { to: Option<String> },
     /// The person is asked first. The request goes along, sealed.
-    Ask { flow: String, client_name: Option<String>, username: String },
+    Ask { flow: String, client_name: Option<String>, username: String, redirect_origin: Option<String> },
 }
 
 /// What the account page shows.
