@@ -26,13 +26,16 @@ pub enum Expired {
     Revoked,
     /// Assertion ids whose assertions have expired.
     AssertionJtis,
+    /// Failed logins that have leaked away.
+    LoginFailures,
     ChangeLog,
     /// Retired keys that no token can need any more.
     SigningKeys,
 }
 
 impl Expired {
-    pub const ALL: [Self; 4] = [Self::Revoked, Self::AssertionJtis, Self::ChangeLog, Self::SigningKeys];
+    pub const ALL: [Self; 5] =
+        [Self::Revoked, Self::AssertionJtis, Self::LoginFailures, Self::ChangeLog, Self::SigningKeys];
 
     /// Table, condition with the one bind `$1`, column of the order, and the bind.
     fn which(self, now: UnixTime) -> (&'static str, &'static str, &'static str, i64) {
@@ -40,6 +43,7 @@ impl Expired {
         match self {
             Self::Revoked => ("revoked", "expires_at <= $1", "expires_at", seconds),
             Self::AssertionJtis => ("assertion_jtis", "expires_at <= $1", "expires_at", seconds),
+            Self::LoginFailures => ("login_failures", "clear_at <= $1", "clear_at", seconds),
             Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
             Self::SigningKeys => {
                 // The first half of the condition is what the index can answer.
