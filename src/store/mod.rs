@@ -22,6 +22,7 @@ mod db;
 pub mod events;
 mod fault;
 mod job;
+pub mod logout_deliveries;
 pub mod meta;
 mod migrate;
 mod postgres;
