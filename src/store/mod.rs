@@ -23,6 +23,7 @@ pub mod events;
 mod fault;
 mod job;
 pub mod login_failures;
+pub mod logout_deliveries;
 pub mod meta;
 mod migrate;
 mod postgres;
