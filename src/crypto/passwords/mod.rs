@@ -1,7 +1,8 @@
 //! Argon2id for secrets that a person or an import chose (RFC 9106, PHC strings), in lanes: each
 //! lane is one hash at a time on a blocking thread, with one block of memory that is used again.
 //! Callers beyond the lanes wait in a bounded queue until their deadline; beyond the queue they are
-//! told that we are busy. So logins cost at most `lanes` cores and `lanes × memory`.
+//! told that we are busy. So logins cost at most `lanes` cores and `lanes × memory`. Hashes of other
+//! kinds, which an import brought, are checked in the same lanes ([`stored`]).
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,9 +20,10 @@ use crate::domain::Fault;
 use crate::domain::clock::monotonic;
 use crate::domain::secret::MAX_SECRET;
 
-/// A stored hash that asks for more memory than this (256 MiB) is a fault, not a reason to fetch it.
-const MOST_MEMORY_KIB: u32 = 256 * 1024;
-const MOST_ITERATIONS: u32 = 64;
+mod stored;
+
+use stored::{MOST_ARGON2_WORK, MOST_ITERATIONS, MOST_MEMORY_KIB, Stored};
+
 /// RFC 9106 §3.1 recommends 16 bytes of salt.
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
@@ -62,8 +64,9 @@ impl Passwords {
     /// not accept the parameters.
     pub fn new(params: Params, lanes: usize, queue: usize) -> Result<Self, Fault> {
         let Params { memory_kib, iterations, parallelism } = params;
-        if memory_kib > MOST_MEMORY_KIB || iterations > MOST_ITERATIONS {
-            return Err(Fault::crypto("Argon2 may use at most 256 MiB and 64 iterations"));
+        let work = u64::from(memory_kib) * u64::from(iterations);
+        if memory_kib > MOST_MEMORY_KIB || iterations > MOST_ITERATIONS || work > MOST_ARGON2_WORK {
+            return Err(Fault::crypto("Argon2 may use at most 256 MiB, 64 iterations and 4 GiB together"));
         }
         let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(HASH_BYTES))
             .map_err(|why| Fault::crypto(format!("the Argon2 parameters: {why}")))?;
@@ -107,16 +110,22 @@ impl Passwords {
         if secret.expose_secret().len() > MAX_SECRET {
             return Ok(false);
         }
-        let stored = phc.map(|text| Stored::parse(&text)).transpose()?;
+        let unusable = |why| Fault::crypto(format!("a stored password hash cannot be used: {why}"));
+        let stored = phc.map(|text| Stored::parse(&text).map_err(unusable)).transpose()?;
         self.in_lane(deadline, move |pool| match stored {
             None => {
                 let params = pool.params.clone();
                 pool.digest(&secret, &[0; SALT_BYTES], Algorithm::Argon2id, Version::V0x13, &params, HASH_BYTES)?;
                 Ok(false)
             }
-            Some(Stored { algorithm, version, params, salt, hash }) => {
+            Some(Stored::Argon2 { algorithm, version, params, salt, hash }) => {
                 let digest = pool.digest(&secret, &salt, algorithm, version, &params, hash.len())?;
                 Ok(verify_slices_are_equal(&digest, &hash).is_ok())
+            }
+            Some(foreign) => {
+                pool.hashed.fetch_add(1, Ordering::Relaxed);
+                let compared = foreign.foreign(secret.expose_secret().as_bytes());
+                Ok(compared.is_some_and(|(digest, hash)| verify_slices_are_equal(&digest, hash).is_ok()))
             }
         })
         .await
@@ -125,10 +134,19 @@ impl Passwords {
     /// Whether a stored hash was made with other parameters than those set now, and should be made
     /// again at the next login. True for one that cannot be read.
     pub fn is_outdated(&self, phc: &str) -> bool {
-        Stored::parse(phc).map_or(true, |stored| {
-            let costs = |params: &argon2::Params| (params.m_cost(), params.t_cost(), params.p_cost());
-            stored.algorithm != Algorithm::Argon2id || costs(&stored.params) != costs(&self.0.params)
-        })
+        let costs = |params: &argon2::Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        match Stored::parse(phc) {
+            Ok(Stored::Argon2 { algorithm: Algorithm::Argon2id, params, .. }) => {
+                costs(&params) != costs(&self.0.params)
+            }
+            _ => true,
+        }
+    }
+
+    /// Why a hash cannot be imported, in a few words: it cannot be read, or a check of it would cost
+    /// too much. `None`: it can.
+    pub fn flaw_of_import(hash: &str) -> Option<&'static str> {
+        Stored::parse(hash).err()
     }
 
     /// How many hashes were computed since the start.
@@ -224,32 +242,6 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A stored hash, read.
-struct Stored {
-    algorithm: Algorithm,
-    version: Version,
-    params: argon2::Params,
-    salt: Vec<u8>,
-    hash: Vec<u8>,
-}
-
-impl Stored {
-    fn parse(phc: &str) -> Result<Self, Fault> {
-        let odd = |why: &dyn fmt::Display| Fault::crypto(format!("a stored password hash cannot be used: {why}"));
-        let parsed = PasswordHash::new(phc).map_err(|why| odd(&why))?;
-        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|why| odd(&why))?;
-        // Without a version field a PHC string means version 16 (0x10).
-        let version = parsed.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|why| odd(&why))?;
-        let params = argon2::Params::try_from(&parsed).map_err(|why| odd(&why))?;
-        if params.m_cost() > MOST_MEMORY_KIB || params.t_cost() > MOST_ITERATIONS {
-            return Err(odd(&"it asks for more than 256 MiB or 64 iterations"));
-        }
-        let salt = parsed.salt.ok_or_else(|| odd(&"it has no salt"))?;
-        let hash = parsed.hash.ok_or_else(|| odd(&"it has no hash"))?;
-        Ok(Self { algorithm, version, params, salt: salt.as_ref().to_vec(), hash: hash.as_bytes().to_vec() })
-    }
-}
-
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords").field("hashed", &self.hashed()).field("waiting", &self.waiting()).finish()
@@ -302,6 +294,19 @@ mod tests {
         assert!(!run(pool.verify(Some(printed.into()), secret("Password"), soon())).unwrap());
         let arenas = pool.0.arenas.lock().unwrap();
         assert_eq!(arenas.iter().map(Vec::capacity).collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
+    fn imported_hashes_are_checked_in_the_lanes_and_are_all_outdated() {
+        use stored::tests::{ARGON2, FOREIGN, PASSWORD};
+        let pool = Passwords::new(TINY, 1, 1).unwrap();
+        for (count, phc) in (1_u64..).zip(FOREIGN.into_iter().chain(ARGON2)) {
+            assert_eq!(Passwords::flaw_of_import(phc), None);
+            assert!(run(pool.verify(Some(phc.into()), secret(PASSWORD), soon())).unwrap(), "{phc}");
+            assert_eq!(pool.hashed(), count);
+            assert_eq!(pool.is_outdated(phc), !phc.starts_with("$argon2id"), "{phc}");
+        }
+        assert!(Passwords::flaw_of_import(PASSWORD).is_some());
     }
 
     #[test]
