@@ -33,6 +33,11 @@ impl VerifyingKey {
         }
         Ok(Self { kid: kid.to_owned(), alg, key: public.key })
     }
+
+    /// Whether this key signed it, by the key's own algorithm, which the header must name.
+    pub(in crate::crypto) fn made(&self, compact: &Compact<'_>, header: &Header<'_>) -> bool {
+        header.alg == self.alg.name() && compact.is_signed_by(&self.key, algorithm(self.alg))
+    }
 }
 
 impl fmt::Debug for VerifyingKey {
@@ -55,7 +60,7 @@ pub fn verify_access<K: Deref<Target = VerifyingKey>>(
     let header = Header::read(&header_json)?;
     let typ = access_typ(header.typ.as_deref()?)?;
     let key = key_of(header.kid.as_deref()?)?;
-    if header.has_critical() || header.alg != key.alg.name() || !compact.is_signed_by(&key.key, algorithm(key.alg)) {
+    if header.has_critical() || !key.made(&compact, &header) {
         return None;
     }
     read_access(&decode(compact.payload)?, typ)
