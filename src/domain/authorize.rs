@@ -116,13 +116,13 @@ pub struct LogoutParams {
 }
 
 /// What comes of a logout request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Logout {
     /// The session, if there was one, has ended; the browser's cookie is to be dropped. `to`: where
     /// the client wants the browser, registered and with `state`; `None`: the signed-out page.
     Ended { to: Option<String> },
     /// The person is asked first. The request goes along, sealed.
-    Ask { flow: String, client_name: Option<String>, username: String, redirect_origin: Option<String> },
+    Ask { waiting: Waiting, client_name: Option<String>, username: String, redirect_origin: Option<String> },
 }
 
 /// What the account page shows.

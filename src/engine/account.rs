@@ -1,65 +1,210 @@
-//! What people do to their own account in the browser.
+//! What people do to their own account, in the browser they are logged in with.
 
 use secrecy::SecretString;
 
-use crate::domain::authorize::Account;
+use crate::domain::authorize::{Account, AccountSession};
 use crate::domain::grant::ProviderRef;
-use crate::domain::session::Browser;
-use crate::domain::{Context, Failed, Fault};
+use crate::domain::session::{Browser, Session};
+use crate::domain::user::PasswordHash;
+use crate::domain::{Context, Decision, Failed, Refusal, RefusalKind, SessionId, User};
 use crate::engine::Engine;
-
-fn stub<T>() -> Result<T, Failed> {
-    Err(Fault::busy("not built yet").into())
-}
+use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::changes::user_change_id;
+use crate::engine::manage::fields::label;
+use crate::engine::manage::{stale, user_fields};
+use crate::engine::names::keys_of;
+use crate::store::{ChangedTable, Tx, events, refresh_families, sessions, users};
 
 impl Engine {
-    /// `None`: not logged in.
+    /// What the account page shows; `None`: nobody is logged in.
     pub async fn account(
         &self,
-        _ctx: &Context,
-        _provider: &ProviderRef,
-        _browser: &Browser,
+        ctx: &Context,
+        provider: &ProviderRef,
+        browser: &Browser,
     ) -> Result<Option<Account>, Failed> {
-        stub()
+        let provider = self.provider(ctx, provider).await?;
+        let Some(current) = self.browser_session(ctx, &provider, browser).await? else { return Ok(None) };
+        let user = self.own_row(ctx, &provider, &current).await?;
+        let (id, now) = (user.id.clone(), ctx.now.seconds());
+        let listed = self.0.db.read(ctx.deadline, move |conn| sessions::list_live(conn, &id, now)).await?;
+        Ok(Some(Account {
+            username: user.username,
+            name: user.name,
+            email: user.email,
+            email_verified: user.email_verified,
+            has_password: user.password.is_some(),
+            sessions: listed.into_iter().map(|session| line(session, &current.id)).collect(),
+        }))
     }
 
+    /// The name others see; an empty one is none.
     pub async fn change_own_name(
         &self,
-        _ctx: &Context,
-        _provider: &ProviderRef,
-        _browser: &Browser,
-        _name: &str,
+        ctx: &Context,
+        provider: &ProviderRef,
+        browser: &Browser,
+        name: &str,
     ) -> Result<(), Failed> {
-        stub()
+        let (provider, session) = self.logged_in_at(ctx, provider, browser).await?;
+        let name = match name.trim() {
+            "" => None,
+            text => Some(label(text.to_owned()).map_err(|detail| Refusal::invalid_field("/name", detail))?),
+        };
+        self.change_own(ctx, &provider, &session, "user.name_changed", move |user| User { name: name.clone(), ..user })
+            .await
     }
 
+    /// Another password: the person proves the old one, every other session and all refresh families
+    /// end.
     pub async fn change_own_password(
         &self,
-        _ctx: &Context,
-        _provider: &ProviderRef,
-        _browser: &Browser,
-        _current: &SecretString,
-        _new: &SecretString,
+        ctx: &Context,
+        provider: &ProviderRef,
+        browser: &Browser,
+        current: &SecretString,
+        new: &SecretString,
     ) -> Result<(), Failed> {
-        stub()
+        let (provider, session) = self.logged_in_at(ctx, provider, browser).await?;
+        let row = self.own_row(ctx, &provider, &session).await?;
+        user_fields::check_password(new, &row).map_err(|detail| Refusal::invalid_field("/new_password", detail))?;
+        let proven = self.prove_password(ctx, &provider, &row.username, current, browser.device.as_ref()).await;
+        match proven {
+            Ok(user) if user.id == session.user => {}
+            Ok(_) => return Err(logged_out().into()),
+            Err(Failed::Refused(refusal)) if refusal.kind == RefusalKind::InvalidGrant => {
+                return Err(Refusal::invalid_field("/current_password", "is not right").into());
+            }
+            Err(failed) => return Err(failed),
+        }
+        let hash = self.0.passwords.hash(new.clone(), &self.0.random, ctx.deadline).await?;
+        let now = ctx.now.seconds();
+        self.change_own(ctx, &provider, &session, "user.password_changed", move |user| User {
+            password: Some(PasswordHash(hash.clone())),
+            password_changed_at: Some(now),
+            epoch: user.epoch + 1,
+            ..user
+        })
+        .await
     }
 
+    /// Ends one of the person's own sessions.
     pub async fn end_own_session(
         &self,
-        _ctx: &Context,
-        _provider: &ProviderRef,
-        _browser: &Browser,
-        _session_id: &str,
+        ctx: &Context,
+        provider: &ProviderRef,
+        browser: &Browser,
+        session_id: &str,
     ) -> Result<(), Failed> {
-        stub()
+        let (provider, session) = self.logged_in_at(ctx, provider, browser).await?;
+        let wanted = SessionId::from(session_id);
+        let found = self.0.db.read(ctx.deadline, move |conn| sessions::get(conn, &wanted)).await?;
+        // Another's session does not exist.
+        let Some(own) = found.filter(|found| found.user == session.user) else { return Ok(()) };
+        let owner = &provider.provider.id;
+        let event = self.person_event(ctx, owner, &session.user, "session.ended", own.id.as_str());
+        self.end_session(ctx, owner, &own.id, event).await?;
+        Ok(())
     }
 
+    /// Signs the person out everywhere, here too.
     pub async fn end_own_sessions(
         &self,
-        _ctx: &Context,
-        _provider: &ProviderRef,
-        _browser: &Browser,
+        ctx: &Context,
+        provider: &ProviderRef,
+        browser: &Browser,
     ) -> Result<(), Failed> {
-        stub()
+        let (provider, session) = self.logged_in_at(ctx, provider, browser).await?;
+        let (owner, user, now) = (provider.provider.id.clone(), session.user.clone(), ctx.now);
+        let event = self.person_event(ctx, &owner, &user, "user.logged_out_everywhere", user.as_str());
+        let job = move |tx: &mut Tx<'_>| {
+            let ended = sessions::end_of_user(tx, &owner, &user, None, now)?;
+            events::insert(tx, &event)?;
+            Ok(Decision::Allow(ended))
+        };
+        let Decision::Allow(ended) = self.0.db.write(ctx.deadline, job).await? else { return Ok(()) };
+        for id in &ended {
+            self.0.caches.sessions.invalidate(id);
+        }
+        Ok(())
     }
+
+    async fn logged_in_at(
+        &self,
+        ctx: &Context,
+        provider: &ProviderRef,
+        browser: &Browser,
+    ) -> Result<(std::sync::Arc<ProviderEntry>, Session), Failed> {
+        self.require_fresh()?;
+        let provider = self.provider(ctx, provider).await?;
+        let session = self.browser_session(ctx, &provider, browser).await?.ok_or_else(logged_out)?;
+        Ok((provider, session))
+    }
+
+    /// The account's row itself, not the cache.
+    async fn own_row(&self, ctx: &Context, provider: &ProviderEntry, session: &Session) -> Result<User, Failed> {
+        let (owner, id) = (provider.provider.id.clone(), session.user.clone());
+        let found = self.0.db.read(ctx.deadline, move |conn| users::get(conn, &owner, &id)).await?;
+        found.filter(User::is_live).ok_or_else(|| logged_out().into())
+    }
+
+    /// Changes the account; a raised epoch ends every other session and all refresh families too.
+    async fn change_own(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        session: &Session,
+        action: &'static str,
+        change: impl Fn(User) -> User + Send + 'static,
+    ) -> Result<(), Failed> {
+        let (owner, user, keep, now) =
+            (provider.provider.id.clone(), session.user.clone(), session.id.clone(), ctx.now);
+        let event = self.person_event(ctx, &owner, &user, action, user.as_str());
+        let key = (owner.clone(), user.clone());
+        let job = move |tx: &mut Tx<'_>| {
+            let Some(before) = users::get(tx, &owner, &user)?.filter(User::is_live) else {
+                return Ok(Decision::Refuse(logged_out()));
+            };
+            let mut after = change(before.clone());
+            after.updated_at = now.seconds();
+            if !users::update(tx, &after, &keys_of(&after), before.version)? {
+                return Ok(Decision::Refuse(stale()));
+            }
+            let ended = if after.epoch == before.epoch {
+                Vec::new()
+            } else {
+                refresh_families::revoke_of_user(tx, &user, now.seconds())?;
+                sessions::end_of_user(tx, &owner, &user, Some(&keep), now)?
+            };
+            tx.changed(ChangedTable::Users, &user_change_id(&owner, &user), now)?;
+            events::insert(tx, &event)?;
+            Ok(Decision::Allow(ended))
+        };
+        let decided = self.0.db.write(ctx.deadline, job).await?;
+        self.0.caches.users.invalidate(&key);
+        match decided {
+            Decision::Allow(ended) => {
+                for id in &ended {
+                    self.0.caches.sessions.invalidate(id);
+                }
+                Ok(())
+            }
+            Decision::Refuse(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+fn line(session: Session, current: &SessionId) -> AccountSession {
+    AccountSession {
+        is_current: session.id == *current,
+        id: session.id.to_string(),
+        user_agent: session.user_agent,
+        address: session.address,
+        auth_time: session.auth_time,
+        seen_at: session.seen_at,
+    }
+}
+
+fn logged_out() -> Refusal {
+    Refusal::new(RefusalKind::MissingCredentials, "You are not logged in.")
 }

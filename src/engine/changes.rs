@@ -173,7 +173,7 @@ impl Engine {
             // Taken in together, before this.
             ChangedTable::Revoked => {}
             // Not kept in memory yet.
-            ChangedTable::Sessions => {}
+            ChangedTable::Sessions => caches.sessions.invalidate(&change.id.as_str().into()),
         }
     }
 

@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::clock::monotonic;
 use crate::domain::grant::ProviderRef;
-use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, UserId};
+use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, UserId, SessionId};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, SecretEntry};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::sessions::SessionEntry;
 use crate::engine::cache::users::UserEntry;
 use crate::engine::cache::{Cache, Weigh};
 use crate::engine::changes::client_change_id;
 use crate::store::api_keys::KeyDigest;
 use crate::store::usage::UsageKind;
-use crate::store::{Conn, api_keys, client_secrets, clients, providers, signing_keys, users};
+use crate::store::{Conn, api_keys, client_secrets, clients, providers, signing_keys, users, sessions};
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
@@ -111,6 +112,22 @@ impl Engine {
             Ok(users::get(conn, &wanted.0, &wanted.1)?.map(UserEntry::of))
         })
         .await
+    }
+
+    /// The session with this id, over or not; none of another provider.
+    pub(in crate::engine) async fn session(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+        id: &SessionId,
+    ) -> Result<Option<Arc<SessionEntry>>, Fault> {
+        let wanted = id.clone();
+        let entry = self
+            .cached(ctx, &self.0.caches.sessions, id, move |conn| {
+                Ok(sessions::get(conn, &wanted)?.map(|session| SessionEntry::of(&session)))
+            })
+            .await?;
+        Ok(entry.filter(|entry| entry.provider == *provider))
     }
 
     pub(in crate::engine) async fn key_ring(

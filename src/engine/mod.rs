@@ -18,6 +18,7 @@ use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::sessions::SessionEntry;
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
@@ -48,6 +49,7 @@ pub mod policy;
 pub mod request;
 pub mod revocations;
 pub mod revoke;
+pub mod sessions;
 pub mod signing_keys;
 pub mod throttle;
 pub mod tick;
@@ -124,6 +126,7 @@ struct Caches {
     digests: Cache<[u8; 32], DigestOwner>,
     api_keys: Cache<ApiKeyId, ApiKeyEntry>,
     users: Cache<UserKey, UserEntry>,
+    sessions: Cache<SessionId, SessionEntry>,
 }
 
 impl Caches {
@@ -132,6 +135,7 @@ impl Caches {
         Self {
             slugs: Cache::new(bytes / 8, 3000),
             keys: Cache::new(bytes / 8, 8192),
+            sessions: Cache::new(bytes / 16, 200),
             clients: Cache::new(bytes * 3 / 8, 400),
             digests: Cache::new(bytes / 16, 100),
             api_keys: Cache::new(bytes / 8, 400),
@@ -146,6 +150,7 @@ impl Caches {
         self.digests.clear();
         self.api_keys.clear();
         self.users.clear();
+        self.sessions.clear();
     }
 }
 

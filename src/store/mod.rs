@@ -31,6 +31,8 @@ mod provider_policy;
 pub mod providers;
 mod queue;
 pub mod revoked;
+pub mod consents;
+pub mod sessions;
 pub mod scopes;
 pub mod signing_keys;
 mod sqlite;
