@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::clock::monotonic;
 use crate::domain::grant::ProviderRef;
-use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, UserId, SessionId};
+use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, SessionId, UserId};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, SecretEntry};
@@ -18,7 +18,7 @@ use crate::engine::cache::{Cache, Weigh};
 use crate::engine::changes::client_change_id;
 use crate::store::api_keys::KeyDigest;
 use crate::store::usage::UsageKind;
-use crate::store::{Conn, api_keys, client_secrets, clients, providers, signing_keys, users, sessions};
+use crate::store::{Conn, api_keys, client_secrets, clients, providers, sessions, signing_keys, users};
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-use crate::crypto::{Passwords, Peppers, Random, Sealer};
+use crate::crypto::{Passwords, Peppers, Random, RefreshKeys, Sealer};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
-use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug};
+use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug, SessionId};
 use crate::engine::cache::Cache;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
@@ -91,6 +91,8 @@ pub struct Secrets {
     pub signing: Sealer,
     /// Seals opaque access tokens.
     pub tokens: Sealer,
+    /// Makes and recognises refresh tokens.
+    pub refresh: RefreshKeys,
     /// Seals what a browser carries for us: flows, known devices.
     pub browser: Sealer,
 }

@@ -84,7 +84,9 @@ impl Engine {
 }
 
 fn over() -> Refusal {
-    Refusal::malformed("This sign-in is over or was begun in another browser. Go back to the application and try again.")
+    Refusal::malformed(
+        "This sign-in is over or was begun in another browser. Go back to the application and try again.",
+    )
 }
 
 fn sealed_for(provider: &ProviderId) -> Vec<u8> {
@@ -95,8 +97,22 @@ fn sealed_for(provider: &ProviderId) -> Vec<u8> {
 macro_rules! fields {
     ($visit:ident, authorize) => {
         $visit!(
-            client_id, redirect_uri, response_type, response_mode, scope, state, nonce, code_challenge,
-            code_challenge_method, prompt, max_age, login_hint, id_token_hint, ui_locales, acr_values, claims
+            client_id,
+            redirect_uri,
+            response_type,
+            response_mode,
+            scope,
+            state,
+            nonce,
+            code_challenge,
+            code_challenge_method,
+            prompt,
+            max_age,
+            login_hint,
+            id_token_hint,
+            ui_locales,
+            acr_values,
+            claims
         )
     };
     ($visit:ident, logout) => {

@@ -10,9 +10,9 @@ use crate::domain::client_policy::ApplicationType;
 /// The registered URI that a sent one stands for, character by character (RFC 9700 §2.1); the port of
 /// a loopback address is the native app's choice (RFC 8252 §7.3).
 pub fn is_registered(sent: &str, registered: &[String], kind: ApplicationType) -> bool {
-    registered.iter().any(|own| {
-        own == sent || (kind == ApplicationType::Native && is_loopback_with_any_port(own, sent))
-    })
+    registered
+        .iter()
+        .any(|own| own == sent || (kind == ApplicationType::Native && is_loopback_with_any_port(own, sent)))
 }
 
 fn is_loopback_with_any_port(registered: &str, sent: &str) -> bool {
@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn the_port_of_a_loopback_address_is_the_native_apps_choice() {
-        let registered = ["http://127.0.0.1/cb".to_owned(), "http://[::1]:1/cb".to_owned(), "http://localhost/cb".into()];
+        let registered =
+            ["http://127.0.0.1/cb".to_owned(), "http://[::1]:1/cb".to_owned(), "http://localhost/cb".into()];
         let native = |sent: &str| is_registered(sent, &registered, ApplicationType::Native);
         assert!(native("http://127.0.0.1:49152/cb") && native("http://127.0.0.1/cb") && native("http://[::1]:9/cb"));
         for bad in [

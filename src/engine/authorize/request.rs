@@ -116,8 +116,10 @@ fn redirect_uri(client: &Client, sent: Option<&str>) -> Result<String, Refusal> 
     match sent {
         Some(sent) if is_registered(sent, registered, client.policy.application_type) => Ok(sent.to_owned()),
         None if registered.len() == 1 => Ok(registered.first().cloned().unwrap_or_default()),
-        _ => Err(Refusal::malformed("The application that sent you here asked for an answer at a place it has not named.")
-            .about(format!("client {}: redirect_uri is not registered", client.client_id))),
+        _ => Err(Refusal::malformed(
+            "The application that sent you here asked for an answer at a place it has not named.",
+        )
+        .about(format!("client {}: redirect_uri is not registered", client.client_id))),
     }
 }
 
