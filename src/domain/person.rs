@@ -2,6 +2,7 @@
 //! have in common, and the two ways such a grant is kept.
 
 use crate::domain::session::Amr;
+use crate::domain::token::Epochs;
 use crate::domain::{AudienceSet, ClientId, GrantId, ProviderId, ScopeSet, SessionId, UserId};
 
 /// One act of authorisation by a person. Its id stands in each of its tokens (`grant_id`).
@@ -70,4 +71,8 @@ pub struct RefreshFamily {
     pub idle_ends_at: i64,
     pub ends_at: i64,
     pub revoked_at: Option<i64>,
+    /// Those it was made in: where one has been raised since, the family is dead.
+    pub epochs: Epochs,
+    /// No access token of it lives longer, seconds.
+    pub max_ttl: Option<i64>,
 }

@@ -5,7 +5,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::data_keys::new_data_key;
-use crate::crypto::{DataKeys, MasterKey, Peppers, Random, Sealer, credential};
+use crate::crypto::{DataKeys, MasterKey, Peppers, Random, RefreshKeys, Sealer, credential};
 use crate::domain::client::{AuthMethod, GrantType};
 use crate::domain::event::Event;
 use crate::domain::key::DataKeyPurpose;
@@ -106,6 +106,7 @@ fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: Uni
         peppers: Peppers::of(&keys)?,
         signing: Sealer::of(&keys, DataKeyPurpose::SigningKeys)?,
         tokens: Sealer::of(&keys, DataKeyPurpose::Tokens)?,
+        refresh: RefreshKeys::of(&keys)?,
         browser: Sealer::of(&keys, DataKeyPurpose::Browser)?,
     })
 }

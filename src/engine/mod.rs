@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-use crate::crypto::{Passwords, Peppers, Random, Sealer};
+use crate::crypto::{Passwords, Peppers, Random, RefreshKeys, Sealer};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
 use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug};
@@ -83,6 +83,8 @@ pub struct Secrets {
     pub signing: Sealer,
     /// Seals opaque access tokens.
     pub tokens: Sealer,
+    /// Makes and recognises refresh tokens.
+    pub refresh: RefreshKeys,
     /// Seals what a browser carries for us: flows, known devices.
     pub browser: Sealer,
 }

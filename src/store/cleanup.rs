@@ -18,6 +18,8 @@ const JOBS: u32 = 20;
 const LEEWAY: i64 = 60;
 /// `change_log` is kept this many seconds; a node that was away for longer drops its caches.
 const CHANGE_LOG_KEPT: i64 = 600;
+/// A code is recognised for this many seconds after its end.
+const CODES_KEPT: i64 = 86_400;
 
 /// What has an end of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +31,21 @@ pub enum Expired {
     ChangeLog,
     /// Retired keys that no token can need any more.
     SigningKeys,
+    /// Codes: a while after their end, so that a second use is recognised.
+    AuthorizationCodes,
+    /// Refresh families that nobody can use any more.
+    RefreshFamilies,
 }
 
 impl Expired {
-    pub const ALL: [Self; 4] = [Self::Revoked, Self::AssertionJtis, Self::ChangeLog, Self::SigningKeys];
+    pub const ALL: [Self; 6] = [
+        Self::Revoked,
+        Self::AssertionJtis,
+        Self::ChangeLog,
+        Self::SigningKeys,
+        Self::AuthorizationCodes,
+        Self::RefreshFamilies,
+    ];
 
     /// Table, condition with the one bind `$1`, column of the order, and the bind.
     fn which(self, now: UnixTime) -> (&'static str, &'static str, &'static str, i64) {
@@ -41,6 +54,8 @@ impl Expired {
             Self::Revoked => ("revoked", "expires_at <= $1", "expires_at", seconds),
             Self::AssertionJtis => ("assertion_jtis", "expires_at <= $1", "expires_at", seconds),
             Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
+            Self::AuthorizationCodes => ("authorization_codes", "expires_at <= $1", "expires_at", seconds - CODES_KEPT),
+            Self::RefreshFamilies => ("refresh_families", "ends_at <= $1", "ends_at", seconds),
             Self::SigningKeys => {
                 // The first half of the condition is what the index can answer.
                 (

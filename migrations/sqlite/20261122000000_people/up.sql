@@ -131,7 +131,8 @@ CREATE INDEX authorization_codes_expiry ON authorization_codes (expires_at);
 
 -- One row a grant that can be refreshed; the tokens are derived from it and stored nowhere.
 -- `rotated_at`: the times of the last eight rotations in milliseconds, newest first, joined by a
--- space. `session_id` only where the family ends with its session.
+-- space. `session_id` only where the family ends with its session. `epochs`: those it was made in, as
+-- its first access token carries them. `max_ttl`: seconds that no access token of it outlives.
 CREATE TABLE refresh_families (
     id TEXT NOT NULL PRIMARY KEY,
     provider_id TEXT NOT NULL,
@@ -152,7 +153,9 @@ CREATE TABLE refresh_families (
     used_at INTEGER NOT NULL,
     idle_ends_at INTEGER NOT NULL,
     ends_at INTEGER NOT NULL,
-    revoked_at INTEGER
+    revoked_at INTEGER,
+    epochs TEXT NOT NULL,
+    max_ttl INTEGER
 ) STRICT;
 CREATE INDEX refresh_families_of_user ON refresh_families (user_id, id);
 CREATE INDEX refresh_families_of_session ON refresh_families (session_id) WHERE session_id IS NOT NULL;
