@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::token::Jti;
-use crate::domain::{ClientId, Fault, ProviderId, UnixTime};
+use crate::domain::{ClientId, Fault, ProviderId, UnixTime, UserId};
 use crate::engine::Engine;
 use crate::store::change_log::Change;
 use crate::store::{ChangedTable, change_log, database_clock, revoked};
@@ -165,8 +165,15 @@ impl Engine {
                     caches.clients.invalidate(&(provider.into(), client_id.into()));
                 }
             }
+            ChangedTable::Users => {
+                if let Some((provider, user)) = change.id.split_once('/') {
+                    caches.users.invalidate(&(provider.into(), user.into()));
+                }
+            }
             // Taken in together, before this.
             ChangedTable::Revoked => {}
+            // Not kept in memory yet.
+            ChangedTable::Sessions => {}
         }
     }
 
@@ -194,6 +201,11 @@ impl Engine {
 /// How a client is named in the change log.
 pub(in crate::engine) fn client_change_id(provider: &ProviderId, client_id: &ClientId) -> String {
     format!("{provider}/{client_id}")
+}
+
+/// How an account is named in the change log.
+pub(in crate::engine) fn user_change_id(provider: &ProviderId, user: &UserId) -> String {
+    format!("{provider}/{user}")
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
 use crate::engine::revocations::Revocations;
@@ -38,6 +39,7 @@ pub mod introspect;
 pub mod issue;
 pub mod lookup;
 pub mod manage;
+pub mod names;
 pub mod policy;
 pub mod request;
 pub mod revocations;
@@ -119,17 +121,19 @@ struct Caches {
     clients: Cache<ClientKey, ClientEntry>,
     digests: Cache<[u8; 32], DigestOwner>,
     api_keys: Cache<ApiKeyId, ApiKeyEntry>,
+    users: Cache<UserKey, UserEntry>,
 }
 
 impl Caches {
-    /// Half for clients, the rest shared by what there is less of.
+    /// Most for clients, the rest shared by what there is less of.
     fn new(bytes: u64) -> Self {
         Self {
             slugs: Cache::new(bytes / 8, 3000),
             keys: Cache::new(bytes / 8, 8192),
-            clients: Cache::new(bytes / 2, 400),
+            clients: Cache::new(bytes * 3 / 8, 400),
             digests: Cache::new(bytes / 16, 100),
             api_keys: Cache::new(bytes / 8, 400),
+            users: Cache::new(bytes / 8, 500),
         }
     }
 
@@ -139,6 +143,7 @@ impl Caches {
         self.clients.clear();
         self.digests.clear();
         self.api_keys.clear();
+        self.users.clear();
     }
 }
 

@@ -29,10 +29,15 @@ pub enum ChangedTable {
     ApiKeys,
     /// Row id: the revoked id.
     Revoked,
+    /// Row id: `<provider id>/<user id>`.
+    Users,
+    /// Row id: the session's id.
+    Sessions,
 }
 
 impl ChangedTable {
-    pub const ALL: [Self; 5] = [Self::Providers, Self::SigningKeys, Self::Clients, Self::ApiKeys, Self::Revoked];
+    pub const ALL: [Self; 7] =
+        [Self::Providers, Self::SigningKeys, Self::Clients, Self::ApiKeys, Self::Revoked, Self::Users, Self::Sessions];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,6 +46,8 @@ impl ChangedTable {
             Self::Clients => "clients",
             Self::ApiKeys => "api_keys",
             Self::Revoked => "revoked",
+            Self::Users => "users",
+            Self::Sessions => "sessions",
         }
     }
 

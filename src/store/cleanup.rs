@@ -28,6 +28,8 @@ pub enum Expired {
     Revoked,
     /// Assertion ids whose assertions have expired.
     AssertionJtis,
+    /// Failed logins that have leaked away.
+    LoginFailures,
     ChangeLog,
     /// Retired keys that no token can need any more.
     SigningKeys,
@@ -38,9 +40,10 @@ pub enum Expired {
 }
 
 impl Expired {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Revoked,
         Self::AssertionJtis,
+        Self::LoginFailures,
         Self::ChangeLog,
         Self::SigningKeys,
         Self::AuthorizationCodes,
@@ -53,6 +56,7 @@ impl Expired {
         match self {
             Self::Revoked => ("revoked", "expires_at <= $1", "expires_at", seconds),
             Self::AssertionJtis => ("assertion_jtis", "expires_at <= $1", "expires_at", seconds),
+            Self::LoginFailures => ("login_failures", "clear_at <= $1", "clear_at", seconds),
             Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
             Self::AuthorizationCodes => ("authorization_codes", "expires_at <= $1", "expires_at", seconds - CODES_KEPT),
             Self::RefreshFamilies => ("refresh_families", "ends_at <= $1", "ends_at", seconds),

@@ -23,6 +23,7 @@ mod db;
 pub mod events;
 mod fault;
 mod job;
+pub mod login_failures;
 pub mod meta;
 mod migrate;
 mod postgres;
@@ -36,6 +37,8 @@ pub mod signing_keys;
 mod sqlite;
 mod statements;
 pub mod usage;
+pub mod user_links;
+pub mod users;
 mod writer;
 
 pub use change_log::ChangedTable;

@@ -44,14 +44,13 @@ CREATE TABLE user_links (
 ) STRICT;
 CREATE INDEX user_links_of_user ON user_links (user_id);
 
--- Failed logins by who was tried from where; they leak away with time. Written behind. No foreign
--- key: most rows name nobody.
+-- Failed logins by who was tried from where; `clear_at` is when the last of them has leaked away.
+-- Written behind. No foreign key: most rows name nobody.
 CREATE TABLE login_failures (
     id TEXT NOT NULL PRIMARY KEY,
-    failures INTEGER NOT NULL,
-    last_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX login_failures_age ON login_failures (last_at);
+    clear_at BIGINT NOT NULL
+);
+CREATE INDEX login_failures_age ON login_failures (clear_at);
 
 -- Browser sessions. `digest` is the keyed digest of the cookie's secret and changes at each login;
 -- the id is the `sid` of tokens. A row outlives its end until the tokens that name it are gone.
