@@ -12,10 +12,12 @@
 //! [`crate::domain::Fault`] means that a key or a primitive failed.
 
 pub mod assertion;
+pub mod claims_request;
 pub mod client_keys;
 pub mod credential;
 pub mod data_keys;
 pub mod digests;
+pub mod hashes;
 mod jose;
 pub mod jwk;
 pub mod jwt;

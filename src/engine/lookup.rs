@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::clock::monotonic;
 use crate::domain::grant::ProviderRef;
-use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, UserId};
+use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, SessionId, UserId};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, SecretEntry};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::sessions::SessionEntry;
 use crate::engine::cache::users::UserEntry;
 use crate::engine::cache::{Cache, Weigh};
 use crate::engine::changes::client_change_id;
 use crate::store::api_keys::KeyDigest;
 use crate::store::usage::UsageKind;
-use crate::store::{Conn, api_keys, client_secrets, clients, providers, signing_keys, users};
+use crate::store::{Conn, api_keys, client_secrets, clients, providers, sessions, signing_keys, users};
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
@@ -109,6 +110,21 @@ impl Engine {
         let wanted = key.clone();
         self.cached(ctx, &self.0.caches.users, &key, move |conn| {
             Ok(users::get(conn, &wanted.0, &wanted.1)?.map(UserEntry::of))
+        })
+        .await
+    }
+
+    /// The session with this id, ended or not.
+    pub(in crate::engine) async fn session(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+        id: &SessionId,
+    ) -> Result<Option<Arc<SessionEntry>>, Fault> {
+        let key = (provider.clone(), id.clone());
+        let wanted = key.clone();
+        self.cached(ctx, &self.0.caches.sessions, &key, move |conn| {
+            Ok(sessions::get(conn, &wanted.0, &wanted.1)?.map(|session| SessionEntry::of(&session)))
         })
         .await
     }

@@ -18,6 +18,7 @@ use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
@@ -41,6 +42,7 @@ pub mod lookup;
 pub mod manage;
 pub mod names;
 pub mod policy;
+pub mod profile;
 pub mod request;
 pub mod revocations;
 pub mod revoke;
@@ -122,6 +124,7 @@ struct Caches {
     digests: Cache<[u8; 32], DigestOwner>,
     api_keys: Cache<ApiKeyId, ApiKeyEntry>,
     users: Cache<UserKey, UserEntry>,
+    sessions: Cache<SessionKey, SessionEntry>,
 }
 
 impl Caches {
@@ -131,9 +134,10 @@ impl Caches {
             slugs: Cache::new(bytes / 8, 3000),
             keys: Cache::new(bytes / 8, 8192),
             clients: Cache::new(bytes * 3 / 8, 400),
-            digests: Cache::new(bytes / 16, 100),
+            digests: Cache::new(bytes / 32, 100),
             api_keys: Cache::new(bytes / 8, 400),
             users: Cache::new(bytes / 8, 500),
+            sessions: Cache::new(bytes / 16, 200),
         }
     }
 
@@ -144,6 +148,7 @@ impl Caches {
         self.digests.clear();
         self.api_keys.clear();
         self.users.clear();
+        self.sessions.clear();
     }
 }
 

@@ -12,6 +12,7 @@ pub mod api_keys;
 pub mod clients;
 pub mod keys;
 pub mod providers;
+pub mod sessions;
 pub mod users;
 
 /// Cache versions are kept per stripe of keys: a change of one key spoils a fill of its stripe
