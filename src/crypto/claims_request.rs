@@ -1,49 +1,50 @@
-//! The `claims` parameter (OIDC Core §5.5): which single claims a client asks for, beside those that
-//! scopes stand for. Read with every member it may have; what we cannot deliver is left out without
-//! failure (§5.5: essential or not).
+//! The `claims` parameter (OIDC Core §5.5): a JSON text that a grant keeps as it was sent, and of
+//! which only the names of the wanted claims mean something here.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::person::ClaimsRequest;
+/// Longest text that is taken, bytes.
+const MAX_TEXT: usize = 4096;
+const MAX_NAMES: usize = 50;
 
-/// Longest text that is looked at, bytes.
-const MAX: usize = 4096;
-/// Most claims of one destination.
-const MAX_CLAIMS: usize = 50;
-
-#[derive(Deserialize)]
-struct Wire {
-    #[serde(default)]
-    userinfo: Option<Map<String, Value>>,
-    #[serde(default)]
-    id_token: Option<Map<String, Value>>,
+/// The names of the claims that are wanted in either place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimsRequest {
+    pub id_token: Vec<String>,
+    pub userinfo: Vec<String>,
+    /// `{"sub": {"value": "…"}}`: the answer must be about this person or nobody (OIDC Core §5.5.1).
+    pub subject: Option<String>,
 }
 
-/// `None` if the text is no claims request at all.
-pub fn read_claims_request(text: &str) -> Option<ClaimsRequest> {
-    if text.is_empty() {
-        return Some(ClaimsRequest::default());
+impl ClaimsRequest {
+    /// Reads the parameter; the empty text wants nothing. `None`: malformed, or too large.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let wanted: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let subject = ["id_token", "userinfo"].into_iter().find_map(|place| wanted_subject(wanted.get(place)));
+        let read = Self { id_token: names(wanted.get("id_token"))?, userinfo: names(wanted.get("userinfo"))?, subject };
+        (read.id_token.len() + read.userinfo.len() <= MAX_NAMES).then_some(read)
     }
-    if text.len() > MAX {
-        return None;
-    }
-    let Wire { userinfo, id_token } = serde_json::from_str(text).ok()?;
-    let (userinfo, id_token) = (userinfo.unwrap_or_default(), id_token.unwrap_or_default());
-    if userinfo.len() > MAX_CLAIMS || id_token.len() > MAX_CLAIMS {
-        return None;
-    }
-    let subjects = [&userinfo, &id_token].into_iter().filter_map(|wanted| wanted_subject(wanted));
-    Some(ClaimsRequest {
-        subject: subjects.reduce(|first, _| first),
-        userinfo: userinfo.into_iter().map(|(name, _)| name).collect(),
-        id_token: id_token.into_iter().map(|(name, _)| name).collect(),
-    })
 }
 
-/// `{"sub": {"value": "…"}}`: the answer must be about this person or none (OIDC Core §5.5.1).
-fn wanted_subject(wanted: &Map<String, Value>) -> Option<String> {
-    wanted.get("sub")?.get("value")?.as_str().map(str::to_owned)
+fn wanted_subject(wanted: Option<&Value>) -> Option<String> {
+    wanted?.get("sub")?.get("value")?.as_str().map(str::to_owned)
+}
+
+/// Each member is `null` or an object of `essential`, `value`, `values`.
+fn names(wanted: Option<&Value>) -> Option<Vec<String>> {
+    let members = match wanted {
+        None | Some(Value::Null) => return Some(Vec::new()),
+        Some(Value::Object(members)) => members,
+        Some(_) => return None,
+    };
+    let well_formed = members.values().all(|how| how.is_null() || how.is_object());
+    well_formed.then(|| members.keys().cloned().collect())
 }
 
 #[cfg(test)]
@@ -51,15 +52,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_and_junk_is_none() {
-        let text = r#"{"userinfo":{"email":{"essential":true},"name":null},"id_token":{"sub":{"value":"s"}},"x":1}"#;
-        let read = read_claims_request(text).unwrap();
+    fn the_names_are_read_and_nothing_else_of_it() {
+        let text = r#"{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"auth_time":{}},"x":1}"#;
+        let read = ClaimsRequest::parse(text).unwrap();
+        assert_eq!(read.id_token, ["auth_time"]);
         assert_eq!(read.userinfo, ["email", "name"]);
-        assert_eq!(read.id_token, ["sub"]);
-        assert_eq!(read.subject.as_deref(), Some("s"));
-        assert_eq!(read_claims_request(""), Some(ClaimsRequest::default()));
-        for bad in ["[]", "x", "{\"userinfo\":[]}", &" ".repeat(5000)] {
-            assert_eq!(read_claims_request(bad), None, "{bad}");
+        assert_eq!(ClaimsRequest::parse(""), Some(ClaimsRequest::default()));
+        assert_eq!(ClaimsRequest::parse("{}"), Some(ClaimsRequest::default()));
+    }
+
+    #[test]
+    fn what_is_no_claims_request_is_refused() {
+        let long = format!(r#"{{"userinfo":{{"{}":null}}}}"#, "x".repeat(5000));
+        for bad in ["[]", "x", "1", r#"{"userinfo":[]}"#, r#"{"userinfo":{"name":true}}"#, r#"{"id_token":1}"#, &long] {
+            assert_eq!(ClaimsRequest::parse(bad), None, "{bad}");
         }
     }
 }

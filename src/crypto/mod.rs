@@ -12,11 +12,12 @@
 //! [`crate::domain::Fault`] means that a key or a primitive failed.
 
 pub mod assertion;
-mod claims_request;
+pub mod claims_request;
 pub mod client_keys;
 pub mod credential;
 pub mod data_keys;
 pub mod digests;
+pub mod hashes;
 pub mod id_hint;
 mod jose;
 pub mod jwk;
@@ -30,7 +31,6 @@ pub mod signer;
 pub mod verify;
 
 pub use assertion::{AssertionFlaw, assertion_client_id, verify_assertion};
-pub use claims_request::read_claims_request;
 pub use client_keys::ClientKeys;
 pub use data_keys::{DataKeys, MasterKey};
 pub use digests::Peppers;

@@ -18,7 +18,7 @@ pub struct PersonGrant {
     /// What tokens of this grant may be for; the first is the default.
     pub audience: AudienceSet,
     /// The `claims` parameter (OIDC Core §5.5) as it was sent; empty: none. It was readable by
-    /// `crypto::read_claims_request` when it was accepted.
+    /// `crypto::claims_request` when it was accepted.
     pub claims: String,
     /// When the person proved who they are, epoch seconds.
     pub auth_time: i64,
@@ -30,15 +30,6 @@ impl PersonGrant {
     pub fn tied_session(&self) -> Option<&SessionId> {
         self.session.as_ref().filter(|_| !self.scope.contains("offline_access"))
     }
-}
-
-/// Single claims that a client asks for (OIDC Core §5.5), by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClaimsRequest {
-    pub userinfo: Vec<String>,
-    pub id_token: Vec<String>,
-    /// The only person the answer may be about.
-    pub subject: Option<String>,
 }
 
 /// An authorization code (RFC 6749 §4.1) without its secret. Times are epoch seconds.

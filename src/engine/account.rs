@@ -97,8 +97,8 @@ impl Engine {
         session_id: &str,
     ) -> Result<(), Failed> {
         let (provider, session) = self.logged_in_at(ctx, provider, browser).await?;
-        let wanted = SessionId::from(session_id);
-        let found = self.0.db.read(ctx.deadline, move |conn| sessions::get(conn, &wanted)).await?;
+        let (owner, wanted) = (provider.provider.id.clone(), SessionId::from(session_id));
+        let found = self.0.db.read(ctx.deadline, move |conn| sessions::get(conn, &owner, &wanted)).await?;
         // Another's session does not exist.
         let Some(own) = found.filter(|found| found.user == session.user) else { return Ok(()) };
         let owner = &provider.provider.id;
@@ -123,9 +123,7 @@ impl Engine {
             Ok(Decision::Allow(ended))
         };
         let Decision::Allow(ended) = self.0.db.write(ctx.deadline, job).await? else { return Ok(()) };
-        for id in &ended {
-            self.0.caches.sessions.invalidate(id);
-        }
+        self.forget_sessions(&provider.provider.id, ended);
         Ok(())
     }
 
@@ -173,7 +171,7 @@ impl Engine {
             let ended = if after.epoch == before.epoch {
                 Vec::new()
             } else {
-                refresh_families::revoke_of_user(tx, &user, now.seconds())?;
+                refresh_families::revoke_of_user(tx, &user, now)?;
                 sessions::end_of_user(tx, &owner, &user, Some(&keep), now)?
             };
             tx.changed(ChangedTable::Users, &user_change_id(&owner, &user), now)?;
@@ -184,9 +182,7 @@ impl Engine {
         self.0.caches.users.invalidate(&key);
         match decided {
             Decision::Allow(ended) => {
-                for id in &ended {
-                    self.0.caches.sessions.invalidate(id);
-                }
+                self.forget_sessions(&provider.provider.id, ended);
                 Ok(())
             }
             Decision::Refuse(refusal) => Err(refusal.into()),

@@ -172,8 +172,11 @@ impl Engine {
             }
             // Taken in together, before this.
             ChangedTable::Revoked => {}
-            // Not kept in memory yet.
-            ChangedTable::Sessions => caches.sessions.invalidate(&change.id.as_str().into()),
+            ChangedTable::Sessions => {
+                if let Some((provider, session)) = change.id.split_once('/') {
+                    caches.sessions.invalidate(&(provider.into(), session.into()));
+                }
+            }
         }
     }
 

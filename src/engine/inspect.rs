@@ -2,8 +2,8 @@
 
 use crate::crypto::{opaque, verify_access};
 use crate::domain::secret::SecretKind;
-use crate::domain::token::RevokedKind;
-use crate::domain::{AccessClaims, ClientId, Context, Fault};
+use crate::domain::token::{Jti, PersonClaims, RevokedKind};
+use crate::domain::{AccessClaims, ClientId, Context, Fault, UserId};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::revocations::Known;
@@ -53,16 +53,58 @@ impl Engine {
         }
         let owner = ClientId::from(claims.client_id.as_str());
         let client = self.client(ctx, &provider.provider.id, &owner).await?;
-        Ok(client.is_some_and(|client| client.live && claims.epochs.client >= client.epoch))
+        if !client.is_some_and(|client| client.live && claims.epochs.client >= client.epoch) {
+            return Ok(false);
+        }
+        match &claims.person {
+            None => Ok(true),
+            Some(person) => self.is_of_live_person(ctx, provider, claims, person).await,
+        }
+    }
+
+    /// The account is live, and the session too if the token ends with one.
+    async fn is_of_live_person(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        claims: &AccessClaims,
+        person: &PersonClaims,
+    ) -> Result<bool, Fault> {
+        let id = UserId::from(claims.subject.as_str());
+        let entry = self.user(ctx, &provider.provider.id, &id).await?;
+        if !entry.is_some_and(|entry| entry.user.is_live() && claims.epochs.user >= entry.user.epoch) {
+            return Ok(false);
+        }
+        let Some(session) = &person.session else { return Ok(true) };
+        let session = self.session(ctx, &provider.provider.id, session).await?;
+        Ok(session.is_some_and(|session| {
+            !session.has_ended && ctx.now.seconds() < session.ends_at && claims.epochs.session >= session.epoch
+        }))
     }
 
     async fn is_revoked(&self, ctx: &Context, provider: &ProviderEntry, claims: &AccessClaims) -> Result<bool, Fault> {
-        match self.0.revocations.look(claims.jti) {
+        if self.has_ended(ctx, provider, RevokedKind::Token, claims.jti).await? {
+            return Ok(true);
+        }
+        match &claims.person {
+            None => Ok(false),
+            Some(person) => self.has_ended(ctx, provider, RevokedKind::Grant, person.grant).await,
+        }
+    }
+
+    async fn has_ended(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        kind: RevokedKind,
+        id: Jti,
+    ) -> Result<bool, Fault> {
+        match self.0.revocations.look(id) {
             Known::Revoked => Ok(true),
             Known::NotRevoked => Ok(false),
             Known::AskTable => {
-                let (provider, jti) = (provider.provider.id.clone(), claims.jti);
-                let read = move |conn: &mut _| revoked::contains(conn, &provider, RevokedKind::Token, jti);
+                let provider = provider.provider.id.clone();
+                let read = move |conn: &mut _| revoked::contains(conn, &provider, kind, id);
                 self.0.db.read(ctx.deadline, read).await
             }
         }

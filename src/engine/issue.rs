@@ -52,7 +52,7 @@ impl Engine {
         })
     }
 
-    async fn access_token(
+    pub(in crate::engine) async fn access_token(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// The active key of an algorithm; made when the provider needs it for the first time.
-    async fn signing_key(
+    pub(in crate::engine) async fn signing_key(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,

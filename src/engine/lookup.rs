@@ -114,20 +114,19 @@ impl Engine {
         .await
     }
 
-    /// The session with this id, over or not; none of another provider.
+    /// The session with this id, ended or not.
     pub(in crate::engine) async fn session(
         &self,
         ctx: &Context,
         provider: &ProviderId,
         id: &SessionId,
     ) -> Result<Option<Arc<SessionEntry>>, Fault> {
-        let wanted = id.clone();
-        let entry = self
-            .cached(ctx, &self.0.caches.sessions, id, move |conn| {
-                Ok(sessions::get(conn, &wanted)?.map(|session| SessionEntry::of(&session)))
-            })
-            .await?;
-        Ok(entry.filter(|entry| entry.provider == *provider))
+        let key = (provider.clone(), id.clone());
+        let wanted = key.clone();
+        self.cached(ctx, &self.0.caches.sessions, &key, move |conn| {
+            Ok(sessions::get(conn, &wanted.0, &wanted.1)?.map(|session| SessionEntry::of(&session)))
+        })
+        .await
     }
 
     pub(in crate::engine) async fn key_ring(

@@ -12,13 +12,13 @@ use tokio::sync::Semaphore;
 use crate::crypto::{Passwords, Peppers, Random, RefreshKeys, Sealer};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
-use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug, SessionId};
+use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug};
 use crate::engine::cache::Cache;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::ProviderEntry;
-use crate::engine::cache::sessions::SessionEntry;
+use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
@@ -46,6 +46,7 @@ pub mod manage;
 pub mod names;
 pub mod pages;
 pub mod policy;
+pub mod profile;
 pub mod request;
 pub mod revocations;
 pub mod revoke;
@@ -128,7 +129,7 @@ struct Caches {
     digests: Cache<[u8; 32], DigestOwner>,
     api_keys: Cache<ApiKeyId, ApiKeyEntry>,
     users: Cache<UserKey, UserEntry>,
-    sessions: Cache<SessionId, SessionEntry>,
+    sessions: Cache<SessionKey, SessionEntry>,
 }
 
 impl Caches {
@@ -137,11 +138,11 @@ impl Caches {
         Self {
             slugs: Cache::new(bytes / 8, 3000),
             keys: Cache::new(bytes / 8, 8192),
-            sessions: Cache::new(bytes / 16, 200),
             clients: Cache::new(bytes * 3 / 8, 400),
-            digests: Cache::new(bytes / 16, 100),
+            digests: Cache::new(bytes / 32, 100),
             api_keys: Cache::new(bytes / 8, 400),
             users: Cache::new(bytes / 8, 500),
+            sessions: Cache::new(bytes / 16, 200),
         }
     }
 

@@ -2,6 +2,7 @@
 //! gets when it does not ask. Plain functions without a clock or a database.
 
 use crate::domain::client::GrantType;
+use crate::domain::grant::Ask;
 use crate::domain::{AudienceSet, Provider, Refusal, RefusalKind, ScopeSet};
 use crate::engine::cache::clients::ClientEntry;
 
@@ -30,6 +31,16 @@ pub fn own_scope(asked: Option<&ScopeSet>, client: &ClientEntry) -> Result<Scope
     }
 }
 
+/// The scope of a person's grant: what was asked, if the client has all of it, and nothing if nothing
+/// was asked. On a wire without scope all that the client has.
+pub fn person_scope(ask: &Ask, client: &ClientEntry) -> Result<ScopeSet, Refusal> {
+    match &ask.scope {
+        None if ask.scope_of_client => Ok(client.scope.clone()),
+        None => Ok(ScopeSet::default()),
+        Some(_) => own_scope(ask.scope.as_ref(), client),
+    }
+}
+
 /// The audience of a token: what was asked, if the client's list has it; else the first of the
 /// list; else the provider's default (RFC 8707 §2.2, RFC 9068 §3).
 pub fn audience(asked: &[String], client: &ClientEntry, provider: &Provider) -> Result<AudienceSet, Refusal> {
@@ -52,4 +63,22 @@ fn invalid_target(client: &ClientEntry) -> Refusal {
 pub fn access_token_lifetime(client: &ClientEntry, provider: &Provider) -> i64 {
     let own = client.access_token_ttl().unwrap_or(provider.ttls.access_token);
     own.min(provider.ttls.max).max(1)
+}
+
+/// How long refresh tokens live, seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshLifetimes {
+    /// Unused.
+    pub idle: i64,
+    /// At the longest, counted from the grant.
+    pub max: i64,
+}
+
+/// The client's own lifetimes or the provider's. A family that is tied to a session is idle no longer
+/// than sessions are.
+pub fn refresh_lifetimes(client: &ClientEntry, provider: &Provider, tied: bool) -> RefreshLifetimes {
+    let own = client.policy();
+    let idle = own.and_then(|policy| policy.refresh_token_ttl).unwrap_or(provider.ttls.refresh_token);
+    let max = own.and_then(|policy| policy.refresh_token_max_ttl).unwrap_or(provider.ttls.refresh_token_max);
+    RefreshLifetimes { idle: if tied { idle.min(provider.sessions.idle) } else { idle }, max }
 }

@@ -1,7 +1,7 @@
 //! A token request as a list of named steps. Every grant of every wire goes through here.
 
 use crate::domain::client::GrantType;
-use crate::domain::grant::{Grant, GrantRequest, Granted};
+use crate::domain::grant::{ExternalForm, Grant, GrantRequest, Granted};
 use crate::domain::{Context, Failed, Refusal, RefusalKind};
 use crate::engine::authenticate::Caller;
 use crate::engine::grants::client_credentials;
@@ -31,18 +31,33 @@ impl Engine {
         let Caller::Client(client) = caller else {
             return Err(Caller::not_a_client().into());
         };
-        let terms = match grant {
+        policy::may_use_grant(&client, grant_type(&grant))?;
+        match grant {
             Grant::ClientCredentials => {
-                policy::may_use_grant(&client, GrantType::ClientCredentials)?;
-                client_credentials::terms(&provider.provider, &client, &ask)?
+                let terms = client_credentials::terms(&provider.provider, &client, &ask)?;
+                self.issue(ctx, &provider, &client, terms).await
             }
-            Grant::AuthorizationCode { .. }
-            | Grant::RefreshToken { .. }
-            | Grant::Password { .. }
-            | Grant::External { .. } => {
-                return Err(Refusal::new(RefusalKind::UnsupportedGrantType, "Not served yet.").into());
+            Grant::AuthorizationCode { .. } | Grant::RefreshToken { .. } => {
+                Err(Refusal::new(RefusalKind::UnsupportedGrantType, "Not served yet.").into())
             }
-        };
-        self.issue(ctx, &provider, &client, terms).await
+            Grant::Password { username, password } => {
+                self.password_grant(ctx, &provider, &client, &username, &password, &ask).await
+            }
+            Grant::External { token, form } => self.external_grant(ctx, &provider, &client, &token, &form, &ask).await,
+        }
+    }
+}
+
+/// The grant type that a client must have for this.
+fn grant_type(grant: &Grant) -> GrantType {
+    match grant {
+        Grant::ClientCredentials => GrantType::ClientCredentials,
+        Grant::AuthorizationCode { .. } => GrantType::AuthorizationCode,
+        Grant::RefreshToken { .. } => GrantType::RefreshToken,
+        Grant::Password { .. } => GrantType::Password,
+        Grant::External { form: ExternalForm::JwtBearer, .. } => GrantType::JwtBearer,
+        Grant::External { form: ExternalForm::TokenExchange { .. } | ExternalForm::Surface, .. } => {
+            GrantType::TokenExchange
+        }
     }
 }

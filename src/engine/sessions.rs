@@ -116,10 +116,7 @@ impl Engine {
             })
             .await?;
         let Decision::Allow(session) = begun else { return Err(Fault::store("a login was refused").into()) };
-        if let Some(id) = &ended {
-            self.0.caches.sessions.invalidate(id);
-        }
-        self.0.caches.sessions.invalidate(&session.id);
+        self.forget_sessions(&provider.provider.id, ended.into_iter().chain([session.id.clone()]));
         Ok(Begun { session, secret })
     }
 
@@ -171,8 +168,19 @@ impl Engine {
                 Ok(Decision::Allow(ended))
             })
             .await?;
-        self.0.caches.sessions.invalidate(session);
+        self.forget_sessions(provider, [session.clone()]);
         Ok(matches!(ended, Decision::Allow(true)))
+    }
+
+    /// After a commit: this node looks them up anew.
+    pub(in crate::engine) fn forget_sessions(
+        &self,
+        provider: &ProviderId,
+        sessions: impl IntoIterator<Item = SessionId>,
+    ) {
+        for id in sessions {
+            self.0.caches.sessions.invalidate(&(provider.clone(), id));
+        }
     }
 
     /// What a person did to their own account.

@@ -31,7 +31,7 @@ pub enum ChangedTable {
     Revoked,
     /// Row id: `<provider id>/<user id>`.
     Users,
-    /// Row id: the session's id.
+    /// Row id: `<provider id>/<session id>`.
     Sessions,
 }
 

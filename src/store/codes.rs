@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::domain::session::Amr;
 use crate::domain::token::Jti;
-use crate::domain::{AudienceSet, AuthorizationCode, Fault, GrantId, PersonGrant, ScopeSet};
+use crate::domain::{AudienceSet, AuthorizationCode, Fault, GrantId, PersonGrant, ScopeSet, UnixTime};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 
@@ -180,13 +180,12 @@ pub fn claims_of(conn: &mut Conn, grant: &GrantId) -> Result<Option<String>, Fau
         .optional())?)
 }
 
-/// Uses the code up: `true` for exactly one of all callers, and for none after its end (`now` in
-/// epoch seconds).
-pub fn spend(conn: &mut Conn, grant: &GrantId, now: i64) -> Result<bool, Fault> {
+/// Uses the code up: `true` for exactly one of all callers, and for none after its end.
+pub fn spend(conn: &mut Conn, grant: &GrantId, now: UnixTime) -> Result<bool, Fault> {
     let rows = each!(conn, conn => diesel::update(authorization_codes::table.find(grant.to_string()))
         .filter(authorization_codes::spent_at.is_null())
-        .filter(authorization_codes::expires_at.gt(now))
-        .set(authorization_codes::spent_at.eq(now))
+        .filter(authorization_codes::expires_at.gt(now.seconds()))
+        .set(authorization_codes::spent_at.eq(now.seconds()))
         .execute(conn))?;
     Ok(rows == 1)
 }

@@ -35,6 +35,7 @@ mod queue;
 pub mod refresh_families;
 pub mod revoked;
 pub mod scopes;
+pub mod session_clients;
 pub mod sessions;
 pub mod signing_keys;
 mod sqlite;

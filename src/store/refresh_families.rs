@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::domain::session::Amr;
 use crate::domain::token::{Epochs, Jti};
-use crate::domain::{AudienceSet, Fault, GrantId, PersonGrant, RefreshFamily, ScopeSet, SessionId, UserId};
+use crate::domain::{AudienceSet, Fault, GrantId, PersonGrant, RefreshFamily, ScopeSet, SessionId, UnixTime, UserId};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 
@@ -214,29 +214,29 @@ pub fn renew(conn: &mut Conn, after: &RefreshFamily, generation_before: u32) -> 
     Ok(rows == 1)
 }
 
-/// `false` if there is no such live family. `now` in epoch seconds, as below.
-pub fn revoke(conn: &mut Conn, id: &GrantId, now: i64) -> Result<bool, Fault> {
+/// `false` if there is no such live family.
+pub fn revoke(conn: &mut Conn, id: &GrantId, now: UnixTime) -> Result<bool, Fault> {
     let rows = each!(conn, conn => diesel::update(refresh_families::table.find(id.to_string()))
         .filter(refresh_families::revoked_at.is_null())
-        .set(refresh_families::revoked_at.eq(now))
+        .set(refresh_families::revoked_at.eq(now.seconds()))
         .execute(conn))?;
     Ok(rows == 1)
 }
 
 /// Those that end with this session; answers how many.
-pub fn revoke_of_session(conn: &mut Conn, session: &SessionId, now: i64) -> Result<usize, Fault> {
+pub fn revoke_of_session(conn: &mut Conn, session: &SessionId, now: UnixTime) -> Result<usize, Fault> {
     Ok(each!(conn, conn => diesel::update(refresh_families::table)
         .filter(refresh_families::session_id.eq(session.as_str()))
         .filter(refresh_families::revoked_at.is_null())
-        .set(refresh_families::revoked_at.eq(now))
+        .set(refresh_families::revoked_at.eq(now.seconds()))
         .execute(conn))?)
 }
 
 /// All families of a person; answers how many.
-pub fn revoke_of_user(conn: &mut Conn, user: &UserId, now: i64) -> Result<usize, Fault> {
+pub fn revoke_of_user(conn: &mut Conn, user: &UserId, now: UnixTime) -> Result<usize, Fault> {
     Ok(each!(conn, conn => diesel::update(refresh_families::table)
         .filter(refresh_families::user_id.eq(user.as_str()))
         .filter(refresh_families::revoked_at.is_null())
-        .set(refresh_families::revoked_at.eq(now))
+        .set(refresh_families::revoked_at.eq(now.seconds()))
         .execute(conn))?)
 }

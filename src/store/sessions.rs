@@ -136,8 +136,12 @@ pub fn insert(conn: &mut Conn, session: &Session, cookie: &CookieDigest) -> Resu
 }
 
 /// Also one that has ended, for callers that must know.
-pub fn get(conn: &mut Conn, id: &SessionId) -> Result<Option<Session>, Fault> {
-    let row: Option<Row> = each!(conn, conn => sessions::table.find(id.as_str()).first(conn).optional())?;
+pub fn get(conn: &mut Conn, provider: &ProviderId, id: &SessionId) -> Result<Option<Session>, Fault> {
+    let row: Option<Row> = each!(conn, conn => sessions::table
+        .find(id.as_str())
+        .filter(sessions::provider_id.eq(provider.as_str()))
+        .first(conn)
+        .optional())?;
     row.map(Session::try_from).transpose()
 }
 
@@ -204,11 +208,11 @@ pub fn end(tx: &mut Tx<'_>, provider: &ProviderId, id: &SessionId, now: UnixTime
     if diesel::update(live).set(end).execute(&mut **tx)? == 0 {
         return Ok(false);
     }
-    refresh_families::revoke_of_session(tx, id, now.seconds())?;
-    if let Some(session) = get(tx, id)? {
+    refresh_families::revoke_of_session(tx, id, now)?;
+    if let Some(session) = get(tx, provider, id)? {
         logout_deliveries::enqueue(tx, provider, &session.user, id, now.seconds())?;
     }
-    tx.changed(ChangedTable::Sessions, id.as_str(), now)?;
+    tx.changed(ChangedTable::Sessions, &change_id(provider, id), now)?;
     Ok(true)
 }
 
@@ -235,4 +239,9 @@ pub fn end_of_user(
         }
     }
     Ok(ended)
+}
+
+/// How a session is named in the change log.
+pub fn change_id(provider: &ProviderId, id: &SessionId) -> String {
+    format!("{provider}/{id}")
 }

@@ -2,7 +2,7 @@
 //! every slip ends on a page of ours; then the rest, whose slips go back to the client (RFC 6749
 //! §4.1.2.1).
 
-use crate::crypto::read_claims_request;
+use crate::crypto::claims_request::ClaimsRequest;
 use crate::domain::authorize::AuthorizeParams;
 use crate::domain::client::GrantType;
 use crate::domain::grant::Ask;
@@ -133,7 +133,7 @@ fn judge(
     refuse_unsupported(params)?;
     response(params, client)?;
     let claims = params.claims.clone().unwrap_or_default();
-    let asked = read_claims_request(&claims).ok_or(("invalid_request", "claims cannot be read."))?;
+    let asked = ClaimsRequest::parse(&claims).ok_or(("invalid_request", "claims cannot be read."))?;
     let subject = hint.or(asked.subject.map(Some));
     Ok(Request {
         scope: scope(params, client)?,

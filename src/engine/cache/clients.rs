@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::crypto::ClientKeys;
 use crate::domain::client::{AuthMethod, ClientSecret, GrantType};
+use crate::domain::client_policy::ClientPolicy;
 use crate::domain::secret::StoredSecret;
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, Client, ClientId, Fault, ProviderId, ScopeSet};
@@ -28,6 +29,8 @@ pub struct ClientEntry {
     pub secrets: Box<[SecretEntry]>,
     /// For `private_key_jwt`.
     pub assertion: Option<Box<AssertionEntry>>,
+    /// What only clients of people need; the common machine client stays small.
+    people: Option<Box<People>>,
     /// A chosen secret that was verified lately; gone with the entry when the client changes.
     pub verified: Mutex<Option<Box<VerifiedSecret>>>,
     access_token_ttl: Option<i32>,
@@ -37,6 +40,12 @@ pub struct ClientEntry {
     pub format: AccessTokenFormat,
     pub resource_server: bool,
     pub live: bool,
+}
+
+/// A client that people log in to.
+struct People {
+    name: Box<str>,
+    policy: ClientPolicy,
 }
 
 /// How a client's assertions are verified.
@@ -71,7 +80,7 @@ impl ClientEntry {
             provider: _,
             client_id,
             subject,
-            name: _,
+            name,
             auth_method,
             auth_signing_alg,
             jwks,
@@ -85,7 +94,7 @@ impl ClientEntry {
             access_token_ttl,
             enabled: _,
             only_surface,
-            policy: _,
+            policy,
             epoch,
             version: _,
             created_at: _,
@@ -101,6 +110,7 @@ impl ClientEntry {
             only_surface: only_surface.map(Into::into),
             secrets: secrets.into_iter().map(SecretEntry::of).collect(),
             assertion: assertion(auth_method, jwks, auth_signing_alg)?,
+            people: people(&grant_types, name, policy),
             verified: Mutex::new(None),
             access_token_ttl: access_token_ttl.map(|ttl| i32::try_from(ttl).unwrap_or(i32::MAX)),
             epoch,
@@ -129,6 +139,16 @@ impl ClientEntry {
     /// Seconds; `None`: the provider's.
     pub fn access_token_ttl(&self) -> Option<i64> {
         self.access_token_ttl.map(i64::from)
+    }
+
+    /// What shapes the grants of people; `None`: it has none of them.
+    pub fn policy(&self) -> Option<&ClientPolicy> {
+        self.people.as_ref().map(|people| &people.policy)
+    }
+
+    /// Its name as people are shown it.
+    pub fn name(&self) -> &str {
+        self.people.as_ref().map_or(self.client_id.as_str(), |people| &people.name)
     }
 
     /// Whether it answers on this surface.
@@ -170,6 +190,7 @@ impl Weigh for ClientEntry {
             + text(self.resources.as_str())
             + self.only_surface.as_deref().map_or(0, text)
             + secrets
+            + self.people.as_ref().map_or(0, |people| people_weight(people))
             + assertion
     }
 }
@@ -180,6 +201,22 @@ fn secret_weight(secret: &SecretEntry) -> usize {
         StoredSecret::Argon2(phc) => phc.len() + size_of::<VerifiedSecret>(),
     };
     size_of::<SecretEntry>() + heap
+}
+
+/// The strings of a policy, roughly: a URI and what a vector keeps of it.
+fn people_weight(people: &People) -> usize {
+    let uris = people.policy.redirect_uris.iter().chain(&people.policy.post_logout_redirect_uris);
+    let lists: usize = uris.map(|uri| uri.len() + size_of::<String>()).sum();
+    let logout = people.policy.backchannel_logout_uri.as_ref().map_or(0, String::len);
+    size_of::<People>() + people.name.len() + lists + logout
+}
+
+fn people(grants: &[GrantType], name: String, policy: ClientPolicy) -> Option<Box<People>> {
+    let of_machines = |grant: &GrantType| *grant == GrantType::ClientCredentials;
+    let needed = !grants.iter().all(of_machines)
+        || !policy.redirect_uris.is_empty()
+        || !policy.post_logout_redirect_uris.is_empty();
+    needed.then(|| Box::new(People { name: name.into(), policy }))
 }
 
 fn assertion(

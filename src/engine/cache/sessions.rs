@@ -1,10 +1,12 @@
 //! A session as tokens that are tied to it need it: is it over, and in which epoch.
 
-use crate::domain::{ProviderId, Session, UserId};
+use crate::domain::{ProviderId, Session, SessionId, UserId};
 use crate::engine::cache::Weigh;
 
+/// Provider and session id.
+pub type SessionKey = (ProviderId, SessionId);
+
 pub struct SessionEntry {
-    pub provider: ProviderId,
     pub user: UserId,
     pub epoch: u32,
     pub has_ended: bool,
@@ -15,7 +17,6 @@ pub struct SessionEntry {
 impl SessionEntry {
     pub fn of(session: &Session) -> Self {
         Self {
-            provider: session.provider.clone(),
             user: session.user.clone(),
             epoch: session.epoch,
             has_ended: session.ended_at.is_some(),

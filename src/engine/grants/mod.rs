@@ -1,10 +1,13 @@
 //! One file a grant, named by the RFC's word. A grant says on what terms a token may be made; it
-//! never signs.
+//! never signs, but for [`person`], which turns a person's grant into tokens.
 
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, ScopeSet};
 
 pub mod client_credentials;
+pub mod external;
+pub mod password;
+pub mod person;
 
 /// The terms of a token that is to be issued.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,50 @@
+//! Plain hashes that the protocols name: `at_hash` of ID tokens and the S256 challenge of PKCE.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::domain::SigningAlg;
+
+/// OIDC Core §3.1.3.6: the left half of the hash that the ID token's algorithm uses, over the access
+/// token as it goes out. Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
+pub fn at_hash(alg: SigningAlg, access_token: &str) -> String {
+    let algorithm = match alg {
+        SigningAlg::Es256 | SigningAlg::Rs256 => &SHA256,
+        SigningAlg::EdDsa => &SHA512,
+    };
+    let hash = digest(algorithm, access_token.as_bytes());
+    let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+    URL_SAFE_NO_PAD.encode(left)
+}
+
+/// RFC 7636 §4.6 with S256: whether this verifier belongs to the challenge.
+pub fn verifier_fits(verifier: &str, challenge: &str) -> bool {
+    let own = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+    verify_slices_are_equal(own.as_bytes(), challenge.as_bytes()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vector_of_rfc_7636_appendix_b_fits() {
+        let (verifier, challenge) =
+            ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert!(verifier_fits(verifier, challenge));
+        assert!(!verifier_fits(challenge, challenge));
+        assert!(!verifier_fits(verifier, &challenge.to_lowercase()));
+        assert!(!verifier_fits(verifier, ""));
+    }
+
+    #[test]
+    fn at_hash_is_the_left_half_as_openid_connect_core_prints_it() {
+        // OIDC Core, appendix A.3.
+        let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(at_hash(SigningAlg::Rs256, token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(at_hash(SigningAlg::Es256, token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(at_hash(SigningAlg::EdDsa, token).len(), 43);
+    }
+}
