@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod at_end;
+pub mod browser;
 pub mod client;
 pub mod databases;
 pub mod http;

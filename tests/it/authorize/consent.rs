@@ -1,0 +1,63 @@
+//! Clients that have to ask: once, for what they want, and again for more.
+
+use serde_json::json;
+
+use crate::support::app::{TestApp, on_both_apps};
+use crate::support::browser::{Browser, authorize_path};
+
+on_both_apps! {
+    async fn a_first_party_client_asks_nothing(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        app.person("ada").await;
+        Browser::new(&app).authorize(&authorize_path("", &client, &[("prompt", "consent")]), "ada").await.code();
+    }
+
+    async fn consent_is_asked_once_and_again_for_more(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true, "client_name": "Curious <b>app</b>"})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &[]), "ada").await;
+        assert!(page.shows("consent-form"));
+        assert!(!page.page().text().contains("<b>app"), "a name is escaped");
+        browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        browser.open(&authorize_path("", &client, &[])).await.code();
+        let more = authorize_path("", &client, &[("scope", "openid email")]);
+        let page = browser.open(&more).await;
+        assert!(page.shows("consent-form"));
+        browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        browser.open(&more).await.code();
+        browser.open(&authorize_path("", &client, &[])).await.code();
+        assert!(browser.open(&authorize_path("", &client, &[("prompt", "consent")])).await.shows("consent-form"));
+    }
+
+    async fn a_no_goes_to_the_client_and_is_not_remembered_as_a_yes(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &[]), "ada").await;
+        let left = browser.submit(&page, "consent-form", &[("decision", "deny")]).await;
+        assert_eq!(left.error(), "access_denied");
+        assert_eq!(left.parameter("state").as_deref(), Some("af0ifjsldkj"));
+        assert!(browser.open(&authorize_path("", &client, &[])).await.shows("consent-form"));
+    }
+
+    async fn one_persons_consent_is_not_anothers(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true})).await;
+        app.person("ada").await;
+        app.person("bob").await;
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &[]), "ada").await;
+        browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        let other = Browser::new(&app);
+        assert!(other.authorize(&authorize_path("", &client, &[]), "bob").await.shows("consent-form"));
+    }
+
+    async fn after_a_forced_login_the_question_still_counts_it(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &[("prompt", "login consent")]), "ada").await;
+        assert!(page.shows("consent-form"));
+        browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+    }
+}
