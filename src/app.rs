@@ -356,6 +356,7 @@ fn engine_options(settings: &Settings) -> EngineOptions {
     EngineOptions {
         cache_bytes: settings.cache.bytes,
         revocation_max: settings.revocation_max as usize,
+        login_floor: Duration::from_millis(settings.login_floor.into()),
         ..EngineOptions::default()
     }
 }

@@ -19,6 +19,8 @@ mod problem;
 mod providers;
 mod secrets;
 mod signing_keys;
+pub mod user_wire;
+mod users;
 mod version;
 pub mod wire;
 
@@ -30,7 +32,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 25] = [
+        static ROUTES: [RouteSpec; 33] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
@@ -57,6 +59,16 @@ impl Surface for Admin {
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create)),
             route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read)),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke)),
+            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)),
+            route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create)),
+            route(Method::GET, USER, "read_user", "A user", || web::to(users::read)),
+            route(Method::PATCH, USER, "update_user", "Change a user", || web::to(users::update)),
+            route(Method::DELETE, USER, "delete_user", "End a user", || web::to(users::delete)),
+            route(Method::POST, USER_PASSWORD, "set_user_password", "Set, import or clear the password", || {
+                web::to(users::set_password)
+            }),
+            route(Method::POST, USER_LOCK, "lock_user", "Keep a user out", || web::to(users::lock)),
+            route(Method::DELETE, USER_LOCK, "unlock_user", "Let a locked user in again", || web::to(users::unlock)),
             route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list)),
             route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
                 web::to(api_keys::create)
@@ -87,6 +99,10 @@ const CLIENT: &str = "/admin/v1/providers/{provider}/clients/{client_id}";
 const CLIENT_TOKENS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/tokens";
 const SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets";
 const SECRET: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/{secret_id}";
+const USERS: &str = "/admin/v1/providers/{provider}/users";
+const USER: &str = "/admin/v1/providers/{provider}/users/{user_id}";
+const USER_PASSWORD: &str = "/admin/v1/providers/{provider}/users/{user_id}/password";
+const USER_LOCK: &str = "/admin/v1/providers/{provider}/users/{user_id}/lock";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
 

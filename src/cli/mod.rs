@@ -26,6 +26,7 @@ mod keys;
 mod output;
 mod providers;
 mod secrets;
+mod users;
 
 /// How long a command may wait for the database.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,6 +77,9 @@ enum Command {
     /// OAuth clients and their secrets
     #[command(subcommand)]
     Client(clients::Command),
+    /// Accounts of people
+    #[command(subcommand)]
+    User(users::Command),
     /// API keys: management credentials
     #[command(subcommand, name = "api-key")]
     ApiKey(api_keys::Command),
@@ -146,6 +150,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::Doctor => doctor::run(settings, json).await,
         Command::Provider(command) => providers::run(command, Local::open(settings, json).await?).await,
         Command::Client(command) => clients::run(command, Local::open(settings, json).await?).await,
+        Command::User(command) => users::run(command, Local::open(settings, json).await?).await,
         Command::ApiKey(command) => api_keys::run(command, Local::open(settings, json).await?).await,
         Command::Keys(command) => keys::run(command, Local::open(settings, json).await?).await,
     }

@@ -45,6 +45,9 @@ section! {
         degraded_max: u32 = 0,
         /// Revocations that one node holds in memory.
         revocation_max: u32 = 1_000_000,
+        /// Milliseconds: a failed login of a person answers no earlier than this after it began, so that its time
+        /// tells nothing about the account. 0: at once, which is for tests.
+        login_floor: u32 = 400,
     }
     sections {
         /// The wire dialects.
@@ -120,6 +123,7 @@ impl Rules for Settings {
             "must be another address than `listen`",
         );
         slips.unless(self.degraded_max == 0, "degraded_max", "must be 0: degraded mode is not built yet");
+        slips.unless(self.login_floor <= 5_000, "login_floor", "must be 0 to 5000 milliseconds");
         slips.unless(self.revocation_max >= 1, "revocation_max", "must be at least 1");
     }
 }

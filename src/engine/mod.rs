@@ -22,6 +22,7 @@ use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
+use crate::engine::login::LoginGuard;
 use crate::engine::revocations::Revocations;
 use crate::engine::throttle::Throttle;
 use crate::store::Db;
@@ -33,6 +34,7 @@ pub mod authorize;
 pub mod cache;
 pub mod changes;
 pub mod counters;
+pub mod devices;
 pub mod discovery;
 pub mod first_run;
 pub mod grants;
@@ -40,6 +42,7 @@ pub mod health;
 pub mod inspect;
 pub mod introspect;
 pub mod issue;
+pub mod login;
 pub mod logout;
 pub mod lookup;
 pub mod manage;
@@ -67,11 +70,18 @@ pub struct EngineOptions {
     pub revocation_max: usize,
     /// Without a complete read of the change log for this long, nothing is decided any more.
     pub stale_after: Duration,
+    /// A failed login of a person answers no earlier than this after it began.
+    pub login_floor: Duration,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, revocation_max: 1_000_000, stale_after: Duration::from_secs(1) }
+        Self {
+            cache_bytes: 64 << 20,
+            revocation_max: 1_000_000,
+            stale_after: Duration::from_secs(1),
+            login_floor: Duration::from_millis(400),
+        }
     }
 }
 
@@ -111,6 +121,7 @@ pub(in crate::engine) struct Inner {
     caches: Caches,
     revocations: Revocations,
     throttle: Throttle,
+    logins: LoginGuard,
     changes: ChangeFeed,
     counters: Counters,
     behind: WriteBehind,
@@ -172,6 +183,7 @@ impl Engine {
             caches: Caches::new(options.cache_bytes),
             revocations: Revocations::new(options.revocation_max),
             throttle: Throttle::default(),
+            logins: LoginGuard::new(options.login_floor),
             changes: ChangeFeed::new(monotonic(), options.stale_after),
             counters: Counters::default(),
             behind: WriteBehind::new(NOTES_MAX),

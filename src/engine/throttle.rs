@@ -1,5 +1,6 @@
 //! Slows wrong tries, in memory, with a fixed size and no waiting: failures per minute by (claimed
-//! id, address) and by address. Asked before a costly check (Argon2, a signature) and after a cheap
+//! id, address) and by address. Logins of people have an instance with limits of their own
+//! ([`login`](crate::engine::login)), which remembers what the database has not been told yet. Asked before a costly check (Argon2, a signature) and after a cheap
 //! one has failed; a right generated secret is never slowed.
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -11,7 +12,7 @@ use crate::domain::{Refusal, RefusalKind, UnixTime};
 /// Failures of one claimed id from one address within a minute.
 const PER_CLAIM: u64 = 20;
 /// Failures of one address within a minute.
-const PER_ADDRESS: u64 = 300;
+pub(in crate::engine) const PER_ADDRESS: u64 = 300;
 const MINUTE: i64 = 60;
 /// Counters a table. Two claims may share one; since one address fills at most [`PER_ADDRESS`] of
 /// them a minute with ones, that hardly ever slows a stranger.
@@ -22,10 +23,12 @@ const COUNT_BITS: u32 = 32;
 pub struct Throttle {
     claims: Table,
     addresses: Table,
+    per_claim: u64,
+    per_address: u64,
 }
 
 /// Failures of the current minute by key.
-struct Table {
+pub(in crate::engine) struct Table {
     slots: Box<[AtomicU64]>,
     /// Seeded per process, so that nobody can aim at another's counter.
     hasher: RandomState,
@@ -33,22 +36,27 @@ struct Table {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { claims: Table::new(), addresses: Table::new() }
+        Self::with(PER_CLAIM, PER_ADDRESS)
     }
 }
 
 impl Table {
-    fn new() -> Self {
+    pub(in crate::engine) fn new() -> Self {
         Self { slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(), hasher: RandomState::new() }
     }
 }
 
 impl Throttle {
+    /// Limits a minute: of one claimed id from one address, and of one address.
+    pub fn with(per_claim: u64, per_address: u64) -> Self {
+        Self { claims: Table::new(), addresses: Table::new(), per_claim, per_address }
+    }
+
     /// Refuses while this claim or this address has failed too often in the current minute.
     pub fn check(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
         let network = network_of(address);
-        let over = self.claims.count(&(claimed, network), now) >= PER_CLAIM
-            || self.addresses.count(&network, now) >= PER_ADDRESS;
+        let over = self.claims.count(&(claimed, network), now) >= self.per_claim
+            || self.addresses.count(&network, now) >= self.per_address;
         if over { Err(too_many(now)) } else { Ok(()) }
     }
 
@@ -56,9 +64,17 @@ impl Throttle {
     /// An address over its own limit fills no more counters of claims.
     pub fn failed(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
         let network = network_of(address);
-        let over =
-            self.addresses.add(&network, now) > PER_ADDRESS || self.claims.add(&(claimed, network), now) > PER_CLAIM;
+        let over = self.addresses.add(&network, now) > self.per_address
+            || self.claims.add(&(claimed, network), now) > self.per_claim;
         if over { Err(too_many(now)) } else { Ok(()) }
+    }
+
+    /// Takes back what [`Throttle::failed`] counted: of a try that was counted before it was judged,
+    /// and did not fail.
+    pub fn forgive(&self, claimed: &str, address: IpAddr, now: UnixTime) {
+        let network = network_of(address);
+        self.addresses.take_back(&network, now);
+        self.claims.take_back(&(claimed, network), now);
     }
 }
 
@@ -72,9 +88,18 @@ impl Table {
         count_in(self.slot(key).load(Ordering::Relaxed), minute(now))
     }
 
-    fn add(&self, key: &impl Hash, now: UnixTime) -> u64 {
+    /// Counts one more; the count of this minute with it.
+    pub(in crate::engine) fn add(&self, key: &impl Hash, now: UnixTime) -> u64 {
+        self.change(key, now, |count| (count + 1).min(u64::from(u32::MAX)))
+    }
+
+    fn take_back(&self, key: &impl Hash, now: UnixTime) {
+        self.change(key, now, |count| count.saturating_sub(1));
+    }
+
+    fn change(&self, key: &impl Hash, now: UnixTime, change: impl Fn(u64) -> u64) -> u64 {
         let minute = minute(now);
-        let next = |old: u64| (minute << COUNT_BITS) | (count_in(old, minute) + 1).min(u64::from(u32::MAX));
+        let next = |old: u64| (minute << COUNT_BITS) | change(count_in(old, minute));
         let slot = self.slot(key);
         let mut old = slot.load(Ordering::Relaxed);
         while let Err(current) = slot.compare_exchange_weak(old, next(old), Ordering::Relaxed, Ordering::Relaxed) {
@@ -85,7 +110,7 @@ impl Table {
 }
 
 /// One subscriber holds a whole IPv6 /64: counting its addresses apart would count nothing.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(in crate::engine) fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
@@ -124,6 +149,18 @@ mod tests {
         assert!(throttle.check("client", HERE, now).is_err());
         assert!(throttle.check("client", THERE, now).is_ok());
         assert!(throttle.check("client", HERE, now.plus_seconds(60)).is_ok());
+    }
+
+    #[test]
+    fn what_is_forgiven_was_never_counted() {
+        let (throttle, now) = (Throttle::with(1, 2), UnixTime::from_seconds(1_000_020));
+        for _ in 0..9 {
+            assert!(throttle.failed("user", HERE, now).is_ok());
+            throttle.forgive("user", HERE, now);
+        }
+        assert!(throttle.failed("user", HERE, now).is_ok());
+        assert!(throttle.failed("user", HERE, now).is_err());
+        assert!(throttle.failed("other", HERE, now).is_err(), "the address has its own limit");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Write-behind: what a request would like to have noted and must not wait for. Notes on the same
-//! credential melt into one; the map is bounded and counts what it had no room for; the application
+//! Write-behind: what a request would like to have noted and must not wait for: use and failures of
+//! credentials, failed logins, events without a change. Notes on the same thing melt into one; the map is bounded and counts what it had no room for; the application
 //! flushes it once a second in the writer's second lane.
 
 use std::collections::HashMap;
@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::domain::event::Event;
 use crate::domain::{Fault, UnixTime};
-use crate::store::Db;
 use crate::store::usage::{self, Usage, UsageKind};
+use crate::store::{Db, Tx, events, login_failures};
 
 /// Rows of one background job.
 const ROWS_PER_JOB: usize = 64;
@@ -26,10 +27,25 @@ struct Notes {
     /// By kind first, so that a note on a known id allocates nothing.
     by_kind: HashMap<UsageKind, HashMap<String, Usage>>,
     count: usize,
+    login_failures: HashMap<String, Debt>,
+    events: Vec<Event>,
+}
+
+/// What a note adds to a row of `login_failures`: seconds of debt, as of `at` (epoch seconds).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Debt {
+    at: i64,
+    seconds: i64,
+}
+
+impl Debt {
+    fn and(self, more: Self) -> Self {
+        Self { at: self.at.max(more.at), seconds: self.seconds + more.seconds }
+    }
 }
 
 impl WriteBehind {
-    /// `capacity`: credentials that may wait to be written.
+    /// `capacity`: notes of each sort that may wait to be written.
     pub fn new(capacity: usize) -> Self {
         Self { notes: Mutex::default(), capacity, dropped: AtomicU64::new(0) }
     }
@@ -54,6 +70,32 @@ impl WriteBehind {
         self.lock().count
     }
 
+    /// Somebody tried a password in vain; the try is remembered for `seconds`.
+    pub fn note_login_failure(&self, id: &str, at: UnixTime, seconds: i64) {
+        let more = Debt { at: at.seconds(), seconds };
+        let mut notes = self.lock();
+        let full = notes.login_failures.len() >= self.capacity;
+        if let Some(known) = notes.login_failures.get_mut(id) {
+            *known = known.and(more);
+        } else if full {
+            drop(notes);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        } else {
+            notes.login_failures.insert(id.to_owned(), more);
+        }
+    }
+
+    /// An event that no change carries.
+    pub fn note_event(&self, event: Event) {
+        let mut notes = self.lock();
+        if notes.events.len() < self.capacity {
+            notes.events.push(event);
+        } else {
+            drop(notes);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Writes what has gathered, in small background jobs; answers how many rows.
     ///
     /// # Errors
@@ -61,22 +103,52 @@ impl WriteBehind {
     /// The first failure. What was not tried yet waits for the next call; what failed is counted as
     /// dropped, since it may have been written.
     pub async fn flush(&self, db: &Db, deadline: Instant) -> Result<usize, Fault> {
+        // In one order everywhere: two nodes that flush at once never wait for each other. Failed
+        // logins first, since they hold an attacker back.
+        let mut failures: Vec<_> = std::mem::take(&mut self.lock().login_failures).into_iter().collect();
+        failures.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let add = |tx: &mut Tx<'_>, (id, debt): &(String, Debt)| login_failures::add(tx, id, debt.at, debt.seconds);
+        let wrote = self.write(db, deadline, failures, add).await;
+        let mut written = wrote.map_err(|(fault, untried)| {
+            let back = |(id, debt): (String, Debt)| {
+                self.note_login_failure(&id, UnixTime::from_seconds(debt.at), debt.seconds);
+            };
+            untried.into_iter().for_each(back);
+            fault
+        })?;
         let mut rows = self.lock().take();
-        // In one order everywhere: two nodes that flush at once never wait for each other.
         rows.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let add = |tx: &mut Tx<'_>, (kind, id, more): &(UsageKind, String, Usage)| usage::add(tx, *kind, id, *more);
+        written += self.write(db, deadline, rows, add).await.map_err(|(fault, untried)| {
+            untried.into_iter().for_each(|(kind, id, more)| self.note(kind, &id, more));
+            fault
+        })?;
+        let happened = std::mem::take(&mut self.lock().events);
+        let insert = |tx: &mut Tx<'_>, event: &Event| events::insert(tx, event);
+        written += self.write(db, deadline, happened, insert).await.map_err(|(fault, untried)| {
+            untried.into_iter().for_each(|event| self.note_event(event));
+            fault
+        })?;
+        Ok(written)
+    }
+
+    /// Writes `rows` in jobs of a few; answers how many, or the first failure with what was not
+    /// tried yet.
+    async fn write<T: Send + 'static>(
+        &self,
+        db: &Db,
+        deadline: Instant,
+        mut rows: Vec<T>,
+        write: impl Fn(&mut Tx<'_>, &T) -> Result<(), Fault> + Copy + Send + 'static,
+    ) -> Result<usize, (Fault, Vec<T>)> {
         let mut written = 0;
         while !rows.is_empty() {
-            let job: Vec<_> = rows.drain(..rows.len().min(ROWS_PER_JOB)).collect();
+            let job: Vec<T> = rows.drain(..rows.len().min(ROWS_PER_JOB)).collect();
             let count = job.len();
-            let wrote = db
-                .write_background(deadline, move |tx| {
-                    job.iter().try_for_each(|(kind, id, more)| usage::add(tx, *kind, id, *more))
-                })
-                .await;
+            let wrote = db.write_background(deadline, move |tx| job.iter().try_for_each(|row| write(tx, row))).await;
             if let Err(fault) = wrote {
                 self.dropped.fetch_add(count as u64, Ordering::Relaxed);
-                rows.into_iter().for_each(|(kind, id, more)| self.note(kind, &id, more));
-                return Err(fault);
+                return Err((fault, rows));
             }
             written += count;
         }

@@ -15,6 +15,7 @@ use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::provider_policy;
+use crate::store::users;
 
 diesel::table! {
     providers (id) {
@@ -338,24 +339,29 @@ pub enum Deletion {
     Done,
     /// Unknown, deleted before, or not of the expected version.
     NotCurrent,
-    /// It has live clients and `even_with_clients` was not said.
+    /// It has live clients and `cascade` was not said.
     HasClients,
+    /// It has live users and `cascade` was not said.
+    HasUsers,
 }
 
 /// Ends a provider and its issuers and raises its epoch. `now` in epoch seconds. Call it in a
-/// transaction: it locks the provider's row first, so no client is made beside it.
+/// transaction: it locks the provider's row first, so no client or user is made beside it.
 pub fn soft_delete(
     conn: &mut Conn,
     id: &ProviderId,
     expected_version: Option<i64>,
-    even_with_clients: bool,
+    cascade: bool,
     now: i64,
 ) -> Result<Deletion, Fault> {
     if !lock(conn, id)? {
         return Ok(Deletion::NotCurrent);
     }
-    if !even_with_clients && count_live_clients(conn, id)? > 0 {
+    if !cascade && count_live_clients(conn, id)? > 0 {
         return Ok(Deletion::HasClients);
+    }
+    if !cascade && users::count_live(conn, id)? > 0 {
+        return Ok(Deletion::HasUsers);
     }
     let row = providers::table.filter(providers::id.eq(id.as_str())).filter(providers::deleted_at.is_null());
     let end = (

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::user::PasswordHash;
 use crate::domain::{Fault, ProviderId, User, UserId};
+use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::providers;
@@ -189,10 +190,11 @@ pub fn by_name(conn: &mut Conn, provider: &ProviderId, key: &str) -> Result<Opti
     row.map(User::try_from).transpose()
 }
 
-/// Whether one of these ids is or was an account's at any provider: ids are subjects, which are
-/// never given out again.
-pub fn any_with_id(conn: &mut Conn, ids: &[&str]) -> Result<bool, Fault> {
+/// Whether one of these ids is or was an account's: ids are subjects, which are never given out
+/// again at a provider.
+pub fn any_with_id(conn: &mut Conn, provider: &ProviderId, ids: &[&str]) -> Result<bool, Fault> {
     let taken: Option<String> = each!(conn, conn => users::table
+        .filter(users::provider_id.eq(provider.as_str()))
         .filter(users::id.eq_any(ids.iter().copied()))
         .select(users::id)
         .first(conn)
@@ -252,10 +254,14 @@ pub(in crate::store) fn count_live(conn: &mut Conn, provider: &ProviderId) -> Re
     Ok(live.count().get_result(conn)?)
 }
 
-/// A new account. `false`: one of its names is another account's, or the provider is gone. Call it
-/// in a transaction: the provider's row is held meanwhile.
+/// A new account. `false`: one of its names is another account's, its id is a client's name, or the
+/// provider is gone. Call it in a transaction: the provider's row is held meanwhile.
 pub fn insert(conn: &mut Conn, user: &User, keys: &NameKeys) -> Result<bool, Fault> {
-    if !providers::lock(conn, &user.provider)? || is_name_taken(conn, &user.provider, keys, None)? {
+    let provider = &user.provider;
+    if !providers::lock(conn, provider)?
+        || is_name_taken(conn, provider, keys, None)?
+        || clients::any_named(conn, provider, &[user.id.as_str()])?
+    {
         return Ok(false);
     }
     let row = Row::of(user.clone(), keys.clone());

@@ -13,7 +13,7 @@ use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::{NewSecret, add_secret};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
-use crate::store::{ChangedTable, Tx, api_keys, clients, providers, scopes};
+use crate::store::{ChangedTable, Tx, api_keys, clients, providers, scopes, users};
 
 const DELETED: &str = "client.deleted";
 
@@ -84,6 +84,7 @@ impl Engine {
             let names = [client.client_id.as_str(), client.subject.as_str()];
             let taken = providers::locked(tx, &provider.id)?.is_none()
                 || clients::any_named(tx, &provider.id, &names)?
+                || users::any_with_id(tx, &provider.id, &names)?
                 || api_keys::by_id(tx, &client.subject.as_str().into())?.is_some();
             if taken || !clients::insert(tx, client.clone())? {
                 return Ok(Decision::Refuse(conflict("This client_id or subject is or was in use.")));

@@ -23,10 +23,13 @@ pub mod client_fields;
 pub mod client_policy_fields;
 pub mod client_secrets;
 pub mod clients;
+pub mod common_passwords;
 pub mod fields;
 pub mod provider_fields;
 pub mod providers_resource;
 pub mod signing_keys;
+pub mod user_fields;
+pub mod users;
 
 /// Who manages.
 #[derive(Clone)]

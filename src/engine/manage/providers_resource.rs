@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// Ends a provider. One that has live clients is refused unless `cascade`.
+    /// Ends a provider. One that has live clients or users is refused unless `cascade`.
     pub async fn delete_provider(
         &self,
         ctx: &Context,
@@ -161,6 +161,9 @@ impl Engine {
                 Deletion::NotCurrent => Decision::Refuse(stale()),
                 Deletion::HasClients => {
                     Decision::Refuse(conflict("The provider has live clients: delete them, or say ?cascade=true."))
+                }
+                Deletion::HasUsers => {
+                    Decision::Refuse(conflict("The provider has live users: delete them, or say ?cascade=true."))
                 }
             })
         })

@@ -92,13 +92,14 @@ pub struct First {
 pub struct Setup {
     pub public_url: &'static str,
     pub stale_after: Duration,
+    pub login_floor: Duration,
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { public_url: ISSUER, stale_after: A_LONG_TIME, routes: |_| {} }
+        Self { public_url: ISSUER, stale_after: A_LONG_TIME, login_floor: Duration::ZERO, routes: |_| {} }
     }
 }
 
@@ -140,7 +141,8 @@ impl TestApp {
 
     async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
         let settings = settings(setup.public_url);
-        let options = EngineOptions { stale_after: setup.stale_after, ..EngineOptions::default() };
+        let Setup { stale_after, login_floor, .. } = setup;
+        let options = EngineOptions { stale_after, login_floor, ..EngineOptions::default() };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };

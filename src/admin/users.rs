@@ -1,0 +1,94 @@
+//! `/providers/{provider}/users`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::form_urlencoded;
+
+use crate::admin::input::Fields;
+use crate::admin::user_wire::{UserOut, draft, password_draft};
+use crate::admin::wire::value;
+use crate::admin::{call, created, list as listing, shown, version};
+use crate::engine::Engine;
+
+pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let page = listing::page(received)?;
+        let query: Vec<_> = form_urlencoded::parse(received.request.query_string().as_bytes()).collect();
+        let named = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
+        let filter = (named("username"), named("email"));
+        let users = engine.list_users(&received.ctx, actor, received.path("provider"), filter, page).await?;
+        Ok(listing::answer(users, |user| value(UserOut::from(user))))
+    })
+    .await
+}
+
+pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let mut fields = Fields::of(received, false)?;
+        let draft = draft(&mut fields);
+        let made = engine.create_user(&received.ctx, actor, received.path("provider"), draft).await?;
+        let (id, version) = (made.id.clone(), made.version);
+        Ok(created(received, id.as_str(), Some(version), &UserOut::from(made)))
+    })
+    .await
+}
+
+pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        let user = engine.read_user(&received.ctx, actor, provider, id).await?;
+        Ok(shown(user.version, &UserOut::from(user)))
+    })
+    .await
+}
+
+pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let mut fields = Fields::of(received, false)?;
+        let change = draft(&mut fields);
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        let user = engine.update_user(&received.ctx, actor, provider, id, change, expected).await?;
+        Ok(shown(user.version, &UserOut::from(user)))
+    })
+    .await
+}
+
+pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        engine.delete_user(&received.ctx, actor, provider, id, expected).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn set_password(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let mut fields = Fields::of(received, false)?;
+        let draft = password_draft(&mut fields);
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        engine.set_user_password(&received.ctx, actor, provider, id, draft).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn lock(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        Fields::of(received, true)?.finish()?;
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        let user = engine.lock_user(&received.ctx, actor, provider, id).await?;
+        Ok(shown(user.version, &UserOut::from(user)))
+    })
+    .await
+}
+
+pub async fn unlock(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        engine.unlock_user(&received.ctx, actor, provider, id).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
