@@ -1,6 +1,8 @@
 //! What people do to their own account, in the browser they are logged in with.
 
-use secrecy::SecretString;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::authorize::{Account, AccountSession};
 use crate::domain::grant::ProviderRef;
@@ -9,11 +11,10 @@ use crate::domain::user::PasswordHash;
 use crate::domain::{Context, Decision, Failed, Refusal, RefusalKind, SessionId, User};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
-use crate::engine::changes::user_change_id;
 use crate::engine::manage::fields::label;
-use crate::engine::manage::{stale, user_fields};
-use crate::engine::names::keys_of;
-use crate::store::{ChangedTable, Tx, events, refresh_families, sessions, users};
+use crate::engine::manage::users::{Change, Ends};
+use crate::engine::manage::{Actor, user_fields};
+use crate::store::{Tx, events, sessions, users};
 
 impl Engine {
     /// What the account page shows; `None`: nobody is logged in.
@@ -51,8 +52,13 @@ impl Engine {
             "" => None,
             text => Some(label(text.to_owned()).map_err(|detail| Refusal::invalid_field("/name", detail))?),
         };
-        self.change_own(ctx, &provider, &session, "user.name_changed", move |user| User { name: name.clone(), ..user })
-            .await
+        let (actor, action) = (Actor::Person(session.user.clone()), ("user.updated", None));
+        let change = |current: &User| {
+            let fields = if current.name == name { Vec::new() } else { vec!["name"] };
+            Ok(Change { user: User { name: name.clone(), ..current.clone() }, fields, ends: Ends::Nothing })
+        };
+        self.change_user(ctx, &actor, &provider.provider.id, session.user.as_str(), action, change).await?;
+        Ok(())
     }
 
     /// Another password: the person proves the old one, every other session and all refresh families
@@ -67,7 +73,9 @@ impl Engine {
     ) -> Result<(), Failed> {
         let (provider, session) = self.logged_in_at(ctx, provider, browser).await?;
         let row = self.own_row(ctx, &provider, &session).await?;
-        user_fields::check_password(new, &row).map_err(|detail| Refusal::invalid_field("/new_password", detail))?;
+        if let Some(flaw) = user_fields::flaw_of_password(new.expose_secret(), &row) {
+            return Err(Refusal::invalid_field("/new_password", flaw).into());
+        }
         let proven = self.prove_password(ctx, &provider, &row.username, current, browser.device.as_ref()).await;
         match proven {
             Ok(user) if user.id == session.user => {}
@@ -78,14 +86,8 @@ impl Engine {
             Err(failed) => return Err(failed),
         }
         let hash = self.0.passwords.hash(new.clone(), &self.0.random, ctx.deadline).await?;
-        let now = ctx.now.seconds();
-        self.change_own(ctx, &provider, &session, "user.password_changed", move |user| User {
-            password: Some(PasswordHash(hash.clone())),
-            password_changed_at: Some(now),
-            epoch: user.epoch + 1,
-            ..user
-        })
-        .await
+        let (actor, ends) = (Actor::Person(row.id.clone()), Ends::AllBut(session.id.clone()));
+        self.put_password(ctx, &actor, &row, Some(PasswordHash(hash)), ends).await
     }
 
     /// Ends one of the person's own sessions.
@@ -132,7 +134,7 @@ impl Engine {
         ctx: &Context,
         provider: &ProviderRef,
         browser: &Browser,
-    ) -> Result<(std::sync::Arc<ProviderEntry>, Session), Failed> {
+    ) -> Result<(Arc<ProviderEntry>, Session), Failed> {
         self.require_fresh()?;
         let provider = self.provider(ctx, provider).await?;
         let session = self.browser_session(ctx, &provider, browser).await?.ok_or_else(logged_out)?;
@@ -144,49 +146,6 @@ impl Engine {
         let (owner, id) = (provider.provider.id.clone(), session.user.clone());
         let found = self.0.db.read(ctx.deadline, move |conn| users::get(conn, &owner, &id)).await?;
         found.filter(User::is_live).ok_or_else(|| logged_out().into())
-    }
-
-    /// Changes the account; a raised epoch ends every other session and all refresh families too.
-    async fn change_own(
-        &self,
-        ctx: &Context,
-        provider: &ProviderEntry,
-        session: &Session,
-        action: &'static str,
-        change: impl Fn(User) -> User + Send + 'static,
-    ) -> Result<(), Failed> {
-        let (owner, user, keep, now) =
-            (provider.provider.id.clone(), session.user.clone(), session.id.clone(), ctx.now);
-        let event = self.person_event(ctx, &owner, &user, action, user.as_str());
-        let key = (owner.clone(), user.clone());
-        let job = move |tx: &mut Tx<'_>| {
-            let Some(before) = users::get(tx, &owner, &user)?.filter(User::is_live) else {
-                return Ok(Decision::Refuse(logged_out()));
-            };
-            let mut after = change(before.clone());
-            after.updated_at = now.seconds();
-            if !users::update(tx, &after, &keys_of(&after), before.version)? {
-                return Ok(Decision::Refuse(stale()));
-            }
-            let ended = if after.epoch == before.epoch {
-                Vec::new()
-            } else {
-                refresh_families::revoke_of_user(tx, &user, now)?;
-                sessions::end_of_user(tx, &owner, &user, Some(&keep), now)?
-            };
-            tx.changed(ChangedTable::Users, &user_change_id(&owner, &user), now)?;
-            events::insert(tx, &event)?;
-            Ok(Decision::Allow(ended))
-        };
-        let decided = self.0.db.write(ctx.deadline, job).await?;
-        self.0.caches.users.invalidate(&key);
-        match decided {
-            Decision::Allow(ended) => {
-                self.forget_sessions(&provider.provider.id, ended);
-                Ok(())
-            }
-            Decision::Refuse(refusal) => Err(refusal.into()),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::crypto::credential;
 use crate::domain::event::Event;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::secret::SecretKind;
-use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role};
+use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role, UserId};
 use crate::engine::Engine;
 use crate::engine::authenticate::Caller;
 use crate::engine::cache::api_keys::ApiKeyEntry;
@@ -39,6 +39,8 @@ pub enum Actor {
     Env,
     /// The command line on the database: whoever may read the database and the master key.
     LocalOperator,
+    /// Somebody changes their own account; there is no other thing they manage.
+    Person(UserId),
 }
 
 /// What a change may expect: `If-Match`, the version the caller has seen.
@@ -49,6 +51,7 @@ impl Actor {
         match self {
             Self::Key(entry) => entry.key.role,
             Self::Env | Self::LocalOperator => Role::Owner,
+            Self::Person(_) => Role::Default,
         }
     }
 
@@ -56,7 +59,7 @@ impl Actor {
     pub fn key(&self) -> Option<&ApiKey> {
         match self {
             Self::Key(entry) => Some(&entry.key),
-            Self::Env | Self::LocalOperator => None,
+            Self::Env | Self::LocalOperator | Self::Person(_) => None,
         }
     }
 
@@ -71,6 +74,7 @@ impl Actor {
             Self::Key(entry) => entry.key.id.to_string(),
             Self::Env => "env".to_owned(),
             Self::LocalOperator => "cli".to_owned(),
+            Self::Person(user) => user.to_string(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::engine::manage::user_fields::{self, NewPassword, UserDraft};
 use crate::engine::manage::{Actor, Expected, conflict, stale};
 use crate::engine::names::{keys_of, name_key};
 use crate::store::users::UserFilter;
-use crate::store::{ChangedTable, Tx, providers, users};
+use crate::store::{ChangedTable, Tx, providers, refresh_families, sessions, users};
 
 /// What a new password is asked to be: exactly one of the two.
 #[derive(Clone, Debug, Default)]
@@ -301,13 +301,14 @@ fn replace_user(
 
 /// Ends every grant of this person and every session but `except`.
 fn end_everything_of(
-    _tx: &mut Tx<'_>,
-    _provider: &ProviderId,
-    _user: &UserId,
-    _except: Option<&SessionId>,
-    _now: UnixTime,
+    tx: &mut Tx<'_>,
+    provider: &ProviderId,
+    user: &UserId,
+    except: Option<&SessionId>,
+    now: UnixTime,
 ) -> Result<(), Fault> {
-    // MERGE: store::sessions::end_of_user, store::refresh_families::revoke_of_user.
+    refresh_families::revoke_of_user(tx, user, now)?;
+    sessions::end_of_user(tx, provider, user, except, now)?;
     Ok(())
 }
 

@@ -45,7 +45,8 @@ impl<'a> Browser<'a> {
     /// One request, nothing followed.
     pub async fn send(&self, method: &str, path: &str, fields: Option<&[(&str, &str)]>) -> Answer {
         let mut call = self.app.call(method, path).at_address(&self.address).header("user-agent", "Test/1.0");
-        let cookies: Vec<String> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             call = call.header("cookie", &cookies.join("; "));
         }
