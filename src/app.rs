@@ -26,6 +26,7 @@ use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
 use crate::store::{Db, StoreOptions, Tx, is_away};
+use crate::web::{self as pages, Web};
 
 mod files;
 
@@ -237,7 +238,8 @@ impl Services {
         config
             .app_data(web::Data::new(self.engine.clone()))
             .app_data(web::Data::new(self.edge.clone()))
-            .app_data(web::Data::from(Arc::clone(&self.operations)));
+            .app_data(web::Data::from(Arc::clone(&self.operations)))
+            .app_data(web::Data::new(pages::Base(self.base.clone())));
         if self.base.is_empty() {
             self.mount_below_base(config);
         } else {
@@ -252,6 +254,10 @@ impl Services {
                 if Admin::PREFIXES.iter().any(|prefix| below.starts_with(prefix)) {
                     return not_found::<Admin>(request).await;
                 }
+                let inner = dialects::below_provider(&below);
+                if Web::PREFIXES.iter().any(|prefix| below.starts_with(prefix) || inner.starts_with(prefix)) {
+                    return not_found::<Web>(request).await;
+                }
                 dialects::unknown_path(request, &below).await
             }
         }));
@@ -262,11 +268,17 @@ impl Services {
         if self.base.is_empty() {
             self.mount_inserted_metadata(config);
         }
-        for resource in resources::<Ops>(None).into_iter().chain(resources::<Admin>(None)) {
+        for resource in resources::<Ops>(None).into_iter().chain(resources::<Admin>(None)).chain(resources::<Web>(None))
+        {
             config.service(resource);
         }
         let below_a_provider = Surfaces { runai: self.surfaces.runai.as_ref().map(|_host| None) };
-        config.service(web::scope("/p/{provider_slug}").configure(|config| dialects::mount(config, &below_a_provider)));
+        config.service(web::scope("/p/{provider_slug}").configure(|config| {
+            dialects::mount(config, &below_a_provider);
+            for resource in resources::<Web>(None) {
+                config.service(resource);
+            }
+        }));
     }
 
     /// Beside everything below the path of the public URL: what load balancers and RFC 8414 §3.1
@@ -305,6 +317,7 @@ pub fn request_ids(random: Random) -> impl Fn(UnixTime) -> String {
 /// Every operation there is, for the OpenAPI document.
 pub fn all_operations() -> Operations {
     let mut all = dialects::operations();
+    all.extend(Web::routes().iter().map(|route| (Web::NAME, route)));
     all.extend(Admin::routes().iter().map(|route| (Admin::NAME, route)));
     all.extend(Ops::routes().iter().map(|route| (Ops::NAME, route)));
     Operations(all)

@@ -17,3 +17,4 @@ pub mod first_run;
 pub mod ops;
 pub mod store;
 pub mod telemetry;
+pub mod web;

@@ -84,7 +84,7 @@ pub async fn unknown_path(request: HttpRequest, path: &str) -> HttpResponse {
 }
 
 /// `/p/acme/oauth2/token` → `/oauth2/token`.
-fn below_provider(path: &str) -> &str {
+pub fn below_provider(path: &str) -> &str {
     let Some(rest) = path.strip_prefix("/p/") else { return "" };
     rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("")
 }

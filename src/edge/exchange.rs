@@ -28,42 +28,45 @@ pub async fn exchange<S: Surface>(
     let ctx = edge.context(&request, S::NAME);
     let body = match body::read(payload, edge.read_timeout).await {
         Ok(body) => body,
-        Err(unread) => return finish::<S>(&request, fail_unread::<S>(unread, &ctx), &ctx, began),
+        Err(unread) => return finish::<S>(&request, fail_unread::<S>(&request, unread, &ctx), &ctx, began),
     };
     let root_provider = edge.root_provider(S::NAME);
     let received = Received { request, body, ctx, root_provider };
     if received.request.match_info().iter().any(|(_, value)| value.contains('\0')) {
         // Nothing has such a name, and PostgreSQL cannot even be asked for it.
-        let answer = S::fail(Failure::NotFound, &received.ctx);
+        let answer = S::fail_for(&received.request, Failure::NotFound, &received.ctx);
         return finish::<S>(&received.request, answer, &received.ctx, began);
     }
     let outcome = AssertUnwindSafe(handle(&received)).catch_unwind().await;
     let response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(failed)) => failed_response::<S>(&failed, &received.ctx),
-        Err(panic) => failed_response::<S>(&Failed::Fault(fault_of(panic.as_ref())), &received.ctx),
+        Ok(Err(failed)) => failed_response::<S>(&received, &failed),
+        Err(panic) => failed_response::<S>(&received, &Failed::Fault(fault_of(panic.as_ref()))),
     };
     finish::<S>(&received.request, response, &received.ctx, began)
 }
 
 /// Answers an unknown path in the shape of surface `S`.
 pub async fn not_found<S: Surface>(request: HttpRequest) -> HttpResponse {
-    without_body::<S>(request, |ctx| S::fail(Failure::NotFound, ctx))
+    without_body::<S>(request, |request, ctx| S::fail_for(request, Failure::NotFound, ctx))
 }
 
 /// Answers a wrong method in the shape of surface `S`, naming the methods there are.
 pub fn wrong_method<S: Surface>(request: HttpRequest, allowed: &[Method]) -> HttpResponse {
-    without_body::<S>(request, |ctx| S::fail(Failure::Method(allowed), ctx))
+    without_body::<S>(request, |request, ctx| S::fail_for(request, Failure::Method(allowed), ctx))
 }
 
 /// Answers without looking at the body.
-pub fn without_body<S: Surface>(request: HttpRequest, answer: impl FnOnce(&Context) -> HttpResponse) -> HttpResponse {
+pub fn without_body<S: Surface>(
+    request: HttpRequest,
+    answer: impl FnOnce(&HttpRequest, &Context) -> HttpResponse,
+) -> HttpResponse {
     let Some(edge) = request.app_data::<web::Data<Edge>>().cloned() else {
         return HttpResponse::InternalServerError().finish();
     };
     let began = monotonic();
     let ctx = edge.context(&request, S::NAME);
-    let response = answer(&ctx);
+    let response = answer(&request, &ctx);
     finish::<S>(&request, response, &ctx, began)
 }
 
@@ -82,23 +85,27 @@ fn finish<S: Surface>(
     response
 }
 
-fn failed_response<S: Surface>(failed: &Failed, ctx: &Context) -> HttpResponse {
+fn failed_response<S: Surface>(received: &Received, failed: &Failed) -> HttpResponse {
+    let ctx = &received.ctx;
     match failed {
         Failed::Refused(refusal) => log_refusal(refusal, ctx),
         Failed::Fault(fault) => log_fault(fault, ctx),
     }
-    S::fail(Failure::from(failed), ctx)
+    S::fail_for(&received.request, Failure::from(failed), ctx)
 }
 
-fn fail_unread<S: Surface>(unread: Unread, ctx: &Context) -> HttpResponse {
-    match unread {
-        Unread::TooLarge => S::fail(Failure::TooLarge, ctx),
-        Unread::TooSlow => S::fail(Failure::TooSlow, ctx),
-        Unread::Broken => S::fail(Failure::Refused(&Refusal::malformed("The body could not be read.")), ctx),
-    }
+fn fail_unread<S: Surface>(request: &HttpRequest, unread: Unread, ctx: &Context) -> HttpResponse {
+    let broken = Refusal::malformed("The body could not be read.");
+    let failure = match unread {
+        Unread::TooLarge => Failure::TooLarge,
+        Unread::TooSlow => Failure::TooSlow,
+        Unread::Broken => Failure::Refused(&broken),
+    };
+    S::fail_for(request, failure, ctx)
 }
 
-fn log_refusal(refusal: &Refusal, ctx: &Context) {
+/// For a handler that answers a refusal itself, with a form that says what was wrong.
+pub fn log_refusal(refusal: &Refusal, ctx: &Context) {
     log::info!(target: "grantd::refused", "{} {:?} {refusal}", ctx.request_id, refusal.class());
 }
 

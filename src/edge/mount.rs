@@ -72,7 +72,7 @@ pub fn allow_header(methods: &[Method]) -> String {
 }
 
 fn preflight<S: Surface>(request: HttpRequest, methods: String) -> HttpResponse {
-    without_body::<S>(request, |_ctx| {
+    without_body::<S>(request, |_request, _ctx| {
         HttpResponse::NoContent()
             .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
             .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"))

@@ -1,7 +1,7 @@
 //! What every wire has in common: a name, routes, and its own way to say no.
 
 use actix_web::http::Method;
-use actix_web::{HttpResponse, Route};
+use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::domain::{Context, Failed, Fault, Refusal};
 
@@ -19,6 +19,11 @@ pub trait Surface: 'static {
 
     /// Writes a failure in the surface's own shape and status.
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse;
+
+    /// The same for a surface whose failures depend on who asks: pages speak the reader's language.
+    fn fail_for(_request: &HttpRequest, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+        Self::fail(failure, ctx)
+    }
 
     /// Adds what every answer of the surface carries, also its 404, 405 and 500.
     fn dress(_response: &mut HttpResponse, _ctx: &Context) {}

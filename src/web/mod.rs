@@ -1,0 +1,118 @@
+//! The pages: what a person sees in a browser. They log in, say what a client may do, look after their
+//! account and log out; `flow/` holds the steps between a client and the person, `account/` what people
+//! do on their own. Plain HTML forms that work without script, rendered from `templates/`, in English
+//! and German. All rules are the engine's; here is what belongs to browsers: cookies, forms and their
+//! tokens, redirects, policies.
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::domain::Context;
+use crate::edge::{Failure, RouteSpec, Surface};
+
+mod account;
+mod answer;
+mod assets;
+mod brand;
+mod cookies;
+mod csrf;
+mod error_page;
+mod flow;
+mod locale;
+mod pages;
+mod params;
+mod visit;
+
+/// The pages and the endpoints that browsers are sent to.
+pub struct Web;
+
+/// Path of the public URL, for pages of no provider.
+pub struct Base(pub String);
+
+macro_rules! route {
+    ($method:ident, $path:literal, $id:literal, $summary:literal, $handler:path) => {
+        RouteSpec {
+            method: Method::$method,
+            path: $path,
+            operation_id: $id,
+            summary: $summary,
+            route: || web::to($handler),
+        }
+    };
+}
+
+impl Surface for Web {
+    const NAME: &'static str = "web";
+    const PREFIXES: &'static [&'static str] = &["/login", "/consent", "/account", "/logout", "/logged-out", "/assets"];
+
+    fn routes() -> &'static [RouteSpec] {
+        static ROUTES: [RouteSpec; 18] = [
+            route!(
+                GET,
+                "/oauth2/authorize",
+                "authorize",
+                "Authorization endpoint (RFC 6749 §3.1, OIDC Core §3.1.2)",
+                flow::authorize::get
+            ),
+            route!(
+                POST,
+                "/oauth2/authorize",
+                "authorize_by_form",
+                "Authorization endpoint, parameters in the body",
+                flow::authorize::post
+            ),
+            route!(
+                GET,
+                "/oauth2/logout",
+                "logout",
+                "End-session endpoint (OIDC RP-Initiated Logout)",
+                flow::logout::get
+            ),
+            route!(
+                POST,
+                "/oauth2/logout",
+                "logout_by_form",
+                "End-session endpoint, parameters in the body",
+                flow::logout::post
+            ),
+            route!(GET, "/login", "login_page", "Page: login", flow::login::get),
+            route!(POST, "/login", "login_form", "The form of the login page", flow::login::post),
+            route!(GET, "/consent", "consent_page", "Page: consent", flow::consent::get),
+            route!(POST, "/consent", "consent_form", "The form of the consent page", flow::consent::post),
+            route!(
+                POST,
+                "/logout",
+                "logout_form",
+                "The form of the page that asks before logout",
+                flow::logout::confirm
+            ),
+            route!(GET, "/logged-out", "logged_out_page", "Page: signed out", flow::logout::done),
+            route!(GET, "/account", "account_page", "Page: one's own account", account::get),
+            route!(POST, "/account/profile", "account_profile_form", "Changes one's own name", account::profile),
+            route!(POST, "/account/password", "account_password_form", "Changes one's own password", account::password),
+            route!(POST, "/account/sessions/end", "account_session_form", "Ends one session", account::end_session),
+            route!(POST, "/account/sessions/end-all", "account_sessions_form", "Ends all sessions", account::end_all),
+            route!(GET, "/assets/style.css", "style", "Stylesheet of the pages", assets::style),
+            route!(GET, "/assets/brand.css", "brand_style", "The provider's colour", assets::brand),
+            route!(GET, "/assets/submit.js", "submit_script", "Script of the form post page", assets::submit),
+        ];
+        &ROUTES
+    }
+
+    fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+        error_page::unseen(failure, ctx)
+    }
+
+    fn fail_for(request: &HttpRequest, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+        error_page::answer(visit::ui_of(request), failure, ctx)
+    }
+
+    fn dress(response: &mut HttpResponse, _ctx: &Context) {
+        answer::dress(response.headers_mut());
+        if response.headers().get(header::SET_COOKIE).is_some() {
+            // Also where something else may be kept: never an answer with a cookie.
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+}
