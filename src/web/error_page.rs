@@ -53,7 +53,7 @@ fn put(answer: &mut HttpResponse, name: HeaderName, value: &str) {
 
 /// Whether the hint helps whoever built the client that sent the browser here.
 fn is_for_developers(refusal: &Refusal) -> bool {
-    !matches!(refusal.class(), Class::TooMany | Class::Stale | Class::LoginNeeded)
+    !matches!(refusal.class(), Class::TooMany | Class::Stale | Class::LoginNeeded | Class::BadGrant)
 }
 
 fn told(failure: Failure<'_>) -> (StatusCode, &'static str) {

@@ -78,8 +78,10 @@ pub async fn password(request: HttpRequest, payload: web::Payload, engine: web::
         let changed = engine.change_own_password(ctx, provider, browser, &current, &new).await;
         let Some(refusal) = refused(changed)? else { return visit.to_page("/account?done=password") };
         let wrong = match refusal.class() {
-            Class::BadGrant => Shown { current_error: Some("account-password-wrong"), ..Shown::default() },
             Class::TooMany => Shown { current_error: Some("account-password-slowed"), ..Shown::default() },
+            Class::BadField if is_about(&refusal, "/current_password") => {
+                Shown { current_error: Some("account-password-wrong"), ..Shown::default() }
+            }
             Class::BadField => Shown { new_error: Some("account-password-bad"), ..Shown::default() },
             _ => return elsewhere(visit, refusal),
         };
@@ -132,6 +134,11 @@ fn refused(outcome: Result<(), Failed>) -> Result<Option<Refusal>, Failed> {
         Err(Failed::Refused(refusal)) => Ok(Some(refusal)),
         Err(fault) => Err(fault),
     }
+}
+
+/// Whether one of the wrong fields is this one.
+fn is_about(refusal: &Refusal, pointer: &str) -> bool {
+    matches!(&refusal.kind, RefusalKind::Invalid(errors) if errors.iter().any(|error| error.pointer == pointer))
 }
 
 /// A refusal that is about no field: a session that is over leads to the login page.

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::web::answer::{Policy, page, redirect, set_cookie};
 use crate::web::cookies::Cookie;
 use crate::web::csrf::FormName;
-use crate::web::flow::detour;
+use crate::web::flow::{bind, detour};
 use crate::web::pages::{LogoutView, SignedOutView};
 use crate::web::params;
 use crate::web::visit::{Visit, serve};
@@ -65,13 +65,20 @@ async fn answer(visit: &Visit<'_>, form: &Form<'_>) -> Result<HttpResponse, Fail
 fn proceed(visit: &Visit<'_>, next: Logout, ui_locales: Option<&str>) -> Result<HttpResponse, Failed> {
     match next {
         Logout::Ended { to } => ended(visit, to.as_deref(), ui_locales),
-        Logout::Ask { flow, client_name, username, redirect_origin } => {
+        Logout::Ask { waiting, client_name, username, redirect_origin } => {
             let cookie = visit.browser.session.as_ref();
-            let token = cookie.map(|cookie| visit.form_token(FormName::Logout, cookie, &flow)).unwrap_or_default();
-            let ui = visit.ui(ui_locales.unwrap_or_default().split(' '));
-            let view = LogoutView { ui, client: client_name.as_deref(), username: &username, flow: &flow, token };
+            let token = cookie.map(|cookie| visit.form_token(FormName::Logout, cookie, &waiting.flow));
+            let view = LogoutView {
+                ui: visit.ui(ui_locales.unwrap_or_default().split(' ')),
+                client: client_name.as_deref(),
+                username: &username,
+                flow: &waiting.flow,
+                token: token.unwrap_or_default(),
+            };
             let policy = Policy { leads_to: redirect_origin.as_deref(), script: false, of_client: true };
-            page(StatusCode::OK, &view, policy)
+            let mut answer = page(StatusCode::OK, &view, policy)?;
+            bind(visit, &mut answer, &waiting)?;
+            Ok(answer)
         }
     }
 }

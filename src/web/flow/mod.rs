@@ -37,10 +37,16 @@ fn proceed(visit: &Visit<'_>, next: Authorize) -> Result<HttpResponse, Failed> {
 fn wait(visit: &Visit<'_>, path: &str, waiting: &Waiting) -> Result<HttpResponse, Failed> {
     let query = Serializer::new(String::new()).append_pair("flow", &waiting.flow).finish();
     let mut answer = visit.to_page(&format!("{path}?{query}"))?;
-    if let Some(binding) = &waiting.binding {
-        set_cookie(&mut answer, Cookie::Flow.set(&visit.brand, binding, None)?);
-    }
+    bind(visit, &mut answer, waiting)?;
     Ok(answer)
+}
+
+/// Gives the browser what the flow is bound to, if it is new.
+fn bind(visit: &Visit<'_>, answer: &mut HttpResponse, waiting: &Waiting) -> Result<(), Failed> {
+    if let Some(binding) = &waiting.binding {
+        set_cookie(answer, Cookie::Flow.set(&visit.brand, binding, None)?);
+    }
+    Ok(())
 }
 
 /// A form that another site's page posted comes without our cookies, which are `SameSite=Lax`: the
