@@ -9,3 +9,4 @@ mod process;
 mod runai;
 mod store;
 mod support;
+mod web;
