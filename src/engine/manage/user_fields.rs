@@ -156,9 +156,9 @@ fn groups_of(groups: Vec<String>) -> Result<Vec<String>, String> {
 fn new_password(checks: &mut Checks, password: Field<SecretString>, hash: Field<String>, user: &User) -> NewPassword {
     match (password, hash) {
         (Field::Set(_), Field::Set(_)) => checks.refuse("password_hash", "may not stand beside password"),
-        (Field::Set(text), _) => match check_password(&text, user) {
-            Ok(()) => return NewPassword::Chosen(text),
-            Err(flaw) => checks.refuse("password", flaw),
+        (Field::Set(text), _) => match flaw_of_password(text.expose_secret(), user) {
+            None => return NewPassword::Chosen(text),
+            Some(flaw) => checks.refuse("password", flaw),
         },
         (_, Field::Set(hash)) => match Passwords::flaw_of_import(&hash) {
             None => return NewPassword::Hashed(PasswordHash(hash)),
@@ -169,20 +169,19 @@ fn new_password(checks: &mut Checks, password: Field<SecretString>, hash: Field<
     NewPassword::None
 }
 
-/// Refuses a password that this account may not have, in words for the one who chose it.
-pub fn check_password(password: &SecretString, user: &User) -> Result<(), String> {
-    let text = password.expose_secret();
+/// Why this account may not have this password, in words for the one who chose it. `None`: it may.
+pub fn flaw_of_password(text: &str, user: &User) -> Option<String> {
     if text.chars().count() < LEAST_PASSWORD || text.len() > MAX_SECRET {
-        return Err(format!("must be at least {LEAST_PASSWORD} characters and at most {MAX_SECRET} bytes"));
+        return Some(format!("must be at least {LEAST_PASSWORD} characters and at most {MAX_SECRET} bytes"));
     }
     if is_common(text) {
-        return Err("is one of the passwords that everybody tries first".to_owned());
+        return Some("is one of the passwords that everybody tries first".to_owned());
     }
     let key = name_key(text);
     let email = user.email.as_deref().map(name_key);
     let mailbox = email.as_deref().and_then(|email| email.split_once('@')).map(|(mailbox, _)| mailbox);
     let is_name = [Some(name_key(&user.username).as_str()), email.as_deref(), mailbox].contains(&Some(key.as_str()));
-    if is_name { Err("must not be the username or the email".to_owned()) } else { Ok(()) }
+    is_name.then(|| "must not be the username or the email".to_owned())
 }
 
 #[cfg(test)]
@@ -222,10 +221,10 @@ mod tests {
         for bad in
             ["", "short", "ääääääa", "Password1", "alice.ANDERSON", "A.Anderson@example.com", "a.anderson", &long]
         {
-            assert!(check_password(&bad.into(), &alice()).is_err(), "{bad}");
+            assert!(flaw_of_password(bad, &alice()).is_some(), "{bad}");
         }
         for good in ["correct horse", "ä-ä-ä-ä-ö", &long[2..]] {
-            assert_eq!(check_password(&good.into(), &alice()), Ok(()), "{good}");
+            assert_eq!(flaw_of_password(good, &alice()), None, "{good}");
         }
     }
 

@@ -25,11 +25,20 @@ pub struct PasswordDraft {
 }
 
 /// What a change makes of an account.
-struct Change {
-    user: User,
-    fields: Vec<&'static str>,
-    /// Everything that this person holds ends with it.
-    ends: bool,
+pub(in crate::engine) struct Change {
+    pub user: User,
+    pub fields: Vec<&'static str>,
+    /// Everything that this person holds ends with it; but the session that is named.
+    pub ends: Ends,
+}
+
+/// What of a person ends with a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Ends {
+    Nothing,
+    Everything,
+    /// All grants and all sessions but this one.
+    AllBut(SessionId),
 }
 
 impl Engine {
@@ -97,7 +106,7 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         self.change_user(ctx, actor, &provider.id, id, ("user.updated", expected), |current| {
             let (user, fields) = user_fields::apply(draft.clone(), current)?;
-            let ends = current.enabled && !user.enabled;
+            let ends = if current.enabled && !user.enabled { Ends::Everything } else { Ends::Nothing };
             Ok(Change { user, fields, ends })
         })
         .await
@@ -118,7 +127,7 @@ impl Engine {
         let now = ctx.now.seconds();
         self.change_user(ctx, actor, &provider.id, id, ("user.deleted", expected), |current| {
             let user = User { deleted_at: Some(now), password: None, ..current.clone() };
-            Ok(Change { user, fields: vec!["deleted_at"], ends: true })
+            Ok(Change { user, fields: vec!["deleted_at"], ends: Ends::Everything })
         })
         .await
         .map(|_user| ())
@@ -138,13 +147,30 @@ impl Engine {
         let current = self.stored_user(ctx, &provider.id, id).await?;
         let PasswordDraft { password, password_hash, slips } = draft;
         let password = user_fields::password_of(slips, password, password_hash, &current)?;
-        let (password, now) = (self.hashed(ctx, password).await?, ctx.now.seconds());
-        self.change_user(ctx, actor, &provider.id, id, ("user.password_changed", None), |current| {
+        let password = self.hashed(ctx, password).await?;
+        self.put_password(ctx, actor, &current, password, Ends::Everything).await
+    }
+
+    /// Another password, already judged and hashed.
+    pub(in crate::engine) async fn put_password(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        user: &User,
+        password: Option<PasswordHash>,
+        ends: Ends,
+    ) -> Result<(), Failed> {
+        let now = ctx.now.seconds();
+        let change = |current: &User| {
+            // Who proved the old password does not undo what was decided since.
+            if matches!(ends, Ends::AllBut(_)) && current.epoch != user.epoch {
+                return Err(stale());
+            }
             let user = User { password: password.clone(), password_changed_at: Some(now), ..current.clone() };
-            Ok(Change { user, fields: vec!["password"], ends: true })
-        })
-        .await
-        .map(|_user| ())
+            Ok(Change { user, fields: vec!["password"], ends: ends.clone() })
+        };
+        let action = ("user.password_changed", None);
+        self.change_user(ctx, actor, &user.provider, user.id.as_str(), action, change).await.map(|_user| ())
     }
 
     /// Keeps a person out until somebody unlocks the account. Locking twice changes nothing.
@@ -155,7 +181,7 @@ impl Engine {
         self.change_user(ctx, actor, &provider.id, id, ("user.locked", None), |current| {
             let locked_at = current.locked_at.or(Some(now));
             let fields = if current.locked_at.is_none() { vec!["locked_at"] } else { Vec::new() };
-            Ok(Change { user: User { locked_at, ..current.clone() }, fields, ends: true })
+            Ok(Change { user: User { locked_at, ..current.clone() }, fields, ends: Ends::Everything })
         })
         .await
     }
@@ -166,14 +192,14 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         self.change_user(ctx, actor, &provider.id, id, ("user.unlocked", None), |current| {
             let fields = if current.locked_at.is_some() { vec!["locked_at"] } else { Vec::new() };
-            Ok(Change { user: User { locked_at: None, ..current.clone() }, fields, ends: false })
+            Ok(Change { user: User { locked_at: None, ..current.clone() }, fields, ends: Ends::Nothing })
         })
         .await
     }
 
     /// Reads the account, lets `change` decide, and commits it if the row is still what was read;
     /// without an expected version it is tried again. A change without fields changes nothing.
-    async fn change_user(
+    pub(in crate::engine) async fn change_user(
         &self,
         ctx: &Context,
         actor: &Actor,
@@ -192,21 +218,15 @@ impl Engine {
                 return Ok(current);
             }
             user.updated_at = ctx.now.seconds();
-            if ends {
+            if ends != Ends::Nothing {
                 // Enabling or unlocking again revives nothing.
                 user.epoch += 1;
             }
             let event = self.event(ctx, actor, Some(provider), action, id, &fields);
             let (row, now, version) = (user.clone(), ctx.now, current.version);
             let renamed = keys_of(&user) != keys_of(&current);
-            let replaced = self
-                .commit(ctx, event, move |tx| {
-                    if let Some(refusal) = replace_user(tx, &row, version, renamed, now)? {
-                        return Ok(Decision::Refuse(refusal));
-                    }
-                    Ok(Decision::Allow(if ends { end_everything_of(tx, &row, now)? } else { Vec::new() }))
-                })
-                .await;
+            let replaced =
+                self.commit(ctx, event, move |tx| replace_user(tx, &row, version, renamed, &ends, now)).await;
             self.forget_user(provider, &user.id);
             match replaced {
                 Ok(sessions) => {
@@ -237,7 +257,11 @@ impl Engine {
     }
 
     /// What is stored of a new password.
-    async fn hashed(&self, ctx: &Context, password: NewPassword) -> Result<Option<PasswordHash>, Fault> {
+    pub(in crate::engine) async fn hashed(
+        &self,
+        ctx: &Context,
+        password: NewPassword,
+    ) -> Result<Option<PasswordHash>, Fault> {
         Ok(match password {
             NewPassword::Chosen(text) => {
                 Some(PasswordHash(self.0.passwords.hash(text, &self.0.random, ctx.deadline).await?))
@@ -247,38 +271,39 @@ impl Engine {
         })
     }
 
-    fn forget_user(&self, provider: &ProviderId, id: &UserId) {
+    pub(in crate::engine) fn forget_user(&self, provider: &ProviderId, id: &UserId) {
         self.0.caches.users.invalidate(&(provider.clone(), id.clone()));
     }
 }
 
-/// Writes the account; the refusal if it is not of that version any more or its new name is taken.
+/// Writes the account and what follows from it; answers the sessions that have ended.
 fn replace_user(
     tx: &mut Tx<'_>,
     user: &User,
     version: i64,
     renamed: bool,
+    ends: &Ends,
     now: UnixTime,
-) -> Result<Option<Refusal>, Fault> {
+) -> Result<Decision<Vec<SessionId>>, Fault> {
     let keys = keys_of(user);
     // With the provider's row held no other name can come between the question and the write.
     if renamed
         && (providers::locked(tx, &user.provider)?.is_none()
             || users::is_name_taken(tx, &user.provider, &keys, Some(&user.id))?)
     {
-        return Ok(Some(name_taken()));
+        return Ok(Decision::Refuse(name_taken()));
     }
     if !users::update(tx, user, &keys, version)? {
-        return Ok(Some(stale()));
+        return Ok(Decision::Refuse(stale()));
     }
     tx.changed(ChangedTable::Users, &user_change_id(&user.provider, &user.id), now)?;
-    Ok(None)
-}
-
-/// Ends every grant of this person and every session, which it answers.
-fn end_everything_of(tx: &mut Tx<'_>, user: &User, now: UnixTime) -> Result<Vec<SessionId>, Fault> {
+    let except = match ends {
+        Ends::Nothing => return Ok(Decision::Allow(Vec::new())),
+        Ends::Everything => None,
+        Ends::AllBut(session) => Some(session),
+    };
     refresh_families::revoke_of_user(tx, &user.id, now)?;
-    sessions::end_of_user(tx, &user.provider, &user.id, None, now)
+    sessions::end_of_user(tx, &user.provider, &user.id, except, now).map(Decision::Allow)
 }
 
 fn name_taken() -> Refusal {
