@@ -32,7 +32,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 33] = [
+        static ROUTES: [RouteSpec; 36] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
@@ -69,6 +69,13 @@ impl Surface for Admin {
             }),
             route(Method::POST, USER_LOCK, "lock_user", "Keep a user out", || web::to(users::lock)),
             route(Method::DELETE, USER_LOCK, "unlock_user", "Let a locked user in again", || web::to(users::unlock)),
+            route(Method::GET, USER_SESSIONS, "list_user_sessions", "Sessions of a user", || web::to(users::sessions)),
+            route(Method::DELETE, USER_SESSIONS, "end_user_sessions", "End all sessions of a user", || {
+                web::to(users::end_sessions)
+            }),
+            route(Method::DELETE, USER_SESSION, "end_user_session", "End a session of a user", || {
+                web::to(users::end_session)
+            }),
             route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list)),
             route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
                 web::to(api_keys::create)
@@ -103,6 +110,8 @@ const USERS: &str = "/admin/v1/providers/{provider}/users";
 const USER: &str = "/admin/v1/providers/{provider}/users/{user_id}";
 const USER_PASSWORD: &str = "/admin/v1/providers/{provider}/users/{user_id}/password";
 const USER_LOCK: &str = "/admin/v1/providers/{provider}/users/{user_id}/lock";
+const USER_SESSIONS: &str = "/admin/v1/providers/{provider}/users/{user_id}/sessions";
+const USER_SESSION: &str = "/admin/v1/providers/{provider}/users/{user_id}/sessions/{session_id}";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
 

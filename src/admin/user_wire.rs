@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::admin::input::Fields;
 use crate::admin::wire::time;
 use crate::domain::User;
+use crate::domain::session::Session;
 use crate::engine::manage::user_fields::UserDraft;
 use crate::engine::manage::users::PasswordDraft;
 
@@ -80,6 +81,50 @@ impl From<User> for UserOut {
             has_password: password.is_some(),
             created_at: time(created_at),
             updated_at: time(updated_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct SessionOut {
+    /// `sid` of tokens; the cookie holds something else.
+    id: String,
+    user_agent: String,
+    address: String,
+    amr: Vec<String>,
+    auth_time: String,
+    created_at: String,
+    last_seen_at: String,
+    /// At the latest.
+    expires_at: String,
+}
+
+impl From<Session> for SessionOut {
+    fn from(session: Session) -> Self {
+        let Session {
+            provider: _,
+            id,
+            user: _,
+            auth_time,
+            amr,
+            user_agent,
+            address,
+            created_at,
+            seen_at,
+            idle_ends_at,
+            ends_at,
+            ended_at: _,
+            epoch: _,
+        } = session;
+        Self {
+            id: id.to_string(),
+            user_agent,
+            address,
+            amr: amr.iter().map(str::to_owned).collect(),
+            auth_time: time(auth_time),
+            created_at: time(created_at),
+            last_seen_at: time(seen_at),
+            expires_at: time(idle_ends_at.min(ends_at)),
         }
     }
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use url::form_urlencoded;
 
 use crate::admin::input::Fields;
-use crate::admin::user_wire::{UserOut, draft, password_draft};
+use crate::admin::user_wire::{SessionOut, UserOut, draft, password_draft};
 use crate::admin::wire::value;
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::engine::Engine;
@@ -88,6 +88,33 @@ pub async fn unlock(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         engine.unlock_user(&received.ctx, actor, provider, id).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn sessions(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        let sessions = engine.list_user_sessions(&received.ctx, actor, provider, id).await?;
+        Ok(listing::whole(sessions, |session| value(SessionOut::from(session))))
+    })
+    .await
+}
+
+pub async fn end_sessions(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        engine.end_user_sessions(&received.ctx, actor, provider, id).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn end_session(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        engine.end_user_session(&received.ctx, actor, provider, id, received.path("session_id")).await?;
         Ok(HttpResponse::NoContent().finish())
     })
     .await

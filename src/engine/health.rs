@@ -54,11 +54,18 @@ impl Engine {
             + caches.clients.weight()
             + caches.digests.weight()
             + caches.api_keys.weight()
+            + caches.users.weight()
+            + caches.sessions.weight()
     }
 
     /// Notes of use that found no room.
     pub fn notes_dropped(&self) -> u64 {
         self.0.behind.dropped()
+    }
+
+    /// Password hashes computed since the start.
+    pub fn hashes_computed(&self) -> u64 {
+        self.0.passwords.hashed()
     }
 
     /// Callers that wait for a hash lane.

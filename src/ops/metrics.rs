@@ -15,6 +15,7 @@ pub fn text(engine: &Engine) -> String {
         ("grantd_introspections_total", "Tokens introspected.", counters.introspected.get()),
         ("grantd_revocations_total", "Tokens revoked.", counters.revoked.get()),
         ("grantd_throttled_total", "Requests refused for too many failures.", counters.throttled.get()),
+        ("grantd_hashes_total", "Password hashes computed.", engine.hashes_computed()),
         ("grantd_notes_dropped_total", "Notes of use that found no room.", engine.notes_dropped()),
     ];
     for (name, help, value) in counted {

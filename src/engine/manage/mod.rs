@@ -29,6 +29,7 @@ pub mod provider_fields;
 pub mod providers_resource;
 pub mod signing_keys;
 pub mod user_fields;
+pub mod user_sessions;
 pub mod users;
 
 /// Who manages.

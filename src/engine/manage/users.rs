@@ -162,6 +162,10 @@ impl Engine {
     ) -> Result<(), Failed> {
         let now = ctx.now.seconds();
         let change = |current: &User| {
+            // Who proved the old password does not undo what was decided since.
+            if matches!(ends, Ends::AllBut(_)) && current.epoch != user.epoch {
+                return Err(stale());
+            }
             let user = User { password: password.clone(), password_changed_at: Some(now), ..current.clone() };
             Ok(Change { user, fields: vec!["password"], ends: ends.clone() })
         };
@@ -225,7 +229,8 @@ impl Engine {
                 self.commit(ctx, event, move |tx| replace_user(tx, &row, version, renamed, &ends, now)).await;
             self.forget_user(provider, &user.id);
             match replaced {
-                Ok(()) => {
+                Ok(sessions) => {
+                    self.forget_sessions(provider, sessions);
                     user.version += 1;
                     return Ok(user);
                 }
@@ -271,6 +276,7 @@ impl Engine {
     }
 }
 
+/// Writes the account and what follows from it; answers the sessions that have ended.
 fn replace_user(
     tx: &mut Tx<'_>,
     user: &User,
@@ -278,7 +284,7 @@ fn replace_user(
     renamed: bool,
     ends: &Ends,
     now: UnixTime,
-) -> Result<Decision<()>, Fault> {
+) -> Result<Decision<Vec<SessionId>>, Fault> {
     let keys = keys_of(user);
     // With the provider's row held no other name can come between the question and the write.
     if renamed
@@ -291,25 +297,13 @@ fn replace_user(
         return Ok(Decision::Refuse(stale()));
     }
     tx.changed(ChangedTable::Users, &user_change_id(&user.provider, &user.id), now)?;
-    match ends {
-        Ends::Nothing => {}
-        Ends::Everything => end_everything_of(tx, &user.provider, &user.id, None, now)?,
-        Ends::AllBut(session) => end_everything_of(tx, &user.provider, &user.id, Some(session), now)?,
-    }
-    Ok(Decision::Allow(()))
-}
-
-/// Ends every grant of this person and every session but `except`.
-fn end_everything_of(
-    tx: &mut Tx<'_>,
-    provider: &ProviderId,
-    user: &UserId,
-    except: Option<&SessionId>,
-    now: UnixTime,
-) -> Result<(), Fault> {
-    refresh_families::revoke_of_user(tx, user, now)?;
-    sessions::end_of_user(tx, provider, user, except, now)?;
-    Ok(())
+    let except = match ends {
+        Ends::Nothing => return Ok(Decision::Allow(Vec::new())),
+        Ends::Everything => None,
+        Ends::AllBut(session) => Some(session),
+    };
+    refresh_families::revoke_of_user(tx, &user.id, now)?;
+    sessions::end_of_user(tx, &user.provider, &user.id, except, now).map(Decision::Allow)
 }
 
 fn name_taken() -> Refusal {
