@@ -21,8 +21,12 @@ pub fn at_hash(alg: SigningAlg, access_token: &str) -> String {
 
 /// RFC 7636 §4.6 with S256: whether this verifier belongs to the challenge.
 pub fn verifier_fits(verifier: &str, challenge: &str) -> bool {
-    let own = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-    verify_slices_are_equal(own.as_bytes(), challenge.as_bytes()).is_ok()
+    verify_slices_are_equal(s256(verifier).as_bytes(), challenge.as_bytes()).is_ok()
+}
+
+/// The S256 challenge of a verifier (RFC 7636 §4.2).
+pub fn s256(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
 #[cfg(test)]

@@ -9,11 +9,16 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::domain::client::GrantType;
-use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, ProviderRef};
+use crate::domain::grant::{Ask, ExternalForm, Grant, GrantRequest, Granted, PresentedClient, ProviderRef};
 use crate::domain::{Context, Fault, Refusal, RefusalKind, ScopeSet};
 use crate::edge::form::Form;
 use crate::edge::mount::allow_header;
 use crate::edge::{Call, Failure, credentials};
+
+/// RFC 8693 §3.
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+const REQUESTABLE: [&str; 2] = [ACCESS_TOKEN_TYPE, JWT_TYPE];
 
 /// RFC 6749 §5.1.
 #[derive(Serialize)]
@@ -23,6 +28,13 @@ struct TokenAnswer<'a> {
     expires_in: i64,
     #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    /// RFC 8693 §2.2.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
 }
 
 /// RFC 6749 §5.2.
@@ -32,22 +44,73 @@ struct ErrorAnswer<'a> {
     error_description: Cow<'a, str>,
 }
 
+/// What a token endpoint may have of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habits {
+    /// The client of a password grant that names none.
+    pub password_client: Option<&'static str>,
+}
+
 /// Reads a token request (RFC 6749 §3.2).
-pub fn token_request(call: &Call<'_>, provider: ProviderRef) -> Result<GrantRequest, Refusal> {
+pub fn token_request(call: &Call<'_>, provider: ProviderRef, habits: Habits) -> Result<GrantRequest, Refusal> {
     let form = Form::of(call)?;
     refuse_unsupported_restrictions(call, &form)?;
     let grant = grant(&form)?;
-    let client = credentials::presented(call.headers, &form)?;
-    let ask = Ask { scope: scope(&form)?, resources: resources(&form), ..Ask::default() };
+    let client = match (&grant, habits.password_client) {
+        (Grant::Password { .. }, Some(client_id)) if credentials::names_nobody(call.headers, &form) => {
+            PresentedClient::Bare { client_id: client_id.into() }
+        }
+        _ => credentials::presented(call.headers, &form)?,
+    };
+    let force_jwt = form.get("requested_token_type") == Some(JWT_TYPE);
+    let ask = Ask { scope: scope(&form)?, resources: resources(&form), force_jwt, ..Ask::default() };
     Ok(GrantRequest { provider, client, grant, ask })
 }
 
 fn grant(form: &Form<'_>) -> Result<Grant, Refusal> {
     let name = form.get("grant_type").ok_or_else(|| Refusal::malformed("grant_type is missing."))?;
-    match GrantType::from_name(name) {
-        Some(GrantType::ClientCredentials) => Ok(Grant::ClientCredentials),
-        _ => Err(Refusal::new(RefusalKind::UnsupportedGrantType, "This grant_type is not supported.")),
+    let unsupported = || Refusal::new(RefusalKind::UnsupportedGrantType, "This grant_type is not supported.");
+    match GrantType::from_name(name).ok_or_else(unsupported)? {
+        GrantType::ClientCredentials => Ok(Grant::ClientCredentials),
+        GrantType::AuthorizationCode => Ok(Grant::AuthorizationCode {
+            code: form.get("code").ok_or_else(|| Refusal::malformed("code is missing."))?.into(),
+            redirect_uri: form.get("redirect_uri").map(str::to_owned),
+            verifier: form.get("code_verifier").map(Into::into),
+        }),
+        GrantType::RefreshToken => Ok(Grant::RefreshToken {
+            token: form.get("refresh_token").ok_or_else(|| Refusal::malformed("refresh_token is missing."))?.into(),
+        }),
+        GrantType::Password => Ok(Grant::Password {
+            username: form.get("username").ok_or_else(|| Refusal::malformed("username is missing."))?.to_owned(),
+            password: form.get("password").ok_or_else(|| Refusal::malformed("password is missing."))?.into(),
+        }),
+        GrantType::TokenExchange => token_exchange(form),
+        GrantType::JwtBearer => Ok(Grant::External {
+            token: form.get("assertion").ok_or_else(|| Refusal::malformed("assertion is missing."))?.into(),
+            form: ExternalForm::JwtBearer,
+        }),
+        GrantType::DeviceCode => Err(unsupported()),
     }
+}
+
+/// RFC 8693 §2.1. Nobody acts for another here, and an access token is all there is to get.
+fn token_exchange(form: &Form<'_>) -> Result<Grant, Refusal> {
+    let token = form.get("subject_token").ok_or_else(|| Refusal::malformed("subject_token is missing."))?;
+    let kind = form.get("subject_token_type").ok_or_else(|| Refusal::malformed("subject_token_type is missing."))?;
+    if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
+        return Err(Refusal::malformed("actor_token is not supported."));
+    }
+    let requested = form.get("requested_token_type");
+    if requested.is_some_and(|wanted| !REQUESTABLE.contains(&wanted)) {
+        return Err(Refusal::malformed("This requested_token_type is not supported."));
+    }
+    Ok(Grant::External {
+        token: token.into(),
+        form: ExternalForm::TokenExchange {
+            subject_token_type: kind.to_owned(),
+            requested_token_type: requested.map(str::to_owned),
+        },
+    })
 }
 
 fn scope(form: &Form<'_>) -> Result<Option<ScopeSet>, Refusal> {
@@ -81,6 +144,9 @@ pub fn token_answer(granted: &Granted) -> HttpResponse {
         token_type: "Bearer",
         expires_in: granted.expires_in,
         scope: granted.scope.as_str(),
+        id_token: granted.id_token.as_ref().map(ExposeSecret::expose_secret),
+        refresh_token: granted.refresh_token.as_ref().map(ExposeSecret::expose_secret),
+        issued_token_type: granted.issued_token_type,
     })
 }
 
@@ -114,7 +180,11 @@ fn refused(refusal: &Refusal) -> HttpResponse {
         RefusalKind::InvalidClient => {
             answer.insert_header((header::WWW_AUTHENTICATE, r#"Basic realm="grantd""#));
         }
-        RefusalKind::InvalidApiKey => {
+        RefusalKind::InsufficientScope { needed } => {
+            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
+            answer.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        RefusalKind::InvalidApiKey | RefusalKind::InvalidToken => {
             answer.insert_header((header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#));
         }
         RefusalKind::MissingCredentials => {
@@ -136,7 +206,10 @@ fn status_and_code(kind: &RefusalKind) -> (StatusCode, &'static str) {
         | RefusalKind::Stale
         | RefusalKind::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
         RefusalKind::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        RefusalKind::InvalidApiKey | RefusalKind::MissingCredentials => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        RefusalKind::InvalidApiKey | RefusalKind::InvalidToken | RefusalKind::MissingCredentials => {
+            (StatusCode::UNAUTHORIZED, "invalid_token")
+        }
+        RefusalKind::InsufficientScope { .. } => (StatusCode::FORBIDDEN, "insufficient_scope"),
         RefusalKind::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
         RefusalKind::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
         RefusalKind::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),

@@ -24,6 +24,12 @@ pub enum RefusalKind {
     InvalidClient,
     /// An API key that is unknown, expired or revoked.
     InvalidApiKey,
+    /// An access token that is unknown, expired, revoked or not a person's.
+    InvalidToken,
+    /// An access token that lacks a scope.
+    InsufficientScope {
+        needed: &'static str,
+    },
     /// No credential where one is needed.
     MissingCredentials,
     InvalidGrant,
@@ -81,9 +87,9 @@ impl RefusalKind {
             Self::MalformedRequest => Class::BadRequest,
             Self::UnsupportedMediaType => Class::BadMedia,
             Self::InvalidClient => Class::BadClient,
-            Self::InvalidApiKey | Self::MissingCredentials => Class::LoginNeeded,
+            Self::InvalidApiKey | Self::InvalidToken | Self::MissingCredentials => Class::LoginNeeded,
             Self::InvalidGrant => Class::BadGrant,
-            Self::UnauthorizedClient | Self::Forbidden => Class::NotAllowed,
+            Self::UnauthorizedClient | Self::Forbidden | Self::InsufficientScope { .. } => Class::NotAllowed,
             Self::UnsupportedGrantType => Class::UnsupportedGrant,
             Self::InvalidScope => Class::BadScope,
             Self::InvalidTarget => Class::BadTarget,

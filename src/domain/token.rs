@@ -78,6 +78,14 @@ impl fmt::Display for Epochs {
 }
 
 impl Epochs {
+    /// Whether nothing was revoked between these and the current ones.
+    pub const fn reach(self, current: Self) -> bool {
+        self.provider >= current.provider
+            && self.client >= current.client
+            && self.user >= current.user
+            && self.session >= current.session
+    }
+
     /// Reads the claim back; `None` for anything that we did not write.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(|part| part.parse::<u32>().ok());
@@ -265,6 +273,8 @@ mod tests {
     fn epochs_read_back_and_nothing_else_does() {
         let epochs = Epochs { provider: 1, client: 2, user: 0, session: 4 };
         assert_eq!(Epochs::parse(&epochs.to_string()), Some(epochs));
+        assert!(epochs.reach(epochs) && epochs.reach(Epochs::default()));
+        assert!(!epochs.reach(Epochs { user: 1, ..epochs }) && !Epochs { client: 1, ..epochs }.reach(epochs));
         for bad in ["", "1.2.3", "1.2.3.4.5", "1.2.3.x", "-1.0.0.0"] {
             assert_eq!(Epochs::parse(bad), None, "{bad}");
         }

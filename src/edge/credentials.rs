@@ -82,6 +82,12 @@ pub fn presented(headers: &HeaderMap, form: &Form<'_>) -> Result<PresentedClient
     }
 }
 
+/// Whether nothing at all says who the client is.
+pub fn names_nobody(headers: &HeaderMap, form: &Form<'_>) -> bool {
+    let in_body = ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
+    !headers.contains_key(header::AUTHORIZATION) && in_body.iter().all(|name| form.get(name).is_none())
+}
+
 fn assertion(form: &Form<'_>) -> Result<Option<SecretString>, Refusal> {
     match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (None, None) => Ok(None),

@@ -168,8 +168,7 @@ fn first_run(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, start: &Start)
     Ok(FirstRun { credentials })
 }
 
-/// The first-party client of the Run:ai surface: final in its fields, its grant types wait for the
-/// release that serves them. Off where a stranger could reach it before the operator has looked.
+/// The first-party client of the Run:ai surface. Off where a stranger could reach it before the operator has looked.
 fn built_in_client(provider: &Provider, start: &Start) -> Client {
     let blank = client_fields::blank(provider, BUILT_IN_CLIENT.into(), start.now.seconds());
     Client {

@@ -92,7 +92,8 @@ impl Engine {
         }
     }
 
-    async fn has_ended(
+    /// Whether the token or grant with this id was revoked.
+    pub(in crate::engine) async fn has_ended(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,

@@ -57,6 +57,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod throttle;
 pub mod tick;
+pub mod userinfo;
 
 /// Most credentials whose use waits to be written.
 const NOTES_MAX: usize = 10_000;

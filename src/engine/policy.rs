@@ -2,9 +2,11 @@
 //! gets when it does not ask. Plain functions without a clock or a database.
 
 use crate::domain::client::GrantType;
+use crate::domain::client_policy::RefreshRotation;
 use crate::domain::grant::Ask;
-use crate::domain::{AudienceSet, Provider, Refusal, RefusalKind, ScopeSet};
+use crate::domain::{AudienceSet, PersonGrant, Provider, Refusal, RefusalKind, ScopeSet};
 use crate::engine::cache::clients::ClientEntry;
+use crate::engine::grants::refresh_rules::RefreshPolicy;
 
 /// May this client use this grant (RFC 6749 §5.2 `unauthorized_client`)? A public client never
 /// acts for itself (§4.4).
@@ -65,6 +67,40 @@ pub fn access_token_lifetime(client: &ClientEntry, provider: &Provider) -> i64 {
     own.min(provider.ttls.max).max(1)
 }
 
+/// What one answer for a person's grant may be for: the scope and audience at hand.
+///
+/// Scope may shrink and never grow (RFC 6749 §6); what the client has lost since is left out.
+/// `resource` selects among the grant's (RFC 8707 §2.2); without it the first is meant.
+pub fn narrowed(grant: &PersonGrant, client: &ClientEntry, ask: &Ask) -> Result<(ScopeSet, AudienceSet), Refusal> {
+    let left: Vec<&str> = grant.scope.iter().filter(|token| client.scope.contains(token)).collect();
+    let left = ScopeSet::of(left).unwrap_or_default();
+    let scope = match &ask.scope {
+        None => left,
+        Some(asked) => match asked.first_outside(&left) {
+            None => asked.clone(),
+            Some(outside) => {
+                return Err(Refusal::new(RefusalKind::InvalidScope, "The scope is larger than what was granted.")
+                    .about(format!("client {}: {outside:?} was not granted", client.client_id)));
+            }
+        },
+    };
+    if ask.resources.is_empty() {
+        return Ok((scope, first_audience(grant)?));
+    }
+    let wanted = AudienceSet::of(ask.resources.iter().map(String::as_str)).map_err(|_| invalid_target(client))?;
+    if wanted.iter().all(|value| grant.audience.contains(value)) {
+        Ok((scope, wanted))
+    } else {
+        Err(invalid_target(client))
+    }
+}
+
+/// The default audience of a grant: the first it may be for.
+pub fn first_audience(grant: &PersonGrant) -> Result<AudienceSet, Refusal> {
+    let none = |_| Refusal::new(RefusalKind::InvalidTarget, "The grant is for no resource.");
+    AudienceSet::of(grant.audience.first()).map_err(none)
+}
+
 /// How long refresh tokens live, seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshLifetimes {
@@ -81,4 +117,23 @@ pub fn refresh_lifetimes(client: &ClientEntry, provider: &Provider, tied: bool) 
     let idle = own.and_then(|policy| policy.refresh_token_ttl).unwrap_or(provider.ttls.refresh_token);
     let max = own.and_then(|policy| policy.refresh_token_max_ttl).unwrap_or(provider.ttls.refresh_token_max);
     RefreshLifetimes { idle: if tied { idle.min(provider.sessions.idle) } else { idle }, max }
+}
+
+const DAY: i64 = 86_400;
+/// Seconds in which a replaced refresh token still leads to the newest one.
+const REFRESH_GRACE: i64 = 10;
+
+/// How this client's refresh tokens behave. A client without a credential always rotates
+/// (RFC 9700 §2.2.2), and its token that was never confirmed is not held open for it.
+pub fn refresh_policy(client: &ClientEntry, provider: &Provider, tied: bool) -> RefreshPolicy {
+    let own = client.policy();
+    let public = client.is_public();
+    let chosen = own.and_then(|policy| policy.refresh_rotation).unwrap_or(RefreshRotation::Late);
+    let unused = if public { 0 } else { DAY };
+    RefreshPolicy {
+        rotation: if public { RefreshRotation::Always } else { chosen },
+        grace: own.and_then(|policy| policy.refresh_grace).unwrap_or(REFRESH_GRACE),
+        grace_unused: own.and_then(|policy| policy.refresh_grace_unused).unwrap_or(unused),
+        idle: refresh_lifetimes(client, provider, tied).idle,
+    }
 }

@@ -2,8 +2,9 @@
 
 use crate::domain::client::GrantType;
 use crate::domain::grant::{ExternalForm, Grant, GrantRequest, Granted};
-use crate::domain::{Context, Failed, Refusal, RefusalKind};
+use crate::domain::{Context, Failed};
 use crate::engine::authenticate::Caller;
+use crate::engine::grants::authorization_code::Redemption;
 use crate::engine::grants::client_credentials;
 use crate::engine::{Engine, policy};
 
@@ -37,9 +38,12 @@ impl Engine {
                 let terms = client_credentials::terms(&provider.provider, &client, &ask)?;
                 self.issue(ctx, &provider, &client, terms).await
             }
-            Grant::AuthorizationCode { .. } | Grant::RefreshToken { .. } => {
-                Err(Refusal::new(RefusalKind::UnsupportedGrantType, "Not served yet.").into())
+            Grant::AuthorizationCode { code, redirect_uri, verifier } => {
+                let redemption =
+                    Redemption { code: &code, redirect_uri: redirect_uri.as_deref(), verifier: verifier.as_ref() };
+                self.code_grant(ctx, &provider, &client, redemption, &ask).await
             }
+            Grant::RefreshToken { token } => self.refresh_grant(ctx, &provider, &client, &token, &ask).await,
             Grant::Password { username, password } => {
                 self.password_grant(ctx, &provider, &client, &username, &password, &ask).await
             }

@@ -1,17 +1,25 @@
-//! RFC 7009: ends a token before its time. Order: commit, then the set in memory, then the answer.
+//! RFC 7009: ends a token before its time, and with a refresh token its whole grant. Order: commit,
+//! then the set in memory, then the answer.
 
+use crate::crypto::refresh::PresentedRefresh;
 use crate::domain::api_key::Role;
+use crate::domain::event::Event;
 use crate::domain::grant::{PresentedClient, ProviderRef};
+use crate::domain::provider::ProviderTtls;
+use crate::domain::secret::SecretKind;
 use crate::domain::token::{Revocation, RevokedKind};
-use crate::domain::{AccessClaims, Context, Decision, Failed};
+use crate::domain::{Context, Decision, Failed, Fault, GrantId, PersonGrant, UnixTime};
 use crate::engine::Engine;
 use crate::engine::authenticate::Caller;
+use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::grants::person::derivation;
 use crate::engine::introspect::key_reaches;
-use crate::store::{ChangedTable, revoked};
+use crate::store::{ChangedTable, Tx, events, refresh_families, revoked};
 
 impl Engine {
-    /// Revokes `token` if it is the caller's to revoke. A token that is unknown, expired or
-    /// another's is left alone without a word (§2.2).
+    /// Revokes `token` if it is the caller's to revoke: an access token alone, a refresh token with
+    /// all tokens of its grant (§2.1). A token that is unknown, expired or another's is left alone
+    /// without a word (§2.2).
     pub async fn revoke(
         &self,
         ctx: &Context,
@@ -25,10 +33,28 @@ impl Engine {
         if let Caller::ApiKey(entry) = &caller {
             key_reaches(entry.key.provider.as_ref(), &provider)?;
         }
-        let Some(claims) = self.active_token(ctx, &provider, token).await? else { return Ok(()) };
-        if !may_revoke(&caller, &claims) {
+        let revoked = if token.starts_with(SecretKind::RefreshToken.prefix()) {
+            self.revoke_refresh(ctx, &provider, &caller, token).await?
+        } else {
+            self.revoke_access(ctx, &provider, &caller, token).await?
+        };
+        if revoked {
+            self.counters().revoked.add_one();
+        }
+        Ok(())
+    }
+
+    async fn revoke_access(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        caller: &Caller,
+        token: &str,
+    ) -> Result<bool, Failed> {
+        let Some(claims) = self.active_token(ctx, provider, token).await? else { return Ok(false) };
+        if !may_revoke(caller, &claims.client_id) {
             log::info!("{} token {} left alone: it is another's", ctx.request_id, claims.jti);
-            return Ok(());
+            return Ok(false);
         }
         let revocation = Revocation {
             provider: provider.provider.id.clone(),
@@ -36,36 +62,120 @@ impl Engine {
             id: claims.jti,
             expires_at: claims.expires_at,
         };
-        self.write_revocation(ctx, revocation).await?;
-        self.counters().revoked.add_one();
-        Ok(())
+        let (row, now) = (revocation.clone(), ctx.now);
+        self.write_revocation(ctx, revocation, move |tx| note_revoked(tx, &row, now).map(|_first| ())).await?;
+        Ok(true)
     }
 
-    async fn write_revocation(&self, ctx: &Context, revocation: Revocation) -> Result<(), Failed> {
+    async fn revoke_refresh(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        caller: &Caller,
+        token: &str,
+    ) -> Result<bool, Failed> {
+        let Some(presented) = PresentedRefresh::parse(token) else { return Ok(false) };
+        let read = move |conn: &mut _| Ok((refresh_families::get(conn, &presented.family)?, presented));
+        let (family, presented) = self.0.db.read(ctx.deadline, read).await?;
+        let genuine = family.filter(|family| {
+            let ours = family.grant.provider == provider.provider.id && family.revoked_at.is_none();
+            ours && self.0.secrets.refresh.is_genuine(&presented, derivation(family))
+        });
+        let Some(family) = genuine else { return Ok(false) };
+        if !may_revoke(caller, family.grant.client.as_str()) {
+            log::info!("{} refresh family {} left alone: it is another's", ctx.request_id, family.grant.id);
+            return Ok(false);
+        }
+        self.revoke_grant(ctx, provider, family.grant.id, None).await?;
+        Ok(true)
+    }
+
+    /// Ends a person's grant: its refresh family and every access token of it. The event is written
+    /// by the one call that ended it.
+    pub(in crate::engine) async fn revoke_grant(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        grant: GrantId,
+        event: Option<Event>,
+    ) -> Result<(), Failed> {
+        if self.has_ended(ctx, provider, RevokedKind::Grant, grant).await? {
+            return Ok(());
+        }
+        let revocation = grant_revocation(provider, grant, ctx.now);
         let (row, now) = (revocation.clone(), ctx.now);
-        let written = self
-            .0
-            .db
-            .write(ctx.deadline, move |tx| {
-                if revoked::insert(tx, &row)? {
-                    tx.changed(ChangedTable::Revoked, &row.id.to_string(), now)?;
-                }
-                Ok(Decision::Allow(()))
-            })
-            .await?;
-        match written {
+        self.write_revocation(ctx, revocation, move |tx| end_grant(tx, &row, event.as_ref(), now)).await
+    }
+
+    async fn write_revocation(
+        &self,
+        ctx: &Context,
+        revocation: Revocation,
+        mut job: impl FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), Failed> {
+        match self.0.db.write(ctx.deadline, move |tx| job(tx).map(Decision::Allow)).await? {
             Decision::Allow(()) => self.0.revocations.insert(&revocation),
             Decision::Refuse(refusal) => return Err(refusal.into()),
         }
         Ok(())
     }
+
+    /// What happened to a person's grant; the client is who did it.
+    pub(in crate::engine) fn grant_event(&self, ctx: &Context, grant: &PersonGrant, action: &'static str) -> Event {
+        Event {
+            id: self.0.random.uuid_v7(ctx.now),
+            at: ctx.now.millis(),
+            provider: Some(grant.provider.clone()),
+            actor: grant.client.as_str().to_owned(),
+            action,
+            target: grant.id.to_string(),
+            request_id: ctx.request_id.clone(),
+            details: format!("{{\"user\":\"{}\"}}", grant.user),
+        }
+    }
+}
+
+/// The entry that kills every access token of the grant: for as long as one may live.
+pub(in crate::engine) fn grant_revocation(provider: &ProviderEntry, grant: GrantId, now: UnixTime) -> Revocation {
+    // A bound that was lowered lately does not shorten the tokens made before.
+    let longest = provider.provider.ttls.max.max(ProviderTtls::default().max);
+    Revocation {
+        provider: provider.provider.id.clone(),
+        kind: RevokedKind::Grant,
+        id: grant,
+        expires_at: now.seconds() + longest,
+    }
+}
+
+/// In one job: the grant's access tokens and its family end. The event tells of the first time only.
+pub(in crate::engine) fn end_grant(
+    tx: &mut Tx<'_>,
+    revocation: &Revocation,
+    event: Option<&Event>,
+    now: UnixTime,
+) -> Result<(), Fault> {
+    if note_revoked(tx, revocation, now)?
+        && let Some(event) = event
+    {
+        events::insert(tx, event)?;
+    }
+    refresh_families::revoke(tx, &revocation.id, now).map(|_live| ())
+}
+
+/// `true` if it was not revoked before.
+fn note_revoked(tx: &mut Tx<'_>, revocation: &Revocation, now: UnixTime) -> Result<bool, Fault> {
+    let first = revoked::insert(tx, revocation)?;
+    if first {
+        tx.changed(ChangedTable::Revoked, &revocation.id.to_string(), now)?;
+    }
+    Ok(first)
 }
 
 /// The client it was issued to, the API key that minted it, or an API key that administers.
-fn may_revoke(caller: &Caller, claims: &AccessClaims) -> bool {
+fn may_revoke(caller: &Caller, issued_to: &str) -> bool {
     match caller {
         Caller::Env => true,
-        Caller::ApiKey(entry) => entry.key.role >= Role::Admin || entry.key.id.as_str() == claims.client_id,
-        Caller::Client(client) => client.client_id.as_str() == claims.client_id,
+        Caller::ApiKey(entry) => entry.key.role >= Role::Admin || entry.key.id.as_str() == issued_to,
+        Caller::Client(client) => client.client_id.as_str() == issued_to,
     }
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::oauth2::Introspection;
 use crate::dialects::oauth2::wire::{ActiveToken, InactiveToken, OneOrMany};
-use crate::domain::{AccessClaims, AudienceSet, Failed, Refusal};
+use crate::domain::{AccessClaims, AudienceSet, Failed, Refusal, SessionId};
 use crate::edge::form::Form;
 use crate::edge::{credentials, exchange};
 use crate::engine::Engine;
@@ -36,6 +36,8 @@ fn active(claims: &AccessClaims) -> ActiveToken<'_> {
         iat: claims.issued_at,
         exp: claims.expires_at,
         token_type: "Bearer",
+        grant_id: claims.person.as_ref().map(|person| person.grant.to_string()),
+        sid: claims.person.as_ref().and_then(|person| person.session.as_ref()).map(SessionId::as_str),
     }
 }
 

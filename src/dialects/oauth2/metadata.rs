@@ -8,14 +8,36 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::dialects::oauth2::OAuth2;
 use crate::dialects::oauth2::wire::Metadata;
 use crate::domain::client::{AuthMethod, GrantType};
-use crate::domain::{Failed, Fault};
+use crate::domain::{Failed, Fault, SigningAlg};
 use crate::edge::exchange;
 use crate::engine::Engine;
 use crate::engine::cache::providers::Document;
 use crate::engine::discovery::assertion_algs;
 
+/// Of a caller that has a credential.
 const AUTH_METHODS: [&str; 3] =
     [AuthMethod::ClientSecretBasic.name(), AuthMethod::ClientSecretPost.name(), AuthMethod::PrivateKeyJwt.name()];
+/// Public clients too.
+const ALL_METHODS: [&str; 4] = [AUTH_METHODS[0], AUTH_METHODS[1], AUTH_METHODS[2], AuthMethod::None.name()];
+const CLAIMS: [&str; 17] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "jti",
+    "client_id",
+    "auth_time",
+    "amr",
+    "nonce",
+    "sid",
+    "preferred_username",
+    "name",
+    "email",
+    "email_verified",
+    "groups",
+    "updated_at",
+];
 
 pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     exchange::<OAuth2>(request, payload, async |received| -> Result<HttpResponse, Failed> {
@@ -40,24 +62,47 @@ fn rendered(issuer: &str) -> Result<Vec<u8>, Fault> {
     let algs = assertion_algs();
     let document = Metadata {
         issuer,
+        authorization_endpoint: at("/oauth2/authorize"),
+        userinfo_endpoint: at("/oauth2/userinfo"),
+        end_session_endpoint: at("/oauth2/logout"),
         token_endpoint: at("/oauth2/token"),
         introspection_endpoint: at("/oauth2/introspect"),
         revocation_endpoint: at("/oauth2/revoke"),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: ["openid", "profile", "email", "offline_access"],
-        response_types_supported: [],
-        grant_types_supported: [GrantType::ClientCredentials.name()],
+        response_types_supported: ["code"],
+        response_modes_supported: ["query", "form_post"],
+        grant_types_supported: advertised_grants(),
+        code_challenge_methods_supported: ["S256"],
+        authorization_response_iss_parameter_supported: true,
+        prompt_values_supported: ["none", "login", "consent", "select_account"],
+        claims_parameter_supported: true,
+        request_parameter_supported: false,
+        request_uri_parameter_supported: false,
+        ui_locales_supported: ["en", "de"],
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: ["RS256"],
-        token_endpoint_auth_methods_supported: &AUTH_METHODS,
+        id_token_signing_alg_values_supported: [
+            SigningAlg::Rs256.name(),
+            SigningAlg::Es256.name(),
+            SigningAlg::EdDsa.name(),
+        ],
+        token_endpoint_auth_methods_supported: &ALL_METHODS,
         token_endpoint_auth_signing_alg_values_supported: &algs,
         introspection_endpoint_auth_methods_supported: &AUTH_METHODS,
         introspection_endpoint_auth_signing_alg_values_supported: &algs,
-        revocation_endpoint_auth_methods_supported: &AUTH_METHODS,
+        revocation_endpoint_auth_methods_supported: &ALL_METHODS,
         revocation_endpoint_auth_signing_alg_values_supported: &algs,
-        claims_supported: ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"],
+        claims_supported: &CLAIMS,
     };
     serde_json::to_vec(&document).map_err(Fault::crypto)
+}
+
+/// The password grant is never advertised (RFC 9700 §2.4).
+fn advertised_grants() -> Vec<&'static str> {
+    let advertised = |grant: &GrantType| grant.is_served() && *grant != GrantType::Password;
+    GrantType::ALL.into_iter().filter(advertised).map(GrantType::name).collect()
 }
 
 pub async fn jwks(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! The standard endpoints: token, revocation, introspection, metadata and keys, by the RFCs'
+//! The standard endpoints: token, revocation, introspection, userinfo, metadata and keys, by the RFCs'
 //! own words. Two surfaces, because browsers of any origin may use the first and none the second.
 
 use actix_web::http::Method;
@@ -12,9 +12,10 @@ use crate::edge::{Call, Failure, RouteSpec, Surface};
 mod introspect;
 mod metadata;
 mod revoke;
+mod userinfo;
 mod wire;
 
-/// Token, revocation, metadata, keys.
+/// Token, revocation, userinfo, metadata, keys.
 pub struct OAuth2;
 
 /// Introspection: for services, never for browsers.
@@ -26,12 +27,13 @@ impl Surface for OAuth2 {
     const CROSS_ORIGIN: bool = true;
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 6] = [
+        static ROUTES: [RouteSpec; 8] = [
             RouteSpec {
                 method: Method::POST,
                 path: "/oauth2/token",
                 operation_id: "oauth2_token",
-                summary: "Token endpoint (RFC 6749 §3.2): client_credentials",
+                summary: "Token endpoint (RFC 6749 §3.2): client_credentials, authorization_code, refresh_token, password, \
+                          token exchange, jwt-bearer",
                 route: || web::to(serve::<OAuth2>),
             },
             RouteSpec {
@@ -40,6 +42,20 @@ impl Surface for OAuth2 {
                 operation_id: "oauth2_revoke",
                 summary: "Token revocation (RFC 7009)",
                 route: || web::to(revoke::revoke),
+            },
+            RouteSpec {
+                method: Method::GET,
+                path: "/oauth2/userinfo",
+                operation_id: "oauth2_userinfo",
+                summary: "Claims about the person (OpenID Connect Core §5.3)",
+                route: || web::to(userinfo::userinfo),
+            },
+            RouteSpec {
+                method: Method::POST,
+                path: "/oauth2/userinfo",
+                operation_id: "oauth2_userinfo_by_post",
+                summary: "Claims about the person (OpenID Connect Core §5.3)",
+                route: || web::to(userinfo::userinfo),
             },
             RouteSpec {
                 method: Method::GET,
@@ -80,7 +96,7 @@ impl Surface for OAuth2 {
 
 impl Dialect for OAuth2 {
     fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
-        rfc6749::token_request(call, call.provider()?)
+        rfc6749::token_request(call, call.provider()?, rfc6749::Habits::default())
     }
 
     fn render(granted: Granted, _ctx: &Context) -> HttpResponse {

@@ -16,6 +16,11 @@ pub struct ActiveToken<'a> {
     pub iat: i64,
     pub exp: i64,
     pub token_type: &'static str,
+    /// Of a person's token: the grant it belongs to, and the session it ends with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<&'a str>,
 }
 
 /// RFC 7662 §2.2: of a token that is not active nothing else is said.
@@ -36,20 +41,51 @@ pub enum OneOrMany<'a> {
 #[derive(Serialize)]
 pub struct Metadata<'a> {
     pub issuer: &'a str,
+    pub authorization_endpoint: String,
     pub token_endpoint: String,
+    pub userinfo_endpoint: String,
+    pub end_session_endpoint: String,
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub jwks_uri: String,
     pub scopes_supported: [&'a str; 4],
-    pub response_types_supported: [&'a str; 0],
-    pub grant_types_supported: [&'a str; 1],
+    pub response_types_supported: [&'a str; 1],
+    pub response_modes_supported: [&'a str; 2],
+    pub grant_types_supported: Vec<&'a str>,
+    pub code_challenge_methods_supported: [&'a str; 1],
+    pub authorization_response_iss_parameter_supported: bool,
+    pub prompt_values_supported: [&'a str; 4],
+    pub claims_parameter_supported: bool,
+    pub request_parameter_supported: bool,
+    pub request_uri_parameter_supported: bool,
+    pub ui_locales_supported: [&'a str; 2],
+    pub backchannel_logout_supported: bool,
+    pub backchannel_logout_session_supported: bool,
     pub subject_types_supported: [&'a str; 1],
-    pub id_token_signing_alg_values_supported: [&'a str; 1],
+    pub id_token_signing_alg_values_supported: [&'a str; 3],
     pub token_endpoint_auth_methods_supported: &'a [&'a str],
     pub token_endpoint_auth_signing_alg_values_supported: &'a [&'a str],
     pub introspection_endpoint_auth_methods_supported: &'a [&'a str],
     pub introspection_endpoint_auth_signing_alg_values_supported: &'a [&'a str],
     pub revocation_endpoint_auth_methods_supported: &'a [&'a str],
     pub revocation_endpoint_auth_signing_alg_values_supported: &'a [&'a str],
-    pub claims_supported: [&'a str; 7],
+    pub claims_supported: &'a [&'a str],
+}
+
+/// OpenID Connect Core §5.3.2.
+#[derive(Serialize)]
+pub struct UserInfoAnswer<'a> {
+    pub sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<i64>,
 }

@@ -6,9 +6,10 @@ use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 use secrecy::ExposeSecret;
 
-use crate::dialects::runai::wire::{AppTokenAnswer, TokenAnswer};
+use crate::dialects::rfc6749::Habits;
+use crate::dialects::runai::wire::{AppTokenAnswer, TokenAnswer, TokenRequest};
 use crate::dialects::{Dialect, rfc6749, serve};
-use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, PresentedClient, SecretVia};
+use crate::domain::grant::{Ask, ExternalForm, Grant, GrantRequest, Granted, PresentedClient, SecretVia};
 use crate::domain::{Context, Refusal};
 use crate::edge::{Call, Failure, RouteSpec, Surface};
 
@@ -25,6 +26,8 @@ pub struct AppToken;
 pub struct V2;
 
 const NAME: &str = "runai";
+/// The built-in client of this surface, for calls that name none.
+const OWN_CLIENT: &str = "runai";
 
 impl Surface for V1 {
     const NAME: &'static str = NAME;
@@ -35,7 +38,8 @@ impl Surface for V1 {
             method: Method::POST,
             path: "/api/v1/token",
             operation_id: "runai_token_v1",
-            summary: "Run:ai token endpoint: grantType client_credentials and app_token",
+            summary: "Run:ai token endpoint: grantType client_credentials, app_token, refresh_token, \
+                      exchange_token, password, external_token_exchange",
             route: || web::to(serve::<V1>),
         }];
         &ROUTES
@@ -49,18 +53,35 @@ impl Surface for V1 {
 impl Dialect for V1 {
     fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
         let request = wire::TokenRequest::read(call.body)?;
-        let (client_id, secret) = match request.text("granttype")? {
-            Some("client_credentials") => (request.required("clientid")?, request.required("clientsecret")?),
-            Some("app_token") => (request.required("appid")?, request.required("appsecret")?),
+        let (client, grant) = match request.text("granttype")? {
+            Some("client_credentials") => {
+                (with_secret(&request, "clientid", "clientsecret")?, Grant::ClientCredentials)
+            }
+            Some("app_token") => (with_secret(&request, "appid", "appsecret")?, Grant::ClientCredentials),
+            Some("refresh_token") => {
+                let token = request.required("refreshtoken")?.into();
+                (named(&request, request.required("clientid")?)?, Grant::RefreshToken { token })
+            }
+            Some("exchange_token") => (named(&request, request.required("clientid")?)?, authorization_code(&request)?),
+            Some("password") => (named_or_own(&request)?, password(&request)?),
+            Some("external_token_exchange") => {
+                let token = request.required("externaltoken")?.into();
+                (named_or_own(&request)?, Grant::External { token, form: ExternalForm::Surface })
+            }
             Some(_) => return Err(wire::unsupported_grant()),
             None => return Err(wire::missing()),
         };
-        machine_request(call, client_id, secret, Ask { force_jwt: true, ..Ask::default() })
+        let ask = Ask { force_jwt: true, scope_of_client: true, ..Ask::default() };
+        Ok(GrantRequest { provider: call.surface_provider()?, client, grant, ask })
     }
 
     fn render(granted: Granted, _ctx: &Context) -> HttpResponse {
-        let access_token = granted.access_token.expose_secret();
-        HttpResponse::Ok().json(TokenAnswer { access_token, expires_in: granted.expires_in })
+        HttpResponse::Ok().json(TokenAnswer {
+            access_token: granted.access_token.expose_secret(),
+            expires_in: granted.expires_in,
+            id_token: granted.id_token.as_ref().map(ExposeSecret::expose_secret),
+            refresh_token: granted.refresh_token.as_ref().map(ExposeSecret::expose_secret),
+        })
     }
 }
 
@@ -87,10 +108,11 @@ impl Surface for AppToken {
 impl Dialect for AppToken {
     fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
         let request = wire::TokenRequest::read(call.body)?;
-        let (client_id, secret) = (request.required("id")?, request.required("secret")?);
+        let client = with_secret(&request, "id", "secret")?;
         // Must be there and is compared with nothing: the published client sends what it likes.
         request.required("name")?;
-        machine_request(call, client_id, secret, Ask { force_jwt: true, own_id_token: true, ..Ask::default() })
+        let ask = Ask { force_jwt: true, own_id_token: true, ..Ask::default() };
+        Ok(GrantRequest { provider: call.surface_provider()?, client, grant: Grant::ClientCredentials, ask })
     }
 
     fn render(granted: Granted, _ctx: &Context) -> HttpResponse {
@@ -121,11 +143,13 @@ impl Surface for V2 {
 
 impl Dialect for V2 {
     fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
-        let mut request = rfc6749::token_request(call, call.surface_provider()?)?;
+        let habits = Habits { password_client: Some(OWN_CLIENT) };
+        let mut request = rfc6749::token_request(call, call.surface_provider()?, habits)?;
         if let PresentedClient::Secret { via, .. } = &mut request.client {
             *via = SecretVia::Wire;
         }
         request.ask.force_jwt = true;
+        request.ask.scope_of_client = true;
         Ok(request)
     }
 
@@ -136,7 +160,38 @@ impl Dialect for V2 {
 
 /// A client that proves itself in the body; an `Authorization` header is not looked at, because
 /// the published client sends its last, possibly expired, token there.
-fn machine_request(call: &Call<'_>, client_id: &str, secret: &str, ask: Ask) -> Result<GrantRequest, Refusal> {
-    let client = PresentedClient::Secret { client_id: client_id.into(), secret: secret.into(), via: SecretVia::Wire };
-    Ok(GrantRequest { provider: call.surface_provider()?, client, grant: Grant::ClientCredentials, ask })
+fn with_secret(request: &TokenRequest, id: &str, secret: &str) -> Result<PresentedClient, Refusal> {
+    let (client_id, secret) = (request.required(id)?.into(), request.required(secret)?.into());
+    Ok(PresentedClient::Secret { client_id, secret, via: SecretVia::Wire })
+}
+
+/// A client of people: with its secret where one was sent. One that has a secret and sends none is
+/// refused when it is authenticated.
+fn named(request: &TokenRequest, client_id: &str) -> Result<PresentedClient, Refusal> {
+    let client_id = client_id.into();
+    Ok(match request.text("clientsecret")? {
+        Some(secret) => PresentedClient::Secret { client_id, secret: secret.into(), via: SecretVia::Wire },
+        None => PresentedClient::Bare { client_id },
+    })
+}
+
+fn named_or_own(request: &TokenRequest) -> Result<PresentedClient, Refusal> {
+    match (request.text("clientid")?, request.text("clientsecret")?) {
+        (Some(client_id), _) => named(request, client_id),
+        (None, None) => Ok(PresentedClient::Bare { client_id: OWN_CLIENT.into() }),
+        (None, Some(_)) => Err(wire::missing()),
+    }
+}
+
+fn authorization_code(request: &TokenRequest) -> Result<Grant, Refusal> {
+    Ok(Grant::AuthorizationCode {
+        code: request.required("code")?.into(),
+        redirect_uri: Some(request.required("redirecturi")?.to_owned()),
+        verifier: request.text("codeverifier")?.map(Into::into),
+    })
+}
+
+fn password(request: &TokenRequest) -> Result<Grant, Refusal> {
+    let username = request.required("username")?.to_owned();
+    Ok(Grant::Password { username, password: request.required("password")?.into() })
 }

@@ -12,8 +12,17 @@ use crate::edge::json::Members;
 pub struct TokenRequest(Vec<(String, Value)>);
 
 /// Longest value of a parameter, as the API's own reference states them.
-const LIMITS: [(&str, usize); 5] =
-    [("appsecret", 500), ("clientsecret", 500), ("secret", 500), ("granttype", 64), ("id", 64)];
+const LIMITS: [(&str, usize); 9] = [
+    ("appsecret", 500),
+    ("clientsecret", 500),
+    ("secret", 500),
+    ("granttype", 64),
+    ("id", 64),
+    ("code", 2048),
+    ("redirecturi", 2048),
+    ("refreshtoken", 4096),
+    ("externaltoken", 4096),
+];
 const OTHER_LIMIT: usize = 255;
 /// Looking for repetitions costs the square of this.
 const MAX_MEMBERS: usize = 64;
@@ -72,6 +81,10 @@ pub struct TokenAnswer<'a> {
     pub access_token: &'a str,
     #[serde(rename = "expiresIn")]
     pub expires_in: i64,
+    #[serde(rename = "idToken", skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<&'a str>,
+    #[serde(rename = "refreshToken", skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<&'a str>,
 }
 
 #[derive(Serialize)]

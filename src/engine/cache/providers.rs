@@ -43,7 +43,7 @@ impl ProviderEntry {
 }
 
 /// What the metadata document will take once it is made.
-const DOCUMENT: usize = 2048;
+const DOCUMENT: usize = 4096;
 
 impl Weigh for ProviderEntry {
     fn weight(&self) -> usize {

@@ -4,10 +4,13 @@
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, ScopeSet};
 
+pub mod authorization_code;
 pub mod client_credentials;
 pub mod external;
 pub mod password;
 pub mod person;
+pub mod refresh;
+pub mod refresh_rules;
 
 /// The terms of a token that is to be issued.
 #[derive(Debug, PartialEq, Eq)]

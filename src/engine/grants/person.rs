@@ -1,6 +1,8 @@
 //! What a grant of a person is turned into: an access token that names its grant, an ID token, and
 //! the family that its refresh tokens descend from. Every grant by a person ends here.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::claims_request::ClaimsRequest;
@@ -11,10 +13,11 @@ use crate::domain::grant::Granted;
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Epochs, IdClaims, PersonClaims, PersonIdClaims};
 use crate::domain::{
     AccessClaims, AudienceSet, Context, Failed, Fault, PersonGrant, RefreshFamily, Refusal, RefusalKind, ScopeSet,
-    SigningAlg,
+    SessionId, SigningAlg, UserId,
 };
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::sessions::SessionEntry;
 use crate::engine::cache::users::UserEntry;
 use crate::engine::profile::{Asked, profile};
 use crate::engine::{Engine, policy};
@@ -80,8 +83,8 @@ impl Engine {
         user: &UserEntry,
         new: NewGrant,
     ) -> Result<Granted, Failed> {
-        let audience = first_audience(&new.grant)?;
-        let Prepared { granted, family } = self.prepare(ctx, Parties { provider, client, user }, new, audience).await?;
+        let whole = (new.grant.scope.clone(), policy::first_audience(&new.grant)?);
+        let Prepared { granted, family } = self.prepare(ctx, Parties { provider, client, user }, new, whole).await?;
         if let Some(family) = family {
             let insert = move |conn: &mut _| refresh_families::insert(conn, &family);
             self.0.db.write_one(ctx.deadline, insert).await?;
@@ -89,18 +92,17 @@ impl Engine {
         Ok(granted)
     }
 
-    /// Everything of [`Engine::grant_to_person`] but the writing.
+    /// Everything of [`Engine::grant_to_person`] but the writing, for the scope and audience at hand.
     pub(in crate::engine) async fn prepare(
         &self,
         ctx: &Context,
         parties: Parties<'_>,
         new: NewGrant,
-        audience: AudienceSet,
+        (scope, audience): (ScopeSet, AudienceSet),
     ) -> Result<Prepared, Failed> {
         let NewGrant { grant, nonce, may_refresh, ends_at, max_ttl, issued_token_type, force_jwt } = new;
         let (epochs, session_end) = self.epochs_of(ctx, parties, &grant).await?;
         let ends_at = [ends_at, session_end].into_iter().flatten().min();
-        let scope = grant.scope.clone();
         let terms = PersonTerms { grant: &grant, epochs, scope, audience, nonce, ends_at, max_ttl, force_jwt };
         let mut granted = self.person_tokens(ctx, parties, terms).await?;
         granted.issued_token_type = issued_token_type;
@@ -127,12 +129,23 @@ impl Engine {
         let mut epochs =
             Epochs { provider: provider.provider.epoch, client: client.epoch, user: user.user.epoch, session: 0 };
         let Some(tied) = grant.tied_session() else { return Ok((epochs, None)) };
-        let session = self.session(ctx, &provider.provider.id, tied).await?;
-        let live = session
-            .filter(|session| !session.has_ended && session.user == grant.user && ctx.now.seconds() < session.ends_at);
-        let session = live.ok_or_else(|| over("the session has ended"))?;
+        let session = self.live_session(ctx, provider, tied, &grant.user).await?;
         epochs.session = session.epoch;
         Ok((epochs, Some(session.ends_at)))
+    }
+
+    /// The person's session, refused when it is over.
+    pub(in crate::engine) async fn live_session(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        id: &SessionId,
+        user: &UserId,
+    ) -> Result<Arc<SessionEntry>, Failed> {
+        let session = self.session(ctx, &provider.provider.id, id).await?;
+        let is_live =
+            |entry: &Arc<SessionEntry>| !entry.has_ended && entry.user == *user && ctx.now.seconds() < entry.ends_at;
+        session.filter(is_live).ok_or_else(|| over("the session has ended"))
     }
 
     /// An access token, and an ID token while `openid` is in the scope. Nothing is written.
@@ -243,11 +256,6 @@ impl Engine {
 /// What the family's tokens are derived from.
 pub(in crate::engine) fn derivation(family: &RefreshFamily) -> Derivation<'_> {
     Derivation { key_id: &family.key_id, family: family.grant.id, salt: &family.salt }
-}
-
-/// The default audience of a grant: the first it may be for.
-pub(in crate::engine) fn first_audience(grant: &PersonGrant) -> Result<AudienceSet, Fault> {
-    AudienceSet::of(grant.audience.first()).map_err(Fault::store)
 }
 
 /// The grant is no longer worth anything; which of the reasons is for the log.

@@ -100,9 +100,18 @@ pub fn apply(
         policy,
         ..current.clone()
     };
+    let changed = with_response_type(changed);
     check_together(&changed, current, &mut checks);
     let fields = checks.finish()?;
     Ok((changed, fields))
+}
+
+/// RFC 7591 §2.1: `code` goes with the grant type that has a use for it.
+fn with_response_type(mut client: Client) -> Client {
+    if client.may_use(GrantType::AuthorizationCode) && client.policy.response_types.is_empty() {
+        client.policy.response_types = vec!["code".to_owned()];
+    }
+    client
 }
 
 /// What must fit together whatever was changed.
@@ -110,8 +119,11 @@ fn check_together(client: &Client, before: &Client, checks: &mut Checks) {
     if client.auth_method == AuthMethod::PrivateKeyJwt && client.jwks.is_none() {
         checks.refuse("jwks", "is needed for private_key_jwt");
     }
-    // The built-in first-party client has grant types that wait for their release.
+    // The built-in first-party client gets its redirects from the operator who wants codes for it.
     let built_in = client.only_surface.is_some();
+    if !built_in && client.may_use(GrantType::AuthorizationCode) && client.policy.redirect_uris.is_empty() {
+        checks.refuse("redirect_uris", "is needed for authorization_code");
+    }
     let same_kind = client.grant_types == before.grant_types && client.auth_method == before.auth_method;
     if built_in && !same_kind {
         checks.refuse("grant_types", "and token_endpoint_auth_method of a built-in client cannot be changed");
