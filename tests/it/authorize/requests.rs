@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{ISSUER, TestApp, on_both_apps};
+use crate::support::app::{ISSUER, on_both_apps};
 use crate::support::browser::{Browser, CALLBACK, CHALLENGE, VERIFIER, authorize_path, claims};
 
 on_both_apps! {

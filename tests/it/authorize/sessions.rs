@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{TestApp, on_both_apps};
+use crate::support::app::on_both_apps;
 use crate::support::browser::{Browser, PASSWORD, authorize_path, claims};
 
 /// The one cookie that is the session.
