@@ -75,7 +75,7 @@ on_both_apps! {
         app.pass(12 * 3600);
         assert_eq!(browser.open(&quiet).await.error(), "login_required");
         browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
-        for _ in 0..65 {
+        for _ in 0..66 {
             app.pass(11 * 3600);
             let _used = browser.open(&quiet).await;
         }
@@ -165,7 +165,7 @@ on_both_apps! {
         let tokens = app.redeem("", &client, &code).await.json();
         let account = here.open("/account").await;
         let new = "another battery, quite staple";
-        let fields = [("current_password", PASSWORD), ("new_password", new), ("repeat_password", new)];
+        let fields = [("current", PASSWORD), ("new", new)];
         let after = here.submit(&account, "password-form", &fields).await;
         assert_eq!(after.page().status, 200, "{}", after.page().text());
         here.open(&authorize_path("", &client, &[("prompt", "none")])).await.code();
@@ -185,7 +185,7 @@ on_both_apps! {
         let browser = Browser::new(&app);
         browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
         let account = browser.open("/account").await;
-        let fields = [("current_password", "wrong wrong wrong"), ("new_password", "a new one, longer"), ("repeat_password", "a new one, longer")];
+        let fields = [("current", "wrong wrong wrong"), ("new", "a new one, longer")];
         let after = browser.submit(&account, "password-form", &fields).await;
         assert_eq!(after.page().status, 400);
         let fresh = Browser::new(&app);
