@@ -8,7 +8,7 @@ use url::form_urlencoded::{self, Serializer};
 
 use crate::domain::authorize::{AuthorizeParams, LogoutParams, Waiting};
 use crate::domain::session::Browser;
-use crate::domain::{Context, Failed, ProviderId, Refusal};
+use crate::domain::{Context, Failed, ProviderId, Refusal, RefusalKind};
 use crate::engine::Engine;
 
 /// Seconds.
@@ -83,7 +83,8 @@ impl Engine {
 }
 
 fn over() -> Refusal {
-    Refusal::malformed(
+    Refusal::new(
+        RefusalKind::InvalidGrant,
         "This sign-in is over or was begun in another browser. Go back to the application and try again.",
     )
 }

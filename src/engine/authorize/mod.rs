@@ -9,7 +9,7 @@ use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage, LoggedIn
 use crate::domain::grant::ProviderRef;
 use crate::domain::secret::{SecretKind, StoredSecret};
 use crate::domain::session::{Browser, Session};
-use crate::domain::{AuthorizationCode, Context, Failed, Fault, PersonGrant, Refusal, ScopeSet};
+use crate::domain::{AuthorizationCode, Context, Failed, Fault, PersonGrant, Refusal, RefusalKind, ScopeSet};
 use crate::engine::Engine;
 use crate::engine::authorize::flow::{Flow, Pending};
 use crate::engine::authorize::redirect::origin_of;
@@ -392,7 +392,7 @@ fn denied(target: &Target) -> Authorize {
 }
 
 fn logged_out() -> Refusal {
-    Refusal::malformed("You are not logged in any more. Go back to the application and try again.")
+    Refusal::new(RefusalKind::InvalidGrant, "You are not logged in any more. Go back to the application and try again.")
 }
 
 /// The browser as it will be once it has the new cookie.

@@ -7,7 +7,7 @@ use crate::domain::authorize::AuthorizeParams;
 use crate::domain::client::GrantType;
 use crate::domain::grant::Ask;
 use crate::domain::id::is_client_id;
-use crate::domain::{AudienceSet, Client, Context, Failed, Refusal, ScopeSet};
+use crate::domain::{AudienceSet, Client, Context, Failed, Refusal, RefusalKind, ScopeSet};
 use crate::engine::Engine;
 use crate::engine::authorize::redirect::{Back, ResponseMode, is_registered};
 use crate::engine::cache::clients::ClientEntry;
@@ -108,7 +108,8 @@ impl Engine {
 }
 
 fn unknown_client() -> Refusal {
-    Refusal::malformed("The application that sent you here is not known.").about("unknown or disabled client")
+    Refusal::new(RefusalKind::InvalidClient, "The application that sent you here is not known.")
+        .about("unknown or disabled client")
 }
 
 fn redirect_uri(client: &Client, sent: Option<&str>) -> Result<String, Refusal> {
@@ -116,7 +117,8 @@ fn redirect_uri(client: &Client, sent: Option<&str>) -> Result<String, Refusal> 
     match sent {
         Some(sent) if is_registered(sent, registered, client.policy.application_type) => Ok(sent.to_owned()),
         None if registered.len() == 1 => Ok(registered.first().cloned().unwrap_or_default()),
-        _ => Err(Refusal::malformed(
+        _ => Err(Refusal::new(
+            RefusalKind::InvalidClient,
             "The application that sent you here asked for an answer at a place it has not named.",
         )
         .about(format!("client {}: redirect_uri is not registered", client.client_id))),

@@ -1,6 +1,7 @@
 //! grantd from the outside: the real binary, real sockets, clients that others wrote.
 
 pub mod admin;
+mod browser;
 mod clients;
 mod command_line;
 mod durability;

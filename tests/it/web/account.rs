@@ -37,12 +37,12 @@ on_both_apps! {
         for (form, path) in forms {
             let wrong: Vec<String> = forms.iter().filter(|(name, _)| *name != form).map(|(name, _)| token_of(&page, name)).collect();
             for token in wrong.iter().chain([&foreign, &String::new()]) {
-                let fields = [("token", token.as_str()), ("name", "Eve"), ("current", PASSWORD), ("new", NEW)];
+                let fields = [("token", token.as_str()), ("name", "Evelyn"), ("current", PASSWORD), ("new", NEW)];
                 assert_eq!(browser.send("POST", path, Some(&fields)).await.status, 403, "{path}");
             }
         }
         let page = browser.send("GET", "/account", None).await.text();
-        assert!(!page.contains("Eve"));
+        assert!(!page.contains("Evelyn"));
     }
 
     async fn a_name_is_changed_and_a_bad_one_told_at_its_field(app: TestApp) {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{TestApp, on_both_apps};
+use crate::support::app::on_both_apps;
 use crate::support::browser::{Browser, authorize_path};
 use crate::support::http::FORM;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{TestApp, on_both_apps};
+use crate::support::app::on_both_apps;
 use crate::support::browser::{Browser, authorize_path};
 
 const SCRIPT: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{TestApp, on_both_apps};
+use crate::support::app::on_both_apps;
 use crate::support::browser::{Arrived, Browser, PASSWORD, authorize_path};
 use crate::support::http::Answer;
 use crate::web::{flow_of, token_of};

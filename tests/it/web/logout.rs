@@ -3,7 +3,7 @@
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
-use crate::support::app::{TestApp, on_both_apps};
+use crate::support::app::on_both_apps;
 use crate::support::browser::{Arrived, Browser, authorize_path};
 use crate::web::{flow_of, token_of};
 
