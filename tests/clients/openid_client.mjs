@@ -2,12 +2,14 @@
 // userinfo, introspection, revocation, logout. The login page is filled in as a browser without
 // script would: fetch, cookies, and the fields that the form has.
 //
-// argv[2]: JSON {issuer, client_id, client_secret, redirect_uri, post_logout_redirect_uri, username,
-// password}. The last line printed is JSON of what was seen.
-import * as client from 'openid-client'
+// argv[2]: JSON {packages, issuer, client_id, client_secret, redirect_uri, post_logout_redirect_uri,
+// username, password}. The last line printed is JSON of what was seen.
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Browser } from './browser.mjs'
 
 const given = JSON.parse(process.argv[2])
+const client = await import(pathToFileURL(join(given.packages, 'node_modules/openid-client/build/index.js')))
 const config = await client.discovery(new URL(given.issuer), given.client_id, given.client_secret, undefined, {
   execute: [client.allowInsecureRequests],
 })

@@ -9,3 +9,4 @@ mod first_run;
 mod limits;
 mod neighbours;
 mod public_url;
+mod strict_clients;
