@@ -10,7 +10,9 @@ import { Browser } from './browser.mjs'
 
 const given = JSON.parse(process.argv[2])
 const client = await import(pathToFileURL(join(given.packages, 'node_modules/openid-client/build/index.js')))
-const config = await client.discovery(new URL(given.issuer), given.client_id, given.client_secret, undefined, {
+// client_secret_basic, as it is registered; http because the test's issuer is on loopback.
+const proof = client.ClientSecretBasic(given.client_secret)
+const config = await client.discovery(new URL(given.issuer), given.client_id, undefined, proof, {
   execute: [client.allowInsecureRequests],
 })
 const server = config.serverMetadata()
