@@ -8,3 +8,4 @@ mod first_run;
 mod limits;
 mod neighbours;
 mod public_url;
+mod users;
