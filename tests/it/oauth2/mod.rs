@@ -4,6 +4,7 @@
 mod abuse;
 mod assertion;
 mod client_authentication;
+mod codes;
 mod input;
 mod introspection;
 mod metadata;
