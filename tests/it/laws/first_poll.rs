@@ -8,6 +8,7 @@ use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderR
 use serde_json::json;
 
 use crate::support::app::{TestApp, TestClient, on_both_apps};
+use crate::support::people::{Wish, text};
 
 fn provider() -> ProviderRef {
     ProviderRef { slug: "default".into(), must_serve: None }
@@ -81,5 +82,19 @@ on_both_apps! {
         cold.token(&client).await;
         assert!(is_granted(&cold, &client));
         assert!(is_introspected(&cold, secret(&client), &token));
+    }
+
+    async fn a_persons_token_is_introspected_on_the_first_poll(app: TestApp) {
+        let who = app.logged_in("ada").await;
+        for (format, scope) in [("jwt", "openid"), ("opaque", "openid"), ("jwt", "openid offline_access")] {
+            let client = app.web_client(json!({"access_token_format": format})).await;
+            let token = text(&app.tokens(&client, &who, &Wish { scope, ..Wish::default() }).await, "access_token");
+            app.is_active(&token).await;
+            let key = || PresentedClient::ApiKey { key: app.first.owner_key.as_str().into() };
+            for _ in 0..3 {
+                assert!(is_introspected(&app, secret(&client), &token), "{format} {scope}");
+                assert!(is_introspected(&app, key(), &token), "{format} {scope}");
+            }
+        }
     }
 }

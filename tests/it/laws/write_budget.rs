@@ -5,7 +5,9 @@ use grantd::store::StatementCounts;
 use serde_json::json;
 
 use crate::support::app::{ISSUER, TestApp, TestClient, on_both_apps};
+use crate::support::browser::{CALLBACK, VERIFIER};
 use crate::support::jose::Signer;
+use crate::support::people::{Wish, text};
 
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 const NOTHING: StatementCounts = StatementCounts { reads: 0, writes: 0, transactions: 0, others: 0 };
@@ -101,5 +103,58 @@ on_both_apps! {
         assert_eq!((status, sent.writes), (401, 0), "an unknown client is looked for and nothing is written");
         let (status, sent) = cost(&app, app.admin("POST", "/providers/default/clients").json(&json!({"nonsense": 1}))).await;
         assert_eq!((status, sent.writes), (422, 0));
+    }
+
+    async fn a_redemption_is_one_update_and_one_insert(app: TestApp) {
+        let (client, who) = (app.web_client(json!({})).await, app.logged_in("ada").await);
+        app.tokens(&client, &who, &Wish::default()).await;
+        for _ in 0..3 {
+            let code = app.code(&client, &who, &Wish::default()).await;
+            let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+            let (status, sent) = cost(&app, form(&app, "/oauth2/token", &client, &fields)).await;
+            assert_eq!((status, sent.reads, sent.writes), (200, 1, 2), "{sent:?}");
+            if app.kind == crate::support::databases::Kind::Postgres {
+                assert_eq!(sent.round_trips(), 5, "a read; then begin, update, insert, commit: {sent:?}");
+            }
+            let wrong = [fields[0], fields[1], fields[2], ("code_verifier", CALLBACK)];
+            let (status, sent) = cost(&app, form(&app, "/oauth2/token", &client, &wrong)).await;
+            assert_eq!((status, sent.writes), (400, 0), "{sent:?}");
+        }
+    }
+
+    async fn a_refresh_is_one_update(app: TestApp) {
+        for rotation in ["always", "never"] {
+            let client = app.web_client(json!({"refresh_rotation": rotation})).await;
+            let who = app.logged_in(&format!("ada-{rotation}")).await;
+            let mut token = text(&app.tokens(&client, &who, &Wish::default()).await, "refresh_token");
+            for _ in 0..3 {
+                let fields = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+                let before = app.engine.db().statements();
+                let answer = form(&app, "/oauth2/token", &client, &fields).send().await;
+                let sent = app.engine.db().statements().since(before);
+                assert_eq!((answer.status, sent.reads, sent.writes), (200, 1, 1), "{sent:?}");
+                if app.kind == crate::support::databases::Kind::Postgres {
+                    assert_eq!(sent.round_trips(), 2, "{sent:?}");
+                }
+                let successor = text(&answer.json(), "refresh_token");
+                if rotation == "always" {
+                    let (status, sent) = cost(&app, form(&app, "/oauth2/token", &client, &fields)).await;
+                    assert_eq!((status, sent.reads, sent.writes), (200, 1, 0), "a repeat writes nothing: {sent:?}");
+                }
+                token = successor;
+            }
+        }
+    }
+
+    async fn looking_at_a_persons_token_touches_no_row(app: TestApp) {
+        let client = app.web_client(json!({"scope": "openid profile email"})).await;
+        let who = app.logged_in("ada").await;
+        let wish = Wish { scope: "openid profile email", ..Wish::default() };
+        let token = text(&app.tokens(&client, &who, &wish).await, "access_token");
+        assert!(app.is_active(&token).await);
+        for _ in 0..3 {
+            assert_eq!(cost(&app, form(&app, "/oauth2/introspect", &client, &[("token", &token)])).await, (200, NOTHING));
+            assert_eq!(cost(&app, app.get("/oauth2/userinfo").bearer(&token)).await, (200, NOTHING));
+        }
     }
 }

@@ -4,11 +4,14 @@
 mod abuse;
 mod assertion;
 mod client_authentication;
+mod codes;
 mod input;
 mod introspection;
 mod metadata;
 mod panics;
+mod refresh;
 mod revocation;
 mod token;
 mod transport;
+mod userinfo;
 mod wire;

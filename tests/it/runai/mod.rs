@@ -1,5 +1,6 @@
 //! NVIDIA Run:ai on its own wire.
 
 mod app_token;
+mod people;
 mod v1;
 mod v2;

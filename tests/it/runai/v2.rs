@@ -30,7 +30,7 @@ on_both_apps! {
         assert_eq!(answer.refusal(), refused(401, "invalid_client"));
         assert!(answer.header("www-authenticate").starts_with("Basic"));
         for (form, code) in [
-            (vec![], "invalid_request"), (vec![("grant_type", "password")], "unsupported_grant_type"),
+            (vec![], "invalid_request"), (vec![("grant_type", "urn:ietf:params:oauth:grant-type:device_code")], "unsupported_grant_type"),
             (vec![GRANT[0], ("scope", "b")], "invalid_scope"), (vec![GRANT[0], GRANT[0]], "invalid_request"),
         ] {
             let answer = app.post(V2).form(&form).basic(&client.id, &client.secret).send().await;

@@ -36,7 +36,7 @@ use crate::support::http::Call;
 pub const ISSUER: &str = "https://id.example.com";
 /// When every test begins, epoch seconds.
 pub const BEGIN: i64 = 1_800_000_000;
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
 pub const TABLES: [&str; 24] = [

@@ -7,6 +7,7 @@ pub mod client;
 pub mod databases;
 pub mod http;
 pub mod jose;
+pub mod people;
 mod postgres;
 pub mod process;
 pub mod wire;
