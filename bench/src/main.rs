@@ -9,6 +9,8 @@
 //! POST /token    /form and then /sign: client_credentials without a server around it
 //! POST /verify   /form and then checks the signature of `token`
 //! ```
+//!
+//! `floor argon2 SECONDS` only hashes, on every core it may use.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -155,8 +157,42 @@ fn refused(failed: &Failed) -> HttpResponse {
     HttpResponse::BadRequest().body(failed.to_string())
 }
 
+/// Argon2id as grantd hashes passwords by default (19 MiB, two passes), nothing around it: as many
+/// threads as cores, each with memory of its own that it uses again. Prints hashes and CPU-free wall
+/// seconds.
+fn argon2_rate(seconds: u64) -> Result<(), Failed> {
+    let lanes = std::thread::available_parallelism()?.get();
+    let began = std::time::Instant::now();
+    let end = began + std::time::Duration::from_secs(seconds);
+    let threads: Vec<_> = (0..lanes).map(|_| std::thread::spawn(move || hashes_until(end))).collect();
+    let mut hashes = 0;
+    for thread in threads {
+        hashes += thread.join().map_err(|_| "a thread panicked")?.map_err(|why| why.to_string())?;
+    }
+    println!("{hashes} {}", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn hashes_until(end: std::time::Instant) -> Result<u64, argon2::Error> {
+    let params = argon2::Params::new(19_456, 2, 1, Some(32))?;
+    let mut memory = vec![argon2::Block::new(); params.block_count()];
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let mut hashes = 0;
+    while std::time::Instant::now() < end {
+        argon2.hash_password_into_with_memory(b"a password", b"sixteen bytes  !", &mut [0; 32], &mut memory)?;
+        hashes += 1;
+    }
+    Ok(hashes)
+}
+
 /// Takes a free port of the loopback address and prints it; then the client it knows.
 fn main() -> Result<(), Failed> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, seconds] = arguments.as_slice()
+        && mode == "argon2"
+    {
+        return argon2_rate(seconds.parse()?);
+    }
     let floor = web::Data::new(Floor::new()?);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut out = std::io::stdout();
