@@ -76,8 +76,10 @@ pub async fn set_password(request: HttpRequest, payload: web::Payload, engine: w
 
 pub async fn lock(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        Fields::of(received, true)?.finish()?;
         let (provider, id) = (received.path("provider"), received.path("user_id"));
+        // Whoever may not lock anybody is told so first.
+        engine.read_user(&received.ctx, actor, provider, id).await?;
+        Fields::of(received, true)?.finish()?;
         let user = engine.lock_user(&received.ctx, actor, provider, id).await?;
         Ok(shown(user.version, &UserOut::from(user)))
     })

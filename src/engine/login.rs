@@ -34,6 +34,8 @@ const OF_NETWORK: Limit = Limit { most: 10, leak: 30 };
 const OF_ACCOUNT: Limit = Limit { most: 100, leak: 60 };
 /// A longer name is nobody's; it is not even normalised.
 const MOST_NAME_BYTES: usize = 1024;
+/// A name that no account can have.
+const NOBODY: &str = "\u{FFFD}";
 
 /// So many failures are borne, and one is forgotten every `leak` seconds.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +163,7 @@ impl Engine {
 
     /// Account and memory of it in one read. Known and unknown names take the same two statements.
     async fn known_of(&self, ctx: &Context, provider: &ProviderId, username: &str) -> Result<Known, Fault> {
-        let key = if username.len() <= MOST_NAME_BYTES { name_key(username) } else { username.to_owned() };
+        let key = name_key(if username.len() <= MOST_NAME_BYTES { username } else { NOBODY });
         let (engine, provider, address) = (self.clone(), provider.clone(), ctx.client_address);
         let read = move |conn: &mut Conn| {
             let user = users::by_name(conn, &provider, &key)?;

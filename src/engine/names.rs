@@ -12,9 +12,9 @@ const MOST_CHARACTERS: usize = 255;
 /// RFC 5321 §4.5.3.1.3, less the angle brackets.
 const MOST_EMAIL_BYTES: usize = 254;
 
-/// Characters that show nothing or reorder what stands beside them: category Cf and the other
-/// default-ignorable ones (Unicode 16).
-const INVISIBLE: [(u32, u32); 28] = [
+/// Characters that show nothing or reorder what stands beside them: category Cf, the other
+/// default-ignorable ones (Unicode 16), and what stands for a character that was lost.
+const INVISIBLE: [(u32, u32); 29] = [
     (0x00AD, 0x00AD),
     (0x034F, 0x034F),
     (0x0600, 0x0605),
@@ -35,6 +35,7 @@ const INVISIBLE: [(u32, u32); 28] = [
     (0xFEFF, 0xFEFF),
     (0xFFA0, 0xFFA0),
     (0xFFF0, 0xFFFB),
+    (0xFFFD, 0xFFFD),
     (0x110BD, 0x110BD),
     (0x110CD, 0x110CD),
     (0x13430, 0x1343F),
@@ -45,7 +46,8 @@ const INVISIBLE: [(u32, u32); 28] = [
     (0x0010_0000, 0x0010_FFFF),
 ];
 
-/// What a name is compared by: trimmed, NFKC, lower case.
+/// What a name is compared by: trimmed, NFKC, lower case. NUL, which no name has and no database
+/// holds, becomes U+FFFD, which no name has either.
 ///
 /// ```text
 /// " Ａlice "  → "alice"
@@ -54,7 +56,7 @@ const INVISIBLE: [(u32, u32); 28] = [
 pub fn name_key(text: &str) -> String {
     // Lower case may take a composition apart again, hence twice.
     let lower: String = text.trim().nfkc().flat_map(char::to_lowercase).collect();
-    lower.nfkc().collect()
+    lower.nfkc().map(|character| if character == '\0' { '\u{FFFD}' } else { character }).collect()
 }
 
 /// The keys of an account.
@@ -111,6 +113,7 @@ mod tests {
         }
         assert_eq!(name_key("E\u{301}mile"), name_key("ÉMILE"));
         assert_eq!(name_key("ﬁsh"), "fish");
+        assert_eq!(name_key("a\0"), "a\u{fffd}");
         for text in ["İstanbul", "ǅ", "ẞ", "ΑΣ", "𝐀lice", "Å"] {
             assert_eq!(name_key(&name_key(text)), name_key(text), "{text:?}");
         }
@@ -123,7 +126,9 @@ mod tests {
             assert!(username(good).is_ok(), "{good}");
         }
         let long = "x".repeat(256);
-        for bad in ["", "  ", "a b", "a\u{a0}b", "a\u{0}", "a\u{200b}b", "\u{202e}ecila", "a\u{ad}", "¨", &long] {
+        for bad in
+            ["", "  ", "a b", "a\u{a0}b", "a\u{0}", "a\u{200b}b", "\u{202e}ecila", "a\u{ad}", "a\u{fffd}", "¨", &long]
+        {
             assert!(username(bad).is_err(), "{bad:?}");
         }
         // 18 characters stand behind this one.

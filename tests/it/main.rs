@@ -5,6 +5,7 @@
 mod authorize;
 mod laws;
 mod oauth2;
+mod people;
 mod process;
 mod runai;
 mod store;

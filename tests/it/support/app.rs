@@ -93,13 +93,21 @@ pub struct Setup {
     pub public_url: &'static str,
     pub stale_after: Duration,
     pub login_floor: Duration,
+    /// Password hashes that may wait for one of two lanes.
+    pub hash_queue: &'static str,
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { public_url: ISSUER, stale_after: A_LONG_TIME, login_floor: Duration::ZERO, routes: |_| {} }
+        Self {
+            public_url: ISSUER,
+            stale_after: A_LONG_TIME,
+            login_floor: Duration::ZERO,
+            hash_queue: "64",
+            routes: |_| {},
+        }
     }
 }
 
@@ -140,7 +148,7 @@ impl TestApp {
     }
 
     async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
-        let settings = settings(setup.public_url);
+        let settings = settings(&setup);
         let Setup { stale_after, login_floor, .. } = setup;
         let options = EngineOptions { stale_after, login_floor, ..EngineOptions::default() };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
@@ -293,16 +301,17 @@ async fn mount(services: &Services, routes: fn(&mut web::ServiceConfig)) -> Moun
     })
 }
 
-fn settings(public_url: &str) -> Settings {
+fn settings(setup: &Setup) -> Settings {
     let mut inputs = Inputs { directory: PathBuf::from("/nonexistent"), ..Inputs::default() };
     let variables = [
-        ("GRANTD_PUBLIC_URL", public_url),
+        ("GRANTD_PUBLIC_URL", setup.public_url),
         ("GRANTD_MASTER_KEY", MASTER_KEY),
         // Never opened: the test database's own options are.
         ("GRANTD_DATABASE_URL", "postgres:///unused"),
         ("GRANTD_PASSWORDS__MEMORY_KIB", "8"),
         ("GRANTD_PASSWORDS__ITERATIONS", "1"),
         ("GRANTD_PASSWORDS__LANES", "2"),
+        ("GRANTD_PASSWORDS__QUEUE", setup.hash_queue),
     ];
     inputs.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings
