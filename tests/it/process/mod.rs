@@ -10,3 +10,4 @@ mod limits;
 mod neighbours;
 mod public_url;
 mod strict_clients;
+mod users;
