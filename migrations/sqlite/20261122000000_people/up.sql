@@ -48,7 +48,7 @@ CREATE INDEX user_links_of_user ON user_links (user_id);
 -- Written behind. No foreign key: most rows name nobody.
 CREATE TABLE login_failures (
     id TEXT NOT NULL PRIMARY KEY,
-    clear_at BIGINT NOT NULL
+    clear_at INTEGER NOT NULL
 );
 CREATE INDEX login_failures_age ON login_failures (clear_at);
 

@@ -48,7 +48,7 @@ on_both_apps! {
                 assert!(document.get(name).is_some(), "{name}");
             }
             let urls = endpoints(&document);
-            assert_eq!(urls.len(), 4);
+            assert_eq!(urls.len(), 7);
             assert!(urls.iter().all(|(_, url)| url.starts_with(&format!("{issuer}/")) && url.starts_with("https://")), "{urls:?}");
             assert!(!document.to_string().contains('?') && !issuer.contains('#'));
         }
@@ -58,19 +58,28 @@ on_both_apps! {
     async fn nothing_is_advertised_that_is_not_there(app: TestApp) {
         let document = app.get(OPENID).send().await.json();
         for absent in [
-            "authorization_endpoint", "userinfo_endpoint", "code_challenge_methods_supported", "registration_endpoint",
-            "authorization_response_iss_parameter_supported", "end_session_endpoint", "device_authorization_endpoint",
+            "registration_endpoint", "device_authorization_endpoint", "pushed_authorization_request_endpoint",
+            "dpop_signing_alg_values_supported", "check_session_iframe", "frontchannel_logout_supported",
         ] {
             assert!(document.get(absent).is_none(), "{absent}");
         }
-        assert_eq!(document["response_types_supported"], json!([]));
-        assert_eq!(document["grant_types_supported"], json!(["client_credentials"]));
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(document["authorization_response_iss_parameter_supported"], json!(true));
+        let grants = [
+            "client_credentials", "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        ];
+        assert_eq!(document["grant_types_supported"], json!(grants));
         assert_eq!(document["subject_types_supported"], json!(["public"]));
-        assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
-        let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256", "EdDSA"]));
+        let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
         assert_eq!(document["token_endpoint_auth_methods_supported"], methods);
+        assert_eq!(document["introspection_endpoint_auth_methods_supported"].as_array().unwrap().len(), 3, "never a public client");
+        let algs = document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("alg_values_supported"));
+        assert!(algs.clone().count() == 4 && algs.clone().all(|(_, algs)| !algs.to_string().contains("none")));
         let text = document.to_string();
-        assert!(!text.contains("\"none\"") && !text.contains("HS256") && !text.contains("implicit") && !text.contains("password"));
+        assert!(!text.contains("HS256") && !text.contains("implicit") && !text.contains("password") && !text.contains("plain"));
     }
 
     // MD4

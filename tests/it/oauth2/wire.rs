@@ -7,8 +7,10 @@ use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
 use crate::support::app::{Setup, TestApp, on_both_apps};
+use crate::support::browser::{CALLBACK, VERIFIER};
 use crate::support::databases::{Kind, block_on};
 use crate::support::http::{Call, FORM, JSON};
+use crate::support::people::{Wish, text};
 use crate::support::wire::shown;
 
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
@@ -72,6 +74,57 @@ on_both_apps! {
         }
         assert_json_snapshot!("oauth2_slowed", answers(vec![
             ("too many", app.post("/oauth2/token").form(&GRANT).basic(id, "wrong")),
+        ]).await);
+    }
+
+    async fn the_grants_of_people(app: TestApp) {
+        let client = app.web_client(json!({"client_id": "web", "scope": "openid profile email groups offline_access"})).await;
+        let who = app.logged_in("ada").await;
+        let wish = Wish { scope: "openid profile email offline_access", ..Wish::default() };
+        let (code, tied) = (app.code(&client, &who, &wish).await, app.code(&client, &who, &Wish { scope: "openid", ..wish.clone() }).await);
+        let tokens = app.tokens(&client, &who, &wish).await;
+        let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+        let post = |path: &str, form: &[(&str, &str)]| app.post(path).form(form).basic("web", &client.secret);
+        let redeem = |code: &str| {
+            let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+            post("/oauth2/token", &fields)
+        };
+        let renew = |more: (&str, &str)| post("/oauth2/token", &[("grant_type", "refresh_token"), ("refresh_token", &refresh), more]);
+        let exchange = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", "x"),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ];
+        assert_json_snapshot!("people_success", answers(vec![
+            ("code", redeem(&code)),
+            ("code, tied to the session", redeem(&tied)),
+            ("refresh", renew(("x", "y"))),
+            ("refresh with less scope", renew(("scope", "email"))),
+            ("introspect", post("/oauth2/introspect", &[("token", &access)])),
+            ("introspect refresh token", post("/oauth2/introspect", &[("token", &refresh)])),
+            ("userinfo", app.get("/oauth2/userinfo").bearer(&access)),
+            ("userinfo preflight", app.call("OPTIONS", "/oauth2/userinfo")),
+        ]).await);
+        assert_json_snapshot!("people_errors", answers(vec![
+            ("code without code", post("/oauth2/token", &[("grant_type", "authorization_code")])),
+            ("refresh without token", post("/oauth2/token", &[("grant_type", "refresh_token")])),
+            ("password without password", post("/oauth2/token", &[("grant_type", "password"), ("username", "ada")])),
+            ("jwt-bearer without assertion", post("/oauth2/token", &[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")])),
+            ("exchange without type", post("/oauth2/token", &exchange[..2])),
+            ("exchange with an actor", post("/oauth2/token", &[&exchange[..], &[("actor_token", "x")]].concat())),
+            ("exchange for a refresh token", post("/oauth2/token", &[&exchange[..], &[("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token")]].concat())),
+            ("exchange not allowed", post("/oauth2/token", &exchange)),
+            ("device code", post("/oauth2/token", &[("grant_type", "urn:ietf:params:oauth:grant-type:device_code")])),
+            ("spent code", redeem(&code)),
+            ("refresh with more scope", renew(("scope", "openid groups"))),
+            ("refresh for another resource", renew(("resource", "https://elsewhere.example"))),
+            ("forged refresh token", post("/oauth2/token", &[("grant_type", "refresh_token"), ("refresh_token", "gr_x")])),
+            ("userinfo without token", app.get("/oauth2/userinfo")),
+            ("userinfo with a bad token", app.get("/oauth2/userinfo").bearer("x")),
+            ("userinfo with a token in the URL", app.get("/oauth2/userinfo?access_token=x")),
+            ("userinfo without openid", {
+                let flat = app.tokens(&client, &who, &Wish { scope: "email", ..wish.clone() }).await;
+                app.get("/oauth2/userinfo").bearer(&text(&flat, "access_token"))
+            }),
         ]).await);
     }
 

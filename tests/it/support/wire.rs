@@ -44,8 +44,10 @@ fn named(value: Value) -> Value {
 
 fn member(name: String, value: Value) -> (String, Value) {
     let shown = match (name.as_str(), &value) {
-        ("iat" | "exp" | "nbf", Value::Number(at)) => json!(relative(at.as_i64().unwrap())),
-        ("hint" | "x" | "y" | "n", Value::String(_)) => json!(format!("[{name}]")),
+        ("iat" | "exp" | "nbf" | "auth_time" | "updated_at", Value::Number(at)) => {
+            json!(relative(at.as_i64().unwrap()))
+        }
+        ("hint" | "x" | "y" | "n" | "at_hash", Value::String(_)) => json!(format!("[{name}]")),
         // Made within one millisecond: their order is chance.
         ("keys", Value::Array(_)) => sorted(named(value)),
         _ => named(value),
@@ -73,7 +75,13 @@ fn string_named(string: &str) -> Value {
 
 /// Replaces ids and secrets wherever they stand in a text.
 fn text(string: &str) -> String {
-    for (prefix, name) in [("gk_", "[api key]"), ("gs_", "[client secret]"), ("ga_", "[opaque token]")] {
+    for (prefix, name) in [
+        ("gk_", "[api key]"),
+        ("gs_", "[client secret]"),
+        ("ga_", "[opaque token]"),
+        ("gr_", "[refresh token]"),
+        ("gc_", "[code]"),
+    ] {
         if string.starts_with(prefix) {
             return name.to_owned();
         }
