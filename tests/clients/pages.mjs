@@ -414,6 +414,7 @@ async function crossSite(world) {
     code_challenge: CHALLENGE,
     code_challenge_method: 'S256',
   }
+  const answered = visitor.page.waitForRequest((request) => new URL(request.url()).pathname === '/cb', { timeout: 10_000 })
   await visitor.page.evaluate(
     ([action, fields]) => {
       const form = Object.assign(document.createElement('form'), { method: 'post', action })
@@ -425,9 +426,9 @@ async function crossSite(world) {
     },
     [`${world.root}/oauth2/authorize`, fields],
   )
-  await visitor.page.waitForTimeout(100)
-  await visitor.page.waitForURL(/\/home$/)
-  assert.equal(world.app.arrived.length, before + 1, 'the person was asked to log in again')
+  // Else the person is asked to log in again.
+  await (await answered).response()
+  assert.equal(world.app.arrived.length, before + 1)
   assert.ok((await visitor.told()).has('code'))
   await visitor.leave()
 }
