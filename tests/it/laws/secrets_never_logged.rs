@@ -5,8 +5,10 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use serde_json::json;
 
-use crate::support::app::{ISSUER, TestApp, on_both_apps};
+use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::browser::PASSWORD;
 use crate::support::jose::Signer;
+use crate::support::people::{Wish, text};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -123,6 +125,28 @@ on_both_apps! {
         for _ in 0..2 {
             app.post("/oauth2/token").form(&[grant, ("client_assertion_type", kind), ("client_assertion", &assertion)]).send().await;
         }
+        let (web, who) = (app.web_client(json!({})).await, app.logged_in("ada").await);
+        for wish in [Wish::default(), Wish { scope: "openid", ..Wish::default() }] {
+            let code = app.code(&web, &who, &wish).await;
+            let answer = app.redeem("", &web, &code).await.json();
+            let tokens = ["access_token", "id_token", "refresh_token"].map(|name| text(&answer, name));
+            let renewed = text(&app.refresh("", &web, &tokens[2]).await.json(), "refresh_token");
+            app.userinfo(&tokens[0]).await;
+            app.get(&format!("/oauth2/userinfo?access_token={}", tokens[0])).send().await;
+            // Replays, which are told of.
+            app.redeem("", &web, &code).await;
+            app.pass(3600);
+            app.refresh("", &web, &tokens[2]).await;
+            app.refresh("", &opaque, &renewed).await;
+            secrets.extend([code, renewed].into_iter().chain(tokens));
+        }
+        for (username, password) in [("ada", PASSWORD), ("ada", WRONG), (WRONG, WRONG)] {
+            let body = json!({"grantType": "password", "username": username, "password": password});
+            app.post("/api/v1/token").json(&body).send().await;
+            let form = [("grant_type", "password"), ("username", username), ("password", password)];
+            app.post("/oauth2/token").form(&form).basic(&web.id, &web.secret).send().await;
+        }
+        secrets.push(PASSWORD.to_owned());
         let mut statuses = Vec::new();
         for token in secrets.clone() {
             for bearer in [&app.first.owner_key, &key, &token, &format!("{key}x")] {

@@ -91,7 +91,7 @@ on_each! {
         server.http.call("GET", "/admin/v1/api-keys", &owner, None).expect(401);
     }
 
-    fn the_client_runai_is_there_and_has_no_usable_grant(bare: Bare) {
+    fn the_client_runai_is_there_and_grants_nothing_to_who_proves_nothing(bare: Bare) {
         let home = bare.0.with("GRANTD_ADMIN_KEY", OWNER);
         let server = home.serve();
         let runai = client(&server, OWNER, "runai");

@@ -7,6 +7,7 @@ mod command_line;
 mod durability;
 mod first_run;
 mod limits;
+mod lost_answer;
 mod neighbours;
 mod public_url;
 mod strict_clients;

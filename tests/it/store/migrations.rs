@@ -60,18 +60,28 @@ fn both_folders_give_the_same_tables_and_columns() {
     let expected = [
         "api_keys",
         "assertion_jtis",
+        "authorization_codes",
         "change_log",
         "client_secrets",
         "clients",
+        "consents",
         "data_keys",
         "events",
+        "login_failures",
+        "logout_deliveries",
         "meta",
         "provider_issuers",
         "providers",
+        "refresh_families",
         "revoked",
         "scopes",
+        "session_clients",
+        "sessions",
         "signing_keys",
+        "trusted_issuers",
         "usage",
+        "user_links",
+        "users",
     ];
     assert_eq!(tables(&sqlite).into_iter().collect::<Vec<_>>(), expected);
 }

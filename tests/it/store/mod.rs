@@ -3,6 +3,7 @@
 mod accounts;
 mod connections;
 mod durable;
+mod grants;
 mod lanes;
 mod migrations;
 mod races;

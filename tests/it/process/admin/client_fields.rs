@@ -64,11 +64,7 @@ on_each! {
             ("may_set_subject", json!(true)),
             ("require_pushed_authorization_requests", json!(true)),
             ("dpop_bound_access_tokens", json!(true)),
-            ("grant_types", json!(["authorization_code"])),
-            ("grant_types", json!(["client_credentials", "refresh_token"])),
-            ("grant_types", json!(["password"])),
             ("grant_types", json!(["urn:ietf:params:oauth:grant-type:device_code"])),
-            ("grant_types", json!(["urn:ietf:params:oauth:grant-type:token-exchange"])),
             ("grant_types", json!(["implicit"])),
             ("token_endpoint_auth_method", json!("client_secret_jwt")),
             ("token_endpoint_auth_method", json!("tls_client_auth")),
@@ -80,6 +76,27 @@ on_each! {
         }
         // Off is what they are.
         api.patch(&api.client(&id), &json!({"may_mint": false, "dpop_bound_access_tokens": false})).expect(200);
+    }
+
+    fn a_client_of_codes_needs_a_place_to_send_them_to(api: Api) {
+        let (id, _) = api.new_client(&json!({}));
+        let codes = json!({"grant_types": ["authorization_code"]});
+        assert_eq!(problem(&api.post(&api.clients(), &codes), 422), ["/redirect_uris"]);
+        assert_eq!(problem(&api.patch(&api.client(&id), &codes), 422), ["/redirect_uris"]);
+        let full = json!({"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": ["https://a.example/cb"], "response_types": null});
+        for method in ["none", "client_secret_basic"] {
+            let mut body = full.clone();
+            body["token_endpoint_auth_method"] = json!(method);
+            let made = api.post(&api.clients(), &body).expect(201);
+            assert_eq!(made.json()["response_types"], json!(["code"]));
+            let gone = json!({"redirect_uris": []});
+            assert_eq!(problem(&api.patch(&api.client(&made.text_of("client_id")), &gone), 422), ["/redirect_uris"]);
+        }
+        // The others need nothing of it.
+        for grants in [json!(["password"]), json!(["password", "refresh_token"]), json!(["urn:ietf:params:oauth:grant-type:token-exchange"])] {
+            let made = api.post(&api.clients(), &json!({"grant_types": grants, "token_endpoint_auth_method": "none"})).expect(201);
+            assert_eq!(made.json()["response_types"], json!([]));
+        }
     }
 
     fn a_public_client_cannot_use_client_credentials(api: Api) {
