@@ -6,6 +6,7 @@ use grantd::dialects::{oauth2, runai};
 use grantd::domain::Failed;
 use grantd::edge::{Received, Surface, exchange};
 use grantd::ops::Ops;
+use grantd::web::Web;
 use serde_json::json;
 
 use crate::support::app::{Setup, TestApp};
@@ -27,6 +28,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
         .route("/panic/admin", web::post().to(panics::<Admin>))
+        .route("/panic/web", web::post().to(panics::<Web>))
         .route("/panic/ops", web::post().to(panics::<Ops>));
 }
 
@@ -47,6 +49,9 @@ async fn survives(kind: Kind) {
             assert_eq!((answer.status, &answer.json()), (500, expected), "{path}");
             assert!(!answer.header("x-request-id").is_empty());
         }
+        let answer = app.post("/panic/web").body("text/plain", body).send().await;
+        assert_eq!((answer.status, answer.header("content-type")), (500, "text/html; charset=utf-8"));
+        assert!(answer.text().contains(answer.header("x-request-id")) && !answer.text().contains("planted"));
         let answer = app.post("/panic/admin").body("text/plain", body).send().await;
         let problem = answer.json();
         assert_eq!((answer.status, answer.header("content-type")), (500, "application/problem+json"));
