@@ -113,7 +113,7 @@ impl WireAssertion<'_> {
 }
 
 /// A NumericDate may have a fraction (RFC 7519 §2); it is rounded down.
-fn whole_seconds(number: &Number) -> Result<i64, AssertionFlaw> {
+pub(in crate::crypto) fn whole_seconds(number: &Number) -> Result<i64, AssertionFlaw> {
     // Beyond 2⁵³ neighbouring seconds are one and the same double: no date is meant by that.
     const LARGEST: f64 = 9_007_199_254_740_992.0;
     if let Some(seconds) = number.as_i64() {
