@@ -94,8 +94,8 @@ fn may_act(value: &Value) -> MayAct {
 fn seen(value: Value) -> ClaimValue {
     match value {
         Value::String(text) => ClaimValue::Text(text),
-        Value::Number(number) => ClaimValue::Text(number.to_string()),
-        Value::Bool(flag) => ClaimValue::Text(flag.to_string()),
+        Value::Number(number) => ClaimValue::Plain(number.to_string()),
+        Value::Bool(flag) => ClaimValue::Plain(flag.to_string()),
         Value::Array(items) => ClaimValue::List(items.into_iter().map(seen).collect()),
         Value::Null | Value::Object(_) => ClaimValue::Other,
     }
@@ -153,10 +153,10 @@ mod tests {
         assert_eq!((token.issuer.as_str(), token.text("sub")), ("https://i", Some("u")));
         assert_eq!(token.audience, ["a", "b"]);
         assert_eq!((token.expires_at, token.issued_at, token.not_before), (Some(2), Some(1), None));
-        assert_eq!(token.claims["n"], ClaimValue::Text("7".into()));
+        assert_eq!(token.claims["n"], ClaimValue::Plain("7".into()));
         assert!(token.is_true("b") && !token.is_true("n"));
         assert_eq!(token.claims["o"], ClaimValue::Other);
-        let list = vec![ClaimValue::Text("x".into()), ClaimValue::Text("1".into()), ClaimValue::Other];
+        let list = vec![ClaimValue::Text("x".into()), ClaimValue::Plain("1".into()), ClaimValue::Other];
         assert_eq!(token.claims["l"], ClaimValue::List(list));
     }
 

@@ -34,8 +34,9 @@ pub struct MayAct {
 /// A claim as conditions see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimValue {
-    /// Text; numbers and booleans as JSON spells them.
     Text(String),
+    /// A number or a boolean, as JSON spells it.
+    Plain(String),
     List(Vec<ClaimValue>),
     /// An object or null: nothing that can be compared.
     Other,
@@ -52,7 +53,7 @@ impl ExternalToken {
 
     /// Whether the claim is the boolean true. Some servers write it as text.
     pub fn is_true(&self, claim: &str) -> bool {
-        self.text(claim) == Some("true")
+        matches!(self.claims.get(claim), Some(ClaimValue::Text(flag) | ClaimValue::Plain(flag)) if flag == "true")
     }
 }
 

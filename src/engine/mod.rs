@@ -27,6 +27,7 @@ use crate::engine::revocations::Revocations;
 use crate::engine::throttle::Throttle;
 use crate::store::Db;
 use crate::store::behind::WriteBehind;
+use crate::upstream::{Fetcher, PublishedKeys, UpstreamOptions};
 
 pub mod account;
 pub mod authenticate;
@@ -42,6 +43,7 @@ pub mod health;
 pub mod inspect;
 pub mod introspect;
 pub mod issue;
+pub mod keys_of_others;
 pub mod login;
 pub mod logout;
 pub mod lookup;
@@ -57,6 +59,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod throttle;
 pub mod tick;
+pub mod trust;
 pub mod userinfo;
 
 /// Most credentials whose use waits to be written.
@@ -92,6 +95,8 @@ pub struct Parts {
     pub random: Random,
     pub passwords: Passwords,
     pub secrets: Secrets,
+    /// How other servers are called.
+    pub upstream: UpstreamOptions,
     /// The owner key of `GRANTD_ADMIN_KEY`; kept as a digest, never stored.
     pub admin_key: Option<SecretString>,
 }
@@ -132,6 +137,10 @@ pub(in crate::engine) struct Inner {
     key_making: Semaphore,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
+    /// Calls other servers.
+    fetcher: Fetcher,
+    /// The keys that they publish.
+    published_keys: PublishedKeys,
 }
 
 struct Caches {
@@ -172,7 +181,8 @@ impl Caches {
 impl Engine {
     /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
     pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
-        let Parts { db, random, passwords, secrets, admin_key } = parts;
+        let Parts { db, random, passwords, secrets, upstream, admin_key } = parts;
+        let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
         Ok(Self(Arc::new(Inner {
             db,
@@ -190,6 +200,8 @@ impl Engine {
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
             key_making: Semaphore::new(1),
+            published_keys: PublishedKeys::new(fetcher.clone()),
+            fetcher,
         })))
     }
 
