@@ -174,7 +174,7 @@ async fn list(local: &Local, at: &At) -> Result<(), CliError> {
     Ok(output::list(&items, &columns, local.json)?)
 }
 
-fn read(path: &PathBuf) -> Result<String, CliError> {
+pub(super) fn read(path: &PathBuf) -> Result<String, CliError> {
     let text = std::fs::read_to_string(path);
     text.map_err(|error| CliError::Refused(format!("cannot read {}: {error}", path.display())))
 }

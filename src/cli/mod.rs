@@ -27,6 +27,7 @@ mod output;
 mod providers;
 mod secrets;
 mod users;
+mod trust;
 
 /// How long a command may wait for the database.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,6 +87,9 @@ enum Command {
     /// Signing keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Trusted issuers: whose tokens are believed, and on what conditions
+    #[command(subcommand)]
+    Trust(trust::Command),
 }
 
 /// Why a command failed.
@@ -153,6 +157,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::User(command) => users::run(command, Local::open(settings, json).await?).await,
         Command::ApiKey(command) => api_keys::run(command, Local::open(settings, json).await?).await,
         Command::Keys(command) => keys::run(command, Local::open(settings, json).await?).await,
+        Command::Trust(command) => trust::run(command, Local::open(settings, json).await?).await,
     }
 }
 

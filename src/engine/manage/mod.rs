@@ -31,6 +31,8 @@ pub mod signing_keys;
 pub mod user_fields;
 pub mod user_sessions;
 pub mod users;
+pub mod trusted_issuer_fields;
+pub mod trusted_issuers;
 
 /// Who manages.
 #[derive(Clone)]
