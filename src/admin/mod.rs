@@ -19,9 +19,9 @@ mod problem;
 mod providers;
 mod secrets;
 mod signing_keys;
+pub mod trusted_issuers;
 pub mod user_wire;
 mod users;
-pub mod trusted_issuers;
 mod version;
 pub mod wire;
 
@@ -36,6 +36,7 @@ impl Surface for Admin {
         static ROUTES: [RouteSpec; 36] = [
         static ROUTES: [RouteSpec; 33] = [
         static ROUTES: [RouteSpec; 32] = [
+        static ROUTES: [RouteSpec; 40] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)

@@ -26,8 +26,8 @@ mod keys;
 mod output;
 mod providers;
 mod secrets;
-mod users;
 mod trust;
+mod users;
 
 /// How long a command may wait for the database.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);

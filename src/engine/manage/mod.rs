@@ -33,6 +33,8 @@ pub mod user_sessions;
 pub mod users;
 pub mod trusted_issuer_fields;
 pub mod trusted_issuers;
+pub mod user_fields;
+pub mod users;
 
 /// Who manages.
 #[derive(Clone)]
