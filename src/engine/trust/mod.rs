@@ -12,7 +12,10 @@ use crate::engine::trust::rules::{HandedIn, jti_of};
 use crate::store::{assertion_jtis, providers, trusted_issuers};
 
 pub mod conditions;
+pub mod people;
 pub mod rules;
+
+const SIGNATURE: &str = "signature";
 
 /// An external token that one row accepts.
 pub struct Accepted {
@@ -21,6 +24,20 @@ pub struct Accepted {
     /// As the row reads it.
     pub subject: String,
     pub expires_at: i64,
+}
+
+/// Why a token is not accepted.
+pub struct Objection {
+    /// For the log.
+    pub why: String,
+    /// Nobody's slip: its signature is none of the issuer's.
+    pub is_forged: bool,
+}
+
+impl Objection {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_forged: false }
+    }
 }
 
 /// Whether every check is made, or the first that fails ends it.
@@ -33,40 +50,44 @@ pub enum Thoroughness {
 }
 
 impl Engine {
-    /// The one row that accepts the token, or a sentence for the log.
+    /// The one row that accepts the token, or what every row objects to.
     pub(in crate::engine) async fn accept_external(
         &self,
         ctx: &Context,
         provider: &ProviderId,
         jwt: &SecretString,
         handed: HandedIn<'_>,
-    ) -> Result<Result<Accepted, String>, Fault> {
+    ) -> Result<Result<Accepted, Objection>, Fault> {
         let token = match read_foreign(jwt.expose_secret()) {
             Ok(token) => token,
-            Err(flaw) => return Ok(Err(flaw.to_string())),
+            Err(flaw) => return Ok(Err(Objection::new(flaw.to_string()))),
         };
         let rows = match self.rows_of_issuer(ctx, provider, &token.issuer).await? {
             Ok(rows) => rows,
-            Err(why) => return Ok(Err(why.to_owned())),
+            Err(why) => return Ok(Err(Objection::new(why))),
         };
         let mut accepted = Vec::new();
         let mut objections = Vec::new();
+        let mut is_forged = false;
         for row in rows {
             let verdict = self.judge(ctx, row, (jwt, &token), handed, Thoroughness::Decide).await?;
             match verdict.objection() {
                 None => accepted.push(verdict.row),
-                Some(check) => objections.push(format!("{} {}: {}", verdict.row.id, check.name, check.detail)),
+                Some(check) => {
+                    is_forged |= check.name == SIGNATURE && check.outcome == Outcome::Failed;
+                    objections.push(format!("{} {}: {}", verdict.row.id, check.name, check.detail));
+                }
             }
         }
         let row = match (accepted.pop(), accepted.is_empty()) {
             (Some(row), true) => row,
-            (Some(_), false) => return Ok(Err("ambiguous: more than one trusted issuer accepts it".to_owned())),
-            (None, _) => return Ok(Err(objections.join("; "))),
+            (Some(_), false) => return Ok(Err(Objection::new("ambiguous: more than one trusted issuer accepts it"))),
+            (None, _) => return Ok(Err(Objection { why: objections.join("; "), is_forged })),
         };
         let subject = rules::subject_of(&row.rules, &token).map(str::to_owned);
         Ok(match (subject, token.expires_at) {
             (Some(subject), Some(expires_at)) => Ok(Accepted { row, token, subject, expires_at }),
-            _ => Err("it has no subject or no end".to_owned()),
+            _ => Err(Objection::new("it has no subject or no end")),
         })
     }
 
@@ -131,19 +152,19 @@ impl Engine {
         // What can never be signed with a published key does not make anybody fetch one.
         if !row.rules.algorithms.contains(&token.algorithm) {
             let why = || "the algorithm is not one of this row's".to_owned();
-            return [check("keys", Outcome::Skipped, why()), check("signature", Outcome::Failed, why())];
+            return [check("keys", Outcome::Skipped, why()), check(SIGNATURE, Outcome::Failed, why())];
         }
         let keys = match self.issuer_keys(ctx, row, token).await {
             Ok(keys) => keys,
             Err(why) => {
-                let skipped = check("signature", Outcome::Skipped, "there are no keys to check it with".to_owned());
+                let skipped = check(SIGNATURE, Outcome::Skipped, "there are no keys to check it with".to_owned());
                 return [check("keys", Outcome::Failed, why), skipped];
             }
         };
         let keys_passed = check("keys", Outcome::Passed, "the issuer's keys are known".to_owned());
         match verify_foreign(jwt.expose_secret(), &keys) {
-            Ok(()) => [keys_passed, check("signature", Outcome::Passed, "a key of the issuer made it".to_owned())],
-            Err(flaw) => [keys_passed, check("signature", Outcome::Failed, flaw.to_string())],
+            Ok(()) => [keys_passed, check(SIGNATURE, Outcome::Passed, "a key of the issuer made it".to_owned())],
+            Err(flaw) => [keys_passed, check(SIGNATURE, Outcome::Failed, flaw.to_string())],
         }
     }
 
