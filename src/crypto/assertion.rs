@@ -70,6 +70,13 @@ pub fn assertion_client_id(jwt: &str) -> Option<String> {
     (iss == sub).then(|| sub.into_owned())
 }
 
+/// `kid` and `alg` of an assertion's header, **not yet believed**: only to look for the key.
+pub fn assertion_key(jwt: &str) -> Option<(Option<String>, String)> {
+    let header = decode(Compact::cut(jwt)?.header)?;
+    let Header { alg, kid, .. } = Header::read(&header)?;
+    Some((kid.map(Cow::into_owned), alg.into_owned()))
+}
+
 #[derive(Deserialize)]
 struct WireParty<'a> {
     #[serde(borrow)]

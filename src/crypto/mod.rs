@@ -32,7 +32,7 @@ pub mod seal;
 pub mod signer;
 pub mod verify;
 
-pub use assertion::{AssertionFlaw, assertion_client_id, verify_assertion};
+pub use assertion::{AssertionFlaw, assertion_client_id, assertion_key, verify_assertion};
 pub use client_keys::ClientKeys;
 pub use data_keys::{DataKeys, MasterKey};
 pub use digests::Peppers;

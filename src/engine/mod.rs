@@ -32,6 +32,7 @@ use crate::upstream::{Fetcher, PublishedKeys, UpstreamOptions};
 pub mod account;
 pub mod authenticate;
 pub mod authorize;
+pub mod backchannel;
 pub mod cache;
 pub mod changes;
 pub mod counters;
@@ -139,6 +140,8 @@ pub(in crate::engine) struct Inner {
     decoy_secret: StoredSecret,
     /// Calls other servers.
     fetcher: Fetcher,
+    /// One round of logout deliveries at a time.
+    deliveries: Arc<Semaphore>,
     /// The keys that they publish.
     published_keys: PublishedKeys,
 }
@@ -200,6 +203,7 @@ impl Engine {
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
             key_making: Semaphore::new(1),
+            deliveries: Arc::new(Semaphore::new(1)),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,
         })))

@@ -1,0 +1,1 @@
+//! Trusted issuers: whose tokens are exchanged, for what, and why not.
