@@ -33,10 +33,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 36] = [
-        static ROUTES: [RouteSpec; 33] = [
-        static ROUTES: [RouteSpec; 32] = [
-        static ROUTES: [RouteSpec; 40] = [
+        static ROUTES: [RouteSpec; 43] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)

@@ -25,6 +25,7 @@ use crate::engine::trust::rules::{HandedIn, TOKEN_TYPES};
 use crate::engine::{Engine, policy};
 use crate::store::{clients, refresh_families};
 
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const OFFLINE: &str = "offline_access";
 
@@ -34,6 +35,8 @@ struct Call<'a> {
     client: &'a ClientEntry,
     form: &'a ExternalForm,
     ask: &'a Ask,
+    /// The answer must be a JWT, whatever the client's format is.
+    force_jwt: bool,
 }
 
 impl Engine {
@@ -47,7 +50,8 @@ impl Engine {
         form: &ExternalForm,
         ask: &Ask,
     ) -> Result<Granted, Failed> {
-        let call = Call { provider, client, form, ask };
+        let issued = requested(form)?;
+        let call = Call { provider, client, form, ask, force_jwt: ask.force_jwt || issued == Some(JWT) };
         let handed = HandedIn {
             client: Some(&client.client_id),
             client_subject: Some(client.subject()),
@@ -69,7 +73,7 @@ impl Engine {
             MapTo::User => self.external_person(ctx, &call, &accepted).await?,
             MapTo::Client => self.external_client(ctx, &call, &accepted).await?,
         };
-        granted.issued_token_type = matches!(form, ExternalForm::TokenExchange { .. }).then_some(ACCESS_TOKEN);
+        granted.issued_token_type = issued;
         Ok(granted)
     }
 
@@ -85,7 +89,7 @@ impl Engine {
             client: call.client.client_id.clone(),
             user: user.user.id.clone(),
             session: None,
-            scope,
+            scope: scope.clone(),
             audience: audience.clone(),
             claims: String::new(),
             auth_time: auth_time(accepted, now),
@@ -98,10 +102,10 @@ impl Engine {
             ends_at: Some(accepted.expires_at),
             max_ttl: rules.max_ttl,
             issued_token_type: None,
-            force_jwt: call.ask.force_jwt,
+            force_jwt: call.force_jwt,
         };
         let parties = Parties { provider: call.provider, client: call.client, user: &user };
-        let Prepared { granted, family } = self.prepare(ctx, parties, new, audience).await?;
+        let Prepared { granted, family } = self.prepare(ctx, parties, new, (scope, audience)).await?;
         if let Some(family) = family {
             let insert = move |conn: &mut _| refresh_families::insert(conn, &family);
             self.0.db.write_one(ctx.deadline, insert).await?;
@@ -159,7 +163,7 @@ impl Engine {
             scope: client_scope(call.ask, &client, rules)?,
             audience: audience(&call.ask.resources, &client, &provider.provider, rules)?,
             lifetime,
-            format: if call.ask.force_jwt { AccessTokenFormat::Jwt } else { client.format },
+            format: if call.force_jwt { AccessTokenFormat::Jwt } else { client.format },
             own_id_token: false,
         };
         self.spend(ctx, call, accepted).await?;
@@ -207,14 +211,21 @@ impl Call<'_> {
 
 /// The token types of RFC 8693 that are served.
 fn token_type(form: &ExternalForm) -> Result<Option<&str>, Refusal> {
-    let ExternalForm::TokenExchange { subject_token_type, requested_token_type } = form else { return Ok(None) };
+    let ExternalForm::TokenExchange { subject_token_type, requested_token_type: _ } = form else { return Ok(None) };
     if !TOKEN_TYPES.contains(&subject_token_type.as_str()) {
         return Err(Refusal::malformed("subject_token_type must be jwt, access_token or id_token."));
     }
-    if requested_token_type.as_deref().is_some_and(|kind| kind != ACCESS_TOKEN) {
-        return Err(Refusal::malformed("requested_token_type can only be access_token."));
-    }
     Ok(Some(subject_token_type))
+}
+
+/// What RFC 8693 calls the token that is issued: an access token, or one that must be a JWT.
+fn requested(form: &ExternalForm) -> Result<Option<&'static str>, Refusal> {
+    let ExternalForm::TokenExchange { subject_token_type: _, requested_token_type } = form else { return Ok(None) };
+    match requested_token_type.as_deref() {
+        None | Some(ACCESS_TOKEN) => Ok(Some(ACCESS_TOKEN)),
+        Some(JWT) => Ok(Some(JWT)),
+        Some(_) => Err(Refusal::malformed("requested_token_type can only be access_token or jwt.")),
+    }
 }
 
 /// What both the row and the client allow.
