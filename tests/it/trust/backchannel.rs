@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::app::{ISSUER, TestApp, on_both_apps};
+use crate::support::app::{ISSUER, TestApp, TestClient, on_both_apps};
 use crate::support::browser::{Browser, authorize_path, claims};
 use crate::support::databases::soon;
 use crate::support::jose::verified;
@@ -13,8 +13,9 @@ use crate::support::origin::{Origin, Reply};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// Ada logs in at a client that wants to be told, and ends the session. Her id and the session's.
-async fn logged_out(app: &TestApp, receiver: &Origin, more: Value) -> (String, String, String) {
+/// Ada logs in at a client that wants to be told, and ends the session: the client, her id and the
+/// session's.
+async fn logged_out(app: &TestApp, receiver: &Origin, more: Value) -> (TestClient, String, String) {
     let mut fields = json!({"backchannel_logout_uri": format!("{}/logout", receiver.base), "backchannel_logout_session_required": true});
     fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let client = app.web_client(fields).await;
@@ -25,7 +26,8 @@ async fn logged_out(app: &TestApp, receiver: &Origin, more: Value) -> (String, S
     let id_token = claims(tokens["id_token"].as_str().unwrap());
     browser.open(&format!("/oauth2/logout?id_token_hint={}", tokens["id_token"].as_str().unwrap())).await;
     let text = |name: &str| id_token[name].as_str().unwrap_or_else(|| panic!("no {name} in {id_token}")).to_owned();
-    (client.id, text("sub"), text("sid"))
+    let (sub, sid) = (text("sub"), text("sid"));
+    (client, sub, sid)
 }
 
 async fn waiting(app: &TestApp) -> i64 {
@@ -50,7 +52,7 @@ on_both_apps! {
         let jwks = app.get("/.well-known/jwks.json").send().await.json();
         let (header, token) = verified(&jwt, &jwks);
         assert_eq!((&header["typ"], &header["alg"]), (&json!("logout+jwt"), &json!("ES256")));
-        assert_eq!((&token["iss"], &token["aud"]), (&json!(ISSUER), &json!(client)));
+        assert_eq!((&token["iss"], &token["aud"]), (&json!(ISSUER), &json!(client.id)));
         assert_eq!((&token["sub"], &token["sid"]), (&json!(user), &json!(session)));
         assert_eq!(token["events"], json!({ EVENT: {} }));
         assert_eq!((&token["iat"], &token["exp"]), (&json!(app.now()), &json!(app.now() + 120)));
@@ -74,7 +76,7 @@ on_both_apps! {
         assert_eq!((round(&app).await, waiting(&app).await), (1, 0));
         let events = app.engine.db().read(soon(), |conn| grantd::store::events::newest(conn, 50)).await.unwrap();
         let event = events.iter().find(|event| event.action == "client.logout_not_delivered").expect("no event");
-        assert!(event.target == client && event.details.contains(&session), "{event:?}");
+        assert!(event.target == client.id && event.details.contains(&session), "{event:?}");
     }
 
     async fn a_redirect_or_an_inside_address_is_not_followed(app: TestApp) {
@@ -88,17 +90,16 @@ on_both_apps! {
     async fn the_url_is_the_one_the_client_has_then(app: TestApp) {
         let (old, new) = (Origin::always(Reply::status(200)), Origin::always(Reply::status(204)));
         let (client, ..) = logged_out(&app, &old, json!({})).await;
-        let path = format!("/providers/default/clients/{client}");
+        let path = format!("/providers/default/clients/{}", client.id);
         app.admin("PATCH", &path).json(&json!({"backchannel_logout_uri": format!("{}/new", new.base)})).send().await;
         assert_eq!((round(&app).await, waiting(&app).await), (1, 0));
         assert_eq!((old.asked().len(), new.asked().len()), (0, 1));
-        let client = client.clone();
         // None any more: nobody to tell.
         let second = Origin::always(Reply::status(200));
         app.admin("PATCH", &path).json(&json!({"backchannel_logout_uri": second.base})).send().await;
         let browser = Browser::new(&app);
-        let known = crate::support::app::TestClient { id: client, secret: String::new(), body: Value::Null };
-        browser.authorize(&authorize_path("", &known, &[]), "ada").await.code();
+        let code = browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        assert_eq!(app.redeem("", &client, &code).await.status, 200);
         let user = app.admin("GET", "/providers/default/users?username=ada").send().await.json()["items"][0]["id"].as_str().unwrap().to_owned();
         let ended = app.admin("DELETE", &format!("/providers/default/users/{user}/sessions")).send().await;
         assert_eq!(ended.status, 204, "{}", ended.text());

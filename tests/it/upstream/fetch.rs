@@ -124,7 +124,8 @@ fn what_is_too_large_or_too_slow_is_given_up() {
     assert_eq!(got(&fetcher, &large.base), Err(FetchFlaw::TooLarge));
     let slow = Origin::always(Reply::json("{}").after(Duration::from_secs(3)));
     assert_eq!(got(&fetcher, &slow.base), Err(FetchFlaw::Slow));
-    let gone = Origin::always(Reply::json("{}")).base.clone();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let gone = format!("http://127.0.0.1:{port}");
     assert_eq!(got(&fetcher, &gone), Err(FetchFlaw::Connect));
     let failing = Origin::always(Reply::status(500));
     assert_eq!(got(&fetcher, &failing.base), Err(FetchFlaw::Status(500)));
