@@ -26,6 +26,7 @@ use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
 use crate::store::{Db, StoreOptions, Tx, is_away};
+use crate::upstream::UpstreamOptions;
 use crate::web::{self as pages, Web};
 
 mod files;
@@ -150,8 +151,14 @@ impl Opened {
             log::warn!("the public URL was {old} and is {} from now on", start.public_url);
         }
         let db = Db::open(store)?;
-        let parts =
-            Parts { db, passwords: passwords(settings)?, random, secrets, admin_key: settings.admin_key.clone() };
+        let parts = Parts {
+            db,
+            passwords: passwords(settings)?,
+            random,
+            secrets,
+            upstream: upstream_options(settings),
+            admin_key: settings.admin_key.clone(),
+        };
         let engine = Engine::new(parts, options)?;
         engine.load(wall.now()).await?;
         Ok(Self { engine, first, public_url, lock })
@@ -371,6 +378,15 @@ fn engine_options(settings: &Settings) -> EngineOptions {
         revocation_max: settings.revocation_max as usize,
         login_floor: Duration::from_millis(settings.login_floor.into()),
         ..EngineOptions::default()
+    }
+}
+
+fn upstream_options(settings: &Settings) -> UpstreamOptions {
+    let asked = &settings.upstream;
+    UpstreamOptions {
+        allow_networks: asked.allow_networks.clone(),
+        timeout: asked.timeout(),
+        ..UpstreamOptions::default()
     }
 }
 

@@ -17,4 +17,5 @@ pub mod first_run;
 pub mod ops;
 pub mod store;
 pub mod telemetry;
+pub mod upstream;
 pub mod web;

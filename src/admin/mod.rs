@@ -19,6 +19,7 @@ mod problem;
 mod providers;
 mod secrets;
 mod signing_keys;
+pub mod trusted_issuers;
 pub mod user_wire;
 mod users;
 mod version;
@@ -32,7 +33,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 38] = [
+        static ROUTES: [RouteSpec; 45] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
@@ -90,6 +91,21 @@ impl Surface for Admin {
             route(Method::DELETE, API_KEY_TOKENS, "revoke_api_key_tokens", "Revoke all it minted", || {
                 web::to(api_keys::revoke_tokens)
             }),
+            route(Method::GET, TRUST, "list_trusted_issuers", "Trusted issuers", || web::to(trusted_issuers::list)),
+            route(Method::POST, TRUST, "create_trusted_issuer", "Trust an issuer", || web::to(trusted_issuers::create)),
+            route(Method::POST, TRY_TRUST, "test_token", "Say what every row of its issuer thinks of a token", || {
+                web::to(trusted_issuers::try_all)
+            }),
+            route(Method::GET, TRUSTED, "read_trusted_issuer", "A trusted issuer", || web::to(trusted_issuers::read)),
+            route(Method::PATCH, TRUSTED, "update_trusted_issuer", "Change a trusted issuer", || {
+                web::to(trusted_issuers::update)
+            }),
+            route(Method::DELETE, TRUSTED, "delete_trusted_issuer", "End the trust", || {
+                web::to(trusted_issuers::delete)
+            }),
+            route(Method::POST, TRY_TRUSTED, "test_trusted_issuer", "Say what it thinks of a token", || {
+                web::to(trusted_issuers::try_one)
+            }),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
         ];
         &ROUTES
@@ -118,6 +134,10 @@ const USER_SESSIONS: &str = "/admin/v1/providers/{provider}/users/{user_id}/sess
 const USER_SESSION: &str = "/admin/v1/providers/{provider}/users/{user_id}/sessions/{session_id}";
 const USER_GRANTS: &str = "/admin/v1/providers/{provider}/users/{user_id}/grants";
 const USER_GRANT: &str = "/admin/v1/providers/{provider}/users/{user_id}/grants/{grant_id}";
+const TRUST: &str = "/admin/v1/providers/{provider}/trusted-issuers";
+const TRY_TRUST: &str = "/admin/v1/providers/{provider}/trusted-issuers/test";
+const TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}";
+const TRY_TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}/test";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
 

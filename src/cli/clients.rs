@@ -89,6 +89,9 @@ pub struct Fields {
     /// A file with its JWK Set
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// Where its JWK Set is published, instead
+    #[arg(long, conflicts_with = "jwks")]
+    jwks_uri: Option<String>,
     /// Seconds
     #[arg(long)]
     access_token_ttl: Option<i64>,
@@ -107,7 +110,12 @@ pub struct Fields {
 
 impl Fields {
     fn draft(self) -> Result<ClientDraft, CliError> {
-        let jwks = self.jwks.map(|path| read(&path)).transpose()?;
+        // One place of the keys replaces the other.
+        let (jwks, jwks_uri) = match (self.jwks.map(|path| read(&path)).transpose()?, self.jwks_uri) {
+            (Some(jwks), _) => (Field::Set(jwks), Field::Reset),
+            (None, Some(url)) => (Field::Reset, Field::Set(url)),
+            (None, None) => (Field::Keep, Field::Keep),
+        };
         Ok(ClientDraft {
             client_name: self.name.into(),
             grant_types: self.grant.into(),
@@ -115,7 +123,8 @@ impl Fields {
             audience: self.audience.into(),
             token_endpoint_auth_method: self.auth_method.into(),
             token_endpoint_auth_signing_alg: self.auth_signing_alg.into(),
-            jwks: jwks.into(),
+            jwks,
+            jwks_uri,
             access_token_ttl: self.access_token_ttl.into(),
             access_token_format: self.access_token_format.into(),
             resource_server: self.resource_server.into(),
@@ -174,7 +183,7 @@ async fn list(local: &Local, at: &At) -> Result<(), CliError> {
     Ok(output::list(&items, &columns, local.json)?)
 }
 
-fn read(path: &PathBuf) -> Result<String, CliError> {
+pub(super) fn read(path: &PathBuf) -> Result<String, CliError> {
     let text = std::fs::read_to_string(path);
     text.map_err(|error| CliError::Refused(format!("cannot read {}: {error}", path.display())))
 }

@@ -26,6 +26,7 @@ mod keys;
 mod output;
 mod providers;
 mod secrets;
+mod trust;
 mod users;
 
 /// How long a command may wait for the database.
@@ -86,6 +87,9 @@ enum Command {
     /// Signing keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Trusted issuers: whose tokens are believed, and on what conditions
+    #[command(subcommand)]
+    Trust(trust::Command),
 }
 
 /// Why a command failed.
@@ -153,6 +157,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::User(command) => users::run(command, Local::open(settings, json).await?).await,
         Command::ApiKey(command) => api_keys::run(command, Local::open(settings, json).await?).await,
         Command::Keys(command) => keys::run(command, Local::open(settings, json).await?).await,
+        Command::Trust(command) => trust::run(command, Local::open(settings, json).await?).await,
     }
 }
 

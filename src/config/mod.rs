@@ -19,6 +19,7 @@ mod source;
 mod surfaces;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,7 @@ pub use self::section::Key;
 pub use self::settings::Settings;
 pub use self::source::{Inputs, Origin};
 pub use self::surfaces::{Surface, Surfaces};
+pub use self::upstream::Upstream;
 
 use self::section::{Section, Slips};
 use self::source::Reader;

@@ -70,6 +70,13 @@ pub fn assertion_client_id(jwt: &str) -> Option<String> {
     (iss == sub).then(|| sub.into_owned())
 }
 
+/// `kid` and `alg` of an assertion's header, **not yet believed**: only to look for the key.
+pub fn assertion_key(jwt: &str) -> Option<(Option<String>, String)> {
+    let header = decode(Compact::cut(jwt)?.header)?;
+    let Header { alg, kid, .. } = Header::read(&header)?;
+    Some((kid.map(Cow::into_owned), alg.into_owned()))
+}
+
 #[derive(Deserialize)]
 struct WireParty<'a> {
     #[serde(borrow)]
@@ -113,7 +120,7 @@ impl WireAssertion<'_> {
 }
 
 /// A NumericDate may have a fraction (RFC 7519 §2); it is rounded down.
-fn whole_seconds(number: &Number) -> Result<i64, AssertionFlaw> {
+pub(in crate::crypto) fn whole_seconds(number: &Number) -> Result<i64, AssertionFlaw> {
     // Beyond 2⁵³ neighbouring seconds are one and the same double: no date is meant by that.
     const LARGEST: f64 = 9_007_199_254_740_992.0;
     if let Some(seconds) = number.as_i64() {

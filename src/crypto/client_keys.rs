@@ -23,6 +23,8 @@ pub const ASSERTION_ALGS: [(&str, Algorithm); 9] = [
 
 const MAX_TEXT: usize = 32 * 1024;
 const MAX_KEYS: usize = 20;
+/// Of a set that somebody publishes.
+const MAX_PUBLISHED: usize = 100;
 
 /// The algorithm of this JOSE name, if a client may use it. Names are case-sensitive
 /// (RFC 7515 §4.1.1).
@@ -48,6 +50,12 @@ struct WireJwks {
     keys: Vec<WireJwk>,
 }
 
+/// Key by key, so that one that cannot be read does not spoil the rest.
+#[derive(Deserialize)]
+struct WireSet {
+    keys: Vec<serde_json::Value>,
+}
+
 impl ClientKeys {
     /// Reads a JWK Set. Keys for encryption are checked and then left out.
     pub fn parse(jwks: &str) -> Result<Self, JwksFlaw> {
@@ -60,20 +68,29 @@ impl ClientKeys {
         }
         let mut signing = Vec::with_capacity(keys.len());
         for jwk in keys {
-            let PublicKey { key, algorithms } = jwk.public_key()?;
-            if verifies_signatures(&jwk) {
-                let pinned = jwk.alg.as_deref().map(|name| assertion_alg(name).ok_or(JwksFlaw::Algorithm));
-                let pinned = pinned.transpose()?;
-                if pinned.is_some_and(|alg| !algorithms.contains(&alg)) {
-                    return Err(JwksFlaw::Algorithm);
-                }
-                signing.push(ClientKey { kid: jwk.kid, pinned, algorithms, key });
-            }
+            signing.extend(ClientKey::of(jwk)?);
         }
         if signing.is_empty() {
             return Err(JwksFlaw::NoSigningKey);
         }
         Ok(Self { keys: signing })
+    }
+
+    /// Reads what somebody publishes for the world, 100 keys at most: those of a kind that we do not
+    /// know, or that are damaged, are passed over (RFC 7517 §5); private ones are never used.
+    pub fn parse_published(jwks: &[u8]) -> Result<Self, JwksFlaw> {
+        let WireSet { keys } = serde_json::from_slice(jwks).map_err(|_| JwksFlaw::Malformed)?;
+        if keys.len() > MAX_PUBLISHED {
+            return Err(JwksFlaw::Count);
+        }
+        let readable = keys.into_iter().filter_map(|jwk| serde_json::from_value::<WireJwk>(jwk).ok());
+        let keys: Vec<ClientKey> = readable.filter_map(|jwk| ClientKey::of(jwk).ok().flatten()).collect();
+        if keys.is_empty() { Err(JwksFlaw::NoSigningKey) } else { Ok(Self { keys }) }
+    }
+
+    /// Whether a signature with this `kid` and algorithm could be checked at all.
+    pub fn knows(&self, kid: Option<&str>, alg: &str) -> bool {
+        assertion_alg(alg).is_some_and(|alg| self.fitting(kid, alg).next().is_some())
     }
 
     /// The keys that may have made a signature with `alg`: those named `kid`, or, where the token or
@@ -89,7 +106,22 @@ impl ClientKeys {
         };
         let fits =
             move |key: &&ClientKey| key.algorithms.contains(&alg) && key.pinned.is_none_or(|pinned| pinned == alg);
-        self.keys.iter().filter(named).filter(fits).map(|key| &key.key)
+        self.keys.iter().filter(named).filter(fits).map(|key| &key.key).take(MAX_KEYS)
+    }
+}
+
+impl ClientKey {
+    /// `None`: a sound key that is not for signatures.
+    fn of(jwk: WireJwk) -> Result<Option<Self>, JwksFlaw> {
+        let PublicKey { key, algorithms } = jwk.public_key()?;
+        if !verifies_signatures(&jwk) {
+            return Ok(None);
+        }
+        let pinned = jwk.alg.as_deref().map(|name| assertion_alg(name).ok_or(JwksFlaw::Algorithm)).transpose()?;
+        if pinned.is_some_and(|alg| !algorithms.contains(&alg)) {
+            return Err(JwksFlaw::Algorithm);
+        }
+        Ok(Some(Self { kid: jwk.kid, pinned, algorithms, key }))
     }
 }
 
@@ -192,6 +224,28 @@ mod tests {
         let padded =
             [&[0], URL_SAFE_NO_PAD.decode(jwk(SigningAlg::Rs256)["n"].as_str().unwrap()).unwrap().as_slice()].concat();
         assert!(parse(&[rs256("n", json!(URL_SAFE_NO_PAD.encode(padded)))]).is_ok(), "a leading zero octet");
+    }
+
+    #[test]
+    fn of_published_keys_the_unknown_and_the_private_are_passed_over() {
+        let published = |keys: &[Value]| ClientKeys::parse_published(json!({ "keys": keys }).to_string().as_bytes());
+        let good = jwk(SigningAlg::Es256);
+        let odd = [
+            json!({"kty": "EC", "crv": "P-521", "kid": "kid-1", "x": "AA", "y": "AA"}),
+            json!({"kty": "oct", "kid": "kid-1", "k": "AA"}),
+            json!({"kid": 7}),
+            json!("x"),
+            with(SigningAlg::Es256, "d", json!("AQ")),
+            with(SigningAlg::Rs256, "alg", json!("RS1")),
+            with(SigningAlg::EdDsa, "use", json!("enc")),
+        ];
+        let keys = published(&[&odd[..], &[good]].concat()).unwrap();
+        assert_eq!(keys.keys.len(), 1);
+        assert!(keys.knows(Some("kid-1"), "ES256") && keys.knows(None, "ES256"));
+        assert!(!keys.knows(Some("kid-2"), "ES256") && !keys.knows(None, "RS256") && !keys.knows(None, "none"));
+        assert_eq!(published(&odd).err(), Some(JwksFlaw::NoSigningKey));
+        assert_eq!(published(&vec![jwk(SigningAlg::EdDsa); 101]).err(), Some(JwksFlaw::Count));
+        assert_eq!(published(&vec![jwk(SigningAlg::EdDsa); 100]).unwrap().fitting(None, Algorithm::EdDSA).count(), 20);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::io::Write;
 
-use crate::domain::token::{AccessClaims, IdClaims, Jti, PersonClaims, PersonIdClaims, Profile};
+use crate::domain::token::{AccessClaims, IdClaims, Jti, LogoutClaims, PersonClaims, PersonIdClaims, Profile};
 
 /// The payload of an access token (RFC 9068 §2.2), with the epochs as `ep`. `aud` is a string if
 /// there is one value, else an array; `scope` is left out when empty.
@@ -64,6 +64,22 @@ pub fn id_payload(claims: &IdClaims) -> Vec<u8> {
     if let Some(person) = person {
         push_person(&mut json, person);
     }
+    json.end()
+}
+
+/// The payload of a logout token (Back-Channel Logout §2.4): `sub` and `sid`, and no `nonce`.
+pub fn logout_payload(claims: &LogoutClaims) -> Vec<u8> {
+    let LogoutClaims { issuer, subject, audience, jti, issued_at, expires_at, session } = claims;
+    let mut json = JsonObject::with_capacity(issuer.len() + subject.len() + audience.len() + 320);
+    json.text("iss", issuer);
+    json.text("sub", subject);
+    json.text("aud", audience);
+    json.number("iat", *issued_at);
+    json.number("exp", *expires_at);
+    json.id("jti", *jti);
+    json.text("sid", session.as_str());
+    json.name("events");
+    json.0.extend_from_slice(br#"{"http://schemas.openid.net/event/backchannel-logout":{}}"#);
     json.end()
 }
 

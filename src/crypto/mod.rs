@@ -8,7 +8,8 @@
 //!
 //! A token is written by [`jwt`] (the claims) and [`signer`] (the signature) and read back by
 //! [`verify`]; a client's own signature is judged by [`assertion`] with the keys it registered
-//! ([`client_keys`]). Expected failures (junk, a wrong signature) are values; a
+//! ([`client_keys`]), a token of another issuer by [`foreign`]. Expected failures (junk, a wrong
+//! signature) are values; a
 //! [`crate::domain::Fault`] means that a key or a primitive failed.
 
 pub mod assertion;
@@ -17,6 +18,7 @@ pub mod client_keys;
 pub mod credential;
 pub mod data_keys;
 pub mod digests;
+pub mod foreign;
 pub mod hashes;
 pub mod id_hint;
 mod jose;
@@ -30,10 +32,11 @@ pub mod seal;
 pub mod signer;
 pub mod verify;
 
-pub use assertion::{AssertionFlaw, assertion_client_id, verify_assertion};
+pub use assertion::{AssertionFlaw, assertion_client_id, assertion_key, verify_assertion};
 pub use client_keys::ClientKeys;
 pub use data_keys::{DataKeys, MasterKey};
 pub use digests::Peppers;
+pub use foreign::{ForeignFlaw, read_foreign, verify_foreign};
 pub use id_hint::{IdHint, read_id_hint};
 pub use jwk::JwksFlaw;
 pub use passwords::Passwords;

@@ -16,9 +16,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret;
 
 use crate::crypto::jwk::{PublicParts, public_jwk};
-use crate::crypto::jwt::{JsonObject, access_payload, id_payload};
+use crate::crypto::jwt::{JsonObject, access_payload, id_payload, logout_payload};
 use crate::domain::key::KeyBytes;
-use crate::domain::token::{AccessClaims, AccessTyp, IdClaims};
+use crate::domain::token::{AccessClaims, AccessTyp, IdClaims, LogoutClaims};
 use crate::domain::{Fault, SigningAlg};
 
 /// A private key ready to sign.
@@ -132,6 +132,11 @@ impl SigningKey {
         self.sign(None, &id_payload(claims))
     }
 
+    /// A signed logout token, typed so that nothing else takes it (Back-Channel Logout §2.4).
+    pub fn sign_logout(&self, claims: &LogoutClaims) -> Result<String, Fault> {
+        self.sign_with(&header_segment(self.alg, &self.kid, Some("logout+jwt")), &logout_payload(claims))
+    }
+
     /// A compact JWS over these bytes; `typ` `None` leaves the member out.
     pub fn sign(&self, typ: Option<AccessTyp>, payload_json: &[u8]) -> Result<String, Fault> {
         let header = match typ {
@@ -139,6 +144,10 @@ impl SigningKey {
             Some(AccessTyp::Jwt) => &self.jwt,
             None => &self.untyped,
         };
+        self.sign_with(header, payload_json)
+    }
+
+    fn sign_with(&self, header: &str, payload_json: &[u8]) -> Result<String, Fault> {
         // One allocation for the whole token: 342 characters is an RSA signature of 2048 bits.
         let mut jws = String::with_capacity(header.len() + payload_json.len().div_ceil(3) * 4 + 1 + 342);
         jws.push_str(header);

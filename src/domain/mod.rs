@@ -11,6 +11,7 @@ pub mod client_policy;
 pub mod clock;
 pub mod context;
 pub mod event;
+pub mod external;
 pub mod failed;
 pub mod fault;
 pub mod grant;

@@ -191,6 +191,19 @@ pub struct IdClaims {
     pub person: Option<PersonIdClaims>,
 }
 
+/// The claims of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4). Times are epoch
+/// seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutClaims {
+    pub issuer: String,
+    pub subject: String,
+    pub audience: String,
+    pub jti: Jti,
+    pub issued_at: i64,
+    pub expires_at: i64,
+    pub session: SessionId,
+}
+
 /// What an ID token says of a person beside `sub`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersonIdClaims {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::crypto::{assertion_client_id, credential, verify_assertion};
+use crate::crypto::{AssertionFlaw, assertion_client_id, assertion_key, credential, verify_assertion};
 use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
@@ -17,7 +17,7 @@ use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSec
 use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::ApiKeyEntry;
-use crate::engine::cache::clients::{ClientEntry, SecretEntry, VerifiedSecret};
+use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
 use crate::store::assertion_jtis;
 
@@ -227,13 +227,32 @@ impl Engine {
             self.spend_a_verification(ctx, provider, jwt).await?;
             return Err(self.failed_unknown(ctx, &claimed));
         };
-        let verified = verify_assertion(jwt, &known.keys, known.pinned_alg.as_deref());
-        let judged = verified.map_err(|flaw| flaw.to_string()).and_then(|claims| {
+        let verified = self.verified_assertion(ctx, jwt, known).await;
+        let judged = verified.and_then(|claims| {
             judge_assertion(&claims, &claimed, provider, ctx.now.seconds()).map_err(str::to_owned).map(|()| claims)
         });
         let claims = judged.map_err(|why| self.failed_client(ctx, provider, &claimed, &why))?;
         self.redeem_assertion(ctx, provider, &claimed, claims).await?;
         client.map(Caller::Client).ok_or_else(|| Refusal::invalid_client("client vanished").into())
+    }
+
+    /// With the keys the client registered, or those it publishes. The error is for the log.
+    async fn verified_assertion(
+        &self,
+        ctx: &Context,
+        jwt: &str,
+        known: &AssertionEntry,
+    ) -> Result<AssertionClaims, String> {
+        let fetched;
+        let keys = match &known.keys {
+            AssertionKeys::Registered(keys) => keys,
+            AssertionKeys::Published(url) => {
+                let (kid, alg) = assertion_key(jwt).ok_or_else(|| AssertionFlaw::Malformed.to_string())?;
+                fetched = self.client_keys_by_uri(ctx, url, (kid.as_deref(), &alg)).await?;
+                &fetched
+            }
+        };
+        verify_assertion(jwt, keys, known.pinned_alg.as_deref()).map_err(|flaw| flaw.to_string())
     }
 
     /// One `jti` works once (OIDC Core §9): one guarded insert.

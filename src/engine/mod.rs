@@ -27,10 +27,12 @@ use crate::engine::revocations::Revocations;
 use crate::engine::throttle::Throttle;
 use crate::store::Db;
 use crate::store::behind::WriteBehind;
+use crate::upstream::{Fetcher, PublishedKeys, UpstreamOptions};
 
 pub mod account;
 pub mod authenticate;
 pub mod authorize;
+pub mod backchannel;
 pub mod cache;
 pub mod changes;
 pub mod counters;
@@ -42,6 +44,7 @@ pub mod health;
 pub mod inspect;
 pub mod introspect;
 pub mod issue;
+pub mod keys_of_others;
 pub mod login;
 pub mod logout;
 pub mod lookup;
@@ -57,6 +60,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod throttle;
 pub mod tick;
+pub mod trust;
 pub mod userinfo;
 
 /// Most credentials whose use waits to be written.
@@ -92,6 +96,8 @@ pub struct Parts {
     pub random: Random,
     pub passwords: Passwords,
     pub secrets: Secrets,
+    /// How other servers are called.
+    pub upstream: UpstreamOptions,
     /// The owner key of `GRANTD_ADMIN_KEY`; kept as a digest, never stored.
     pub admin_key: Option<SecretString>,
 }
@@ -132,6 +138,12 @@ pub(in crate::engine) struct Inner {
     key_making: Semaphore,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
+    /// Calls other servers.
+    fetcher: Fetcher,
+    /// One round of logout deliveries at a time.
+    deliveries: Arc<Semaphore>,
+    /// The keys that they publish.
+    published_keys: PublishedKeys,
 }
 
 struct Caches {
@@ -172,7 +184,8 @@ impl Caches {
 impl Engine {
     /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
     pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
-        let Parts { db, random, passwords, secrets, admin_key } = parts;
+        let Parts { db, random, passwords, secrets, upstream, admin_key } = parts;
+        let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
         Ok(Self(Arc::new(Inner {
             db,
@@ -190,6 +203,9 @@ impl Engine {
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
             key_making: Semaphore::new(1),
+            deliveries: Arc::new(Semaphore::new(1)),
+            published_keys: PublishedKeys::new(fetcher.clone()),
+            fetcher,
         })))
     }
 

@@ -8,13 +8,15 @@ use crate::domain::{Context, Fault, UnixTime};
 use crate::engine::Engine;
 use crate::store::cleanup;
 
-const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::engine) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Once a second: writes what was noted behind, and lets due keys sign.
+    /// Once a second: writes what was noted behind, lets due keys sign, and begins to deliver due
+    /// logout tokens.
     pub async fn tick(&self, now: UnixTime) -> Result<(), Fault> {
         self.0.behind.flush(&self.0.db, deadline_in(BACKGROUND_TIMEOUT)).await?;
-        self.promote_due_keys(&background_context(now)).await
+        self.promote_due_keys(&background_context(now)).await?;
+        self.begin_logout_deliveries(now).await
     }
 
     /// Once a minute: drops what has expired, in bounded batches.
@@ -25,7 +27,7 @@ impl Engine {
 }
 
 /// The context of work that no request asked for.
-fn background_context(now: UnixTime) -> Context {
+pub(in crate::engine) fn background_context(now: UnixTime) -> Context {
     Context {
         request_id: "background".to_owned(),
         client_address: std::net::Ipv4Addr::LOCALHOST.into(),

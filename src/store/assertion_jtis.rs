@@ -36,3 +36,10 @@ pub fn redeem(
         .execute(conn))?;
     Ok(rows == 1)
 }
+
+/// Whether an id has been used up; only to tell, never to decide.
+pub fn is_redeemed(conn: &mut Conn, provider: &ProviderId, client_id: &ClientId, jti: &str) -> Result<bool, Fault> {
+    let row = assertion_jtis::table.find((provider.as_str(), client_id.as_str(), jti));
+    let found: Option<String> = row.select(assertion_jtis::jti).first(conn).optional()?;
+    Ok(found.is_some())
+}

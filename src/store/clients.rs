@@ -195,6 +195,17 @@ pub fn any_named(conn: &mut Conn, provider: &ProviderId, names: &[&str]) -> Resu
     Ok(taken.is_some())
 }
 
+/// The id of the client that has this name, as id or as subject; deleted ones count.
+pub fn id_named(conn: &mut Conn, provider: &ProviderId, name: &str) -> Result<Option<ClientId>, Fault> {
+    let named = clients::table.filter(clients::provider_id.eq(provider.as_str()));
+    let found: Option<String> = each!(conn, conn => named
+        .filter(clients::client_id.eq(name).or(clients::subject.eq(name)))
+        .select(clients::client_id)
+        .first(conn)
+        .optional())?;
+    Ok(found.map(ClientId::from))
+}
+
 /// By its id; also one that is deleted, for callers that must know.
 pub fn get(conn: &mut Conn, provider: &ProviderId, client_id: &ClientId) -> Result<Option<Client>, Fault> {
     // Fills the cache on the path of a request: without the enum.

@@ -40,6 +40,7 @@ pub mod sessions;
 pub mod signing_keys;
 mod sqlite;
 mod statements;
+pub mod trusted_issuers;
 pub mod usage;
 pub mod user_links;
 pub mod users;

@@ -10,4 +10,6 @@ mod process;
 mod runai;
 mod store;
 mod support;
+mod trust;
+mod upstream;
 mod web;

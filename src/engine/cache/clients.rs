@@ -50,9 +50,16 @@ struct People {
 
 /// How a client's assertions are verified.
 pub struct AssertionEntry {
-    pub keys: ClientKeys,
+    pub keys: AssertionKeys,
     pub pinned_alg: Option<Box<str>>,
     jwks_bytes: usize,
+}
+
+/// Where a client's keys are.
+pub enum AssertionKeys {
+    Registered(ClientKeys),
+    /// At this URL (RFC 7591 §2 `jwks_uri`); kept where all fetched keys are.
+    Published(Box<str>),
 }
 
 /// One live secret.
@@ -84,7 +91,7 @@ impl ClientEntry {
             auth_method,
             auth_signing_alg,
             jwks,
-            jwks_uri: _,
+            jwks_uri,
             grant_types,
             scope,
             audience,
@@ -109,7 +116,7 @@ impl ClientEntry {
             resources,
             only_surface: only_surface.map(Into::into),
             secrets: secrets.into_iter().map(SecretEntry::of).collect(),
-            assertion: assertion(auth_method, jwks, auth_signing_alg)?,
+            assertion: assertion(auth_method, (jwks, jwks_uri), auth_signing_alg)?,
             people: people(&grant_types, name, policy),
             verified: Mutex::new(None),
             access_token_ttl: access_token_ttl.map(|ttl| i32::try_from(ttl).unwrap_or(i32::MAX)),
@@ -221,17 +228,17 @@ fn people(grants: &[GrantType], name: String, policy: ClientPolicy) -> Option<Bo
 
 fn assertion(
     method: AuthMethod,
-    jwks: Option<String>,
+    places: (Option<String>, Option<String>),
     pinned_alg: Option<String>,
 ) -> Result<Option<Box<AssertionEntry>>, Fault> {
-    match (method, jwks) {
-        (AuthMethod::PrivateKeyJwt, Some(jwks)) => {
-            let keys = ClientKeys::parse(&jwks).map_err(Fault::crypto)?;
-            let pinned_alg = pinned_alg.map(Into::into);
-            Ok(Some(Box::new(AssertionEntry { keys, pinned_alg, jwks_bytes: jwks.len() })))
-        }
-        _ => Ok(None),
-    }
+    let (bytes, keys) = match places {
+        (Some(jwks), _) => (jwks.len(), AssertionKeys::Registered(ClientKeys::parse(&jwks).map_err(Fault::crypto)?)),
+        (None, Some(url)) => (url.len(), AssertionKeys::Published(url.into())),
+        (None, None) => return Ok(None),
+    };
+    let pinned_alg = pinned_alg.map(Into::into);
+    let entry = AssertionEntry { keys, pinned_alg, jwks_bytes: bytes };
+    Ok((method == AuthMethod::PrivateKeyJwt).then(|| Box::new(entry)))
 }
 
 fn bit(grant: GrantType) -> u8 {

@@ -10,6 +10,7 @@ use crate::domain::{AudienceSet, Client, ClientId, Provider, Refusal, ScopeSet};
 use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_policy_fields;
 use crate::engine::manage::fields::{Checks, any, audience, label, not_built, one_of, scope, seconds};
+use crate::upstream::Fetcher;
 
 const AUTH_METHODS: &str = "client_secret_basic, client_secret_post, private_key_jwt, none";
 
@@ -57,6 +58,7 @@ pub fn apply(
     mut draft: ClientDraft,
     current: &Client,
     provider: &Provider,
+    fetcher: &Fetcher,
 ) -> Result<(Client, Vec<&'static str>), Refusal> {
     let mut checks = Checks::after(std::mem::take(&mut draft.slips));
     refuse_unchangeable(&draft, current, &mut checks);
@@ -79,6 +81,8 @@ pub fn apply(
             signing_alg,
         ),
         jwks: checks.optional("jwks", draft.jwks, &current.jwks, jwks),
+        jwks_uri: checks
+            .optional("jwks_uri", draft.jwks_uri, &current.jwks_uri, |url| fetcher.accepts(&url).map(|()| url)),
         grant_types: checks.apply("grant_types", draft.grant_types, (&current.grant_types, blank.grant_types), grants),
         scope: checks.apply("scope", draft.scope, (&current.scope, blank.scope), scope),
         audience: checks.apply("audience", draft.audience, (&current.audience, blank.audience), audience),
@@ -116,8 +120,11 @@ fn with_response_type(mut client: Client) -> Client {
 
 /// What must fit together whatever was changed.
 fn check_together(client: &Client, before: &Client, checks: &mut Checks) {
-    if client.auth_method == AuthMethod::PrivateKeyJwt && client.jwks.is_none() {
-        checks.refuse("jwks", "is needed for private_key_jwt");
+    if client.auth_method == AuthMethod::PrivateKeyJwt && client.jwks.is_none() && client.jwks_uri.is_none() {
+        checks.refuse("jwks", "or jwks_uri is needed for private_key_jwt");
+    }
+    if client.jwks.is_some() && client.jwks_uri.is_some() {
+        checks.refuse("jwks_uri", "cannot stand beside jwks (RFC 7591 §2): set the other to null");
     }
     // The built-in first-party client gets its redirects from the operator who wants codes for it.
     let built_in = client.only_surface.is_some();
@@ -152,8 +159,6 @@ fn refuse_unchangeable(draft: &ClientDraft, current: &Client, checks: &mut Check
 }
 
 fn refuse_not_built(draft: &mut ClientDraft, checks: &mut Checks) {
-    let refuse_uri = |_uri: String| Err::<String, _>("is not supported by this release: give jwks");
-    checks.optional("jwks_uri", std::mem::take(&mut draft.jwks_uri), &None, refuse_uri);
     let switches = [
         ("may_mint", std::mem::take(&mut draft.may_mint)),
         ("may_set_subject", std::mem::take(&mut draft.may_set_subject)),

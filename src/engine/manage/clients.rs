@@ -41,7 +41,7 @@ impl Engine {
         if let Some(subject) = chosen_subject {
             blank.subject = subject;
         }
-        let (client, fields) = client_fields::apply(draft, &blank, &provider)?;
+        let (client, fields) = client_fields::apply(draft, &blank, &provider, &self.0.fetcher)?;
         let secret = self.first_secret(ctx, &client, chosen_secret).await?;
         self.insert_client(ctx, actor, &provider, client.clone(), secret.clone(), &fields).await?;
         Ok(CreatedClient { client, secret: secret.map(|secret| secret.text) })
@@ -144,7 +144,7 @@ impl Engine {
             if expected.is_some_and(|version| version != current.version) {
                 return Err(stale().into());
             }
-            let (mut changed, fields) = client_fields::apply(draft.clone(), &current, &provider)?;
+            let (mut changed, fields) = client_fields::apply(draft.clone(), &current, &provider, &self.0.fetcher)?;
             if fields.is_empty() {
                 return Ok(current);
             }

@@ -28,6 +28,8 @@ pub mod fields;
 pub mod provider_fields;
 pub mod providers_resource;
 pub mod signing_keys;
+pub mod trusted_issuer_fields;
+pub mod trusted_issuers;
 pub mod user_fields;
 pub mod user_sessions;
 pub mod users;

@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// The issuer of `default`: what every other issuer lies below.
-    async fn public_url(&self, ctx: &Context) -> Result<String, Failed> {
+    pub(in crate::engine) async fn public_url(&self, ctx: &Context) -> Result<String, Failed> {
         let default = self.any_provider(ctx, &DEFAULT_SLUG.into()).await?;
         let issuer = default.map(|entry| entry.provider.issuer.clone());
         issuer.ok_or_else(|| crate::domain::Fault::store("there is no provider default").into())

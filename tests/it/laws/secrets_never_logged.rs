@@ -5,8 +5,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use serde_json::json;
 
-use crate::support::app::{ISSUER, on_both_apps};
-use crate::support::browser::PASSWORD;
+use crate::support::app::{ISSUER, TestApp, on_both_apps};
 use crate::support::jose::Signer;
 use crate::support::people::{Wish, text};
 

@@ -6,6 +6,7 @@ mod clients;
 mod command_line;
 mod durability;
 mod first_run;
+mod foreign_issuer;
 mod limits;
 mod lost_answer;
 mod neighbours;

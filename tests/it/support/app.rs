@@ -308,6 +308,9 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_MASTER_KEY", MASTER_KEY),
         // Never opened: the test database's own options are.
         ("GRANTD_DATABASE_URL", "postgres:///unused"),
+        // Where tests run the servers of others.
+        ("GRANTD_UPSTREAM__ALLOW_NETWORKS", "127.0.0.1"),
+        ("GRANTD_UPSTREAM__TIMEOUT_MS", "2000"),
         ("GRANTD_PASSWORDS__MEMORY_KIB", "8"),
         ("GRANTD_PASSWORDS__ITERATIONS", "1"),
         ("GRANTD_PASSWORDS__LANES", "2"),

@@ -59,7 +59,6 @@ on_each! {
     fn what_is_not_built_is_refused_and_named(api: Api) {
         let (id, _) = api.new_client(&json!({}));
         for (field, value) in [
-            ("jwks_uri", json!("https://a.example/jwks")),
             ("may_mint", json!(true)),
             ("may_set_subject", json!(true)),
             ("require_pushed_authorization_requests", json!(true)),

@@ -1,0 +1,303 @@
+//! `/providers/{provider}/trusted-issuers`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::admin::input::{Fields, FromJson, JsonText};
+use crate::admin::wire::{list as texts, time, value};
+use crate::admin::{call, created, list as listing, shown, version};
+use crate::domain::external::{Check, Verdict};
+use crate::domain::patch::Field;
+use crate::domain::trust::{Condition, IssuerKeys, Operator, TrustRules};
+use crate::domain::{Failed, Refusal, TrustedIssuer};
+use crate::edge::Received;
+use crate::engine::Engine;
+use crate::engine::manage::Actor;
+use crate::engine::manage::trusted_issuer_fields::{ConditionDraft, ConditionValue, TrustedIssuerDraft};
+use crate::engine::manage::trusted_issuers::{Trial, TrialDraft};
+
+fn draft(fields: &mut Fields) -> TrustedIssuerDraft {
+    TrustedIssuerDraft {
+        issuer: fields.take("issuer"),
+        jwks: fields.take::<JsonText>("jwks").map(|JsonText(text)| text),
+        jwks_uri: fields.take("jwks_uri"),
+        purpose: fields.take("purpose"),
+        clients: fields.take("clients"),
+        audiences: fields.take("audiences"),
+        algorithms: fields.take("algorithms"),
+        subject_claim: fields.take("subject_claim"),
+        conditions: fields.take("conditions"),
+        token_types: fields.take("token_types"),
+        require_jti: fields.take("require_jti"),
+        max_age: fields.take("max_age"),
+        map_to: fields.take("map_to"),
+        provision: fields.take("provision"),
+        link_by_verified_email: fields.take("link_by_verified_email"),
+        allow_refresh: fields.take("allow_refresh"),
+        scope: fields.take("scope"),
+        audience: fields.take("audience"),
+        max_ttl: fields.take("max_ttl"),
+        enabled: fields.take("enabled"),
+        // Last: what is left over is no field.
+        slips: fields.slips(),
+    }
+}
+
+impl FromJson for Vec<ConditionDraft> {
+    const KIND: &'static str =
+        "a list of objects with claim, operator and value (text, a number, a boolean; a list for in)";
+
+    fn from_json(value: Value) -> Option<Self> {
+        let Value::Array(items) = value else { return None };
+        items.into_iter().map(condition_draft).collect()
+    }
+}
+
+/// Exactly these three members.
+fn condition_draft(item: Value) -> Option<ConditionDraft> {
+    let Value::Object(mut members) = item else { return None };
+    let (claim, operator, value) = (members.remove("claim")?, members.remove("operator")?, members.remove("value")?);
+    let value = match value {
+        Value::Array(items) => ConditionValue::Several(items.into_iter().map(compared).collect::<Option<_>>()?),
+        one => ConditionValue::One(compared(one)?),
+    };
+    let draft = ConditionDraft { claim: String::from_json(claim)?, operator: String::from_json(operator)?, value };
+    members.is_empty().then_some(draft)
+}
+
+/// As the claim is compared: a number or a boolean as JSON spells it.
+fn compared(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[derive(Serialize)]
+pub struct TrustedIssuerOut {
+    id: String,
+    issuer: String,
+    jwks: Option<Value>,
+    jwks_uri: Option<String>,
+    purpose: &'static str,
+    clients: Vec<String>,
+    audiences: Vec<String>,
+    algorithms: Vec<String>,
+    subject_claim: String,
+    conditions: Vec<ConditionOut>,
+    token_types: Vec<String>,
+    require_jti: bool,
+    max_age: Option<i64>,
+    map_to: &'static str,
+    provision: &'static str,
+    link_by_verified_email: bool,
+    allow_refresh: bool,
+    scope: Option<String>,
+    audience: Vec<String>,
+    max_ttl: Option<i64>,
+    enabled: bool,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+struct ConditionOut {
+    claim: String,
+    operator: &'static str,
+    /// Text; a list for `in`.
+    value: Value,
+}
+
+impl From<Condition> for ConditionOut {
+    fn from(condition: Condition) -> Self {
+        let Condition { claim, operator, mut values } = condition;
+        let value = match operator {
+            Operator::In => json!(values),
+            _ => json!(values.pop().unwrap_or_default()),
+        };
+        Self { claim, operator: operator.name(), value }
+    }
+}
+
+impl From<TrustedIssuer> for TrustedIssuerOut {
+    fn from(issuer: TrustedIssuer) -> Self {
+        let TrustedIssuer {
+            id,
+            provider: _,
+            issuer,
+            keys,
+            purpose,
+            rules,
+            enabled,
+            version: _,
+            created_at,
+            updated_at,
+            deleted_at: _,
+        } = issuer;
+        let TrustRules {
+            clients,
+            audiences,
+            algorithms,
+            subject_claim,
+            conditions,
+            token_types,
+            require_jti,
+            max_age,
+            map_to,
+            provision,
+            link_by_verified_email,
+            allow_refresh,
+            scope,
+            audience,
+            max_ttl,
+        } = rules;
+        let (jwks, jwks_uri) = match keys {
+            IssuerKeys::Pasted(jwks) => (serde_json::from_str(&jwks).ok(), None),
+            IssuerKeys::Url(url) => (None, Some(url)),
+            IssuerKeys::Discovery => (None, None),
+        };
+        Self {
+            id: id.to_string(),
+            issuer,
+            jwks,
+            jwks_uri,
+            purpose: purpose.name(),
+            clients: clients.iter().map(ToString::to_string).collect(),
+            audiences: texts(&audiences),
+            algorithms,
+            subject_claim,
+            conditions: conditions.into_iter().map(ConditionOut::from).collect(),
+            token_types,
+            require_jti,
+            max_age,
+            map_to: map_to.name(),
+            provision: provision.name(),
+            link_by_verified_email,
+            allow_refresh,
+            scope: scope.map(|scope| scope.as_str().to_owned()),
+            audience: texts(&audience),
+            max_ttl,
+            enabled,
+            created_at: time(created_at),
+            updated_at: time(updated_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct TrialOut {
+    accepted: bool,
+    reason: String,
+    /// The `iss` that the token claims.
+    issuer: Option<String>,
+    rows: Vec<VerdictOut>,
+}
+
+#[derive(Serialize)]
+struct VerdictOut {
+    id: String,
+    accepted: bool,
+    checks: Vec<CheckOut>,
+}
+
+#[derive(Serialize)]
+struct CheckOut {
+    name: &'static str,
+    /// passed, failed, skipped
+    outcome: &'static str,
+    detail: String,
+}
+
+impl From<Trial> for TrialOut {
+    fn from(trial: Trial) -> Self {
+        let Trial { accepted, reason, issuer, verdicts } = trial;
+        let verdict = |verdict: Verdict| {
+            let accepted = verdict.is_accepted();
+            let Verdict { row, checks } = verdict;
+            let check = |Check { name, outcome, detail }| CheckOut { name, outcome: outcome.name(), detail };
+            VerdictOut { id: row.id.to_string(), accepted, checks: checks.into_iter().map(check).collect() }
+        };
+        Self { accepted, reason, issuer, rows: verdicts.into_iter().map(verdict).collect() }
+    }
+}
+
+pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let page = listing::page(received)?;
+        let issuers = engine.list_trusted_issuers(&received.ctx, actor, received.path("provider"), page).await?;
+        Ok(listing::answer(issuers, |issuer| value(TrustedIssuerOut::from(issuer))))
+    })
+    .await
+}
+
+pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let mut fields = Fields::of(received, false)?;
+        let draft = draft(&mut fields);
+        let issuer = engine.create_trusted_issuer(&received.ctx, actor, received.path("provider"), draft).await?;
+        let (id, version) = (issuer.id.clone(), issuer.version);
+        Ok(created(received, id.as_str(), Some(version), &TrustedIssuerOut::from(issuer)))
+    })
+    .await
+}
+
+pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("issuer_id"));
+        let issuer = engine.read_trusted_issuer(&received.ctx, actor, provider, id).await?;
+        Ok(shown(issuer.version, &TrustedIssuerOut::from(issuer)))
+    })
+    .await
+}
+
+pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let mut fields = Fields::of(received, false)?;
+        let change = draft(&mut fields);
+        let (provider, id) = (received.path("provider"), received.path("issuer_id"));
+        let issuer = engine.update_trusted_issuer(&received.ctx, actor, provider, id, change, expected).await?;
+        Ok(shown(issuer.version, &TrustedIssuerOut::from(issuer)))
+    })
+    .await
+}
+
+pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let expected = version::expected(received.request.headers())?;
+        let (provider, id) = (received.path("provider"), received.path("issuer_id"));
+        engine.delete_trusted_issuer(&received.ctx, actor, provider, id, expected).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn try_one(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        trial(received, engine, actor, Some(received.path("issuer_id"))).await
+    })
+    .await
+}
+
+pub async fn try_all(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| trial(received, engine, actor, None).await).await
+}
+
+async fn trial(received: &Received, engine: &Engine, actor: &Actor, id: Option<&str>) -> Result<HttpResponse, Failed> {
+    let mut fields = Fields::of(received, false)?;
+    let token = fields.take::<SecretString>("token");
+    let (client_id, token_type) = (fields.take("client_id"), fields.take("token_type"));
+    fields.finish()?;
+    let Field::Set(token) = token else { return Err(Refusal::invalid_field("/token", "is needed").into()) };
+    let draft = TrialDraft { token, client_id: given(client_id), token_type: given(token_type) };
+    let trial = engine.try_trusted_issuer(&received.ctx, actor, received.path("provider"), id, draft).await?;
+    Ok(HttpResponse::Ok().json(TrialOut::from(trial)))
+}
+
+fn given<T>(field: Field<T>) -> Option<T> {
+    if let Field::Set(value) = field { Some(value) } else { None }
+}

@@ -1,0 +1,203 @@
+//! Tokens of other issuers: judged against each row of the issuer, as a list of named checks. The
+//! exchange takes the one row that accepts; a dry run shows the whole list.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::crypto::{read_foreign, verify_foreign};
+use crate::domain::external::{Check, ExternalToken, Outcome, Verdict};
+use crate::domain::trust::TrustRules;
+use crate::domain::{ClientId, Context, Fault, ProviderId, TrustedIssuer};
+use crate::engine::Engine;
+use crate::engine::trust::rules::{HandedIn, jti_of};
+use crate::store::{assertion_jtis, providers, trusted_issuers};
+
+pub mod conditions;
+pub mod people;
+pub mod rules;
+
+const SIGNATURE: &str = "signature";
+
+/// An external token that one row accepts.
+pub struct Accepted {
+    pub row: TrustedIssuer,
+    pub token: ExternalToken,
+    /// As the row reads it.
+    pub subject: String,
+    pub expires_at: i64,
+}
+
+/// Why a token is not accepted.
+pub struct Objection {
+    /// For the log.
+    pub why: String,
+    /// Nobody's slip: its signature is none of the issuer's.
+    pub is_forged: bool,
+}
+
+impl Objection {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_forged: false }
+    }
+}
+
+/// Whether every check is made, or the first that fails ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thoroughness {
+    /// To decide: nobody gets a key fetched or a signature checked who may not hand the token in.
+    Decide,
+    /// To explain: all that can be said.
+    Explain,
+}
+
+impl Engine {
+    /// The one row that accepts the token, or what every row objects to.
+    pub(in crate::engine) async fn accept_external(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+        jwt: &SecretString,
+        handed: HandedIn<'_>,
+    ) -> Result<Result<Accepted, Objection>, Fault> {
+        let token = match read_foreign(jwt.expose_secret()) {
+            Ok(token) => token,
+            Err(flaw) => return Ok(Err(Objection::new(flaw.to_string()))),
+        };
+        let rows = match self.rows_of_issuer(ctx, provider, &token.issuer).await? {
+            Ok(rows) => rows,
+            Err(why) => return Ok(Err(Objection::new(why))),
+        };
+        let mut accepted = Vec::new();
+        let mut objections = Vec::new();
+        let mut is_forged = false;
+        for row in rows {
+            let verdict = self.judge(ctx, row, (jwt, &token), handed, Thoroughness::Decide).await?;
+            match verdict.objection() {
+                None => accepted.push(verdict.row),
+                Some(check) => {
+                    is_forged |= check.name == SIGNATURE && check.outcome == Outcome::Failed;
+                    objections.push(format!("{} {}: {}", verdict.row.id, check.name, check.detail));
+                }
+            }
+        }
+        let row = match (accepted.pop(), accepted.is_empty()) {
+            (Some(row), true) => row,
+            (Some(_), false) => return Ok(Err(Objection::new("ambiguous: more than one trusted issuer accepts it"))),
+            (None, _) => return Ok(Err(Objection { why: objections.join("; "), is_forged })),
+        };
+        let subject = rules::subject_of(&row.rules, &token).map(str::to_owned);
+        Ok(match (subject, token.expires_at) {
+            (Some(subject), Some(expires_at)) => Ok(Accepted { row, token, subject, expires_at }),
+            _ => Err(Objection::new("it has no subject or no end")),
+        })
+    }
+
+    /// Every row of the issuer; none for our own, whatever stands in the table, and none for one that
+    /// is not known: nothing is fetched for it.
+    pub(in crate::engine) async fn rows_of_issuer(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+        issuer: &str,
+    ) -> Result<Result<Vec<TrustedIssuer>, &'static str>, Fault> {
+        // PostgreSQL takes no NUL, and no issuer has one.
+        if issuer.contains('\0') {
+            return Ok(Err("no trusted issuer has this iss"));
+        }
+        let (owner, issuer) = (provider.clone(), issuer.to_owned());
+        let read = move |conn: &mut _| {
+            let rows = trusted_issuers::of_issuer(conn, &owner, &issuer)?;
+            let is_ours = providers::by_issuer(conn, &issuer)?.is_some();
+            Ok((rows, is_ours))
+        };
+        let (rows, is_ours) = self.0.db.read(ctx.deadline, read).await?;
+        Ok(match (is_ours, rows.is_empty()) {
+            (true, _) => Err("it is a token of this server: those are not exchanged"),
+            (false, true) => Err("no trusted issuer has this iss"),
+            (false, false) => Ok(rows),
+        })
+    }
+
+    /// All checks of one row.
+    pub(in crate::engine) async fn judge(
+        &self,
+        ctx: &Context,
+        row: TrustedIssuer,
+        (jwt, token): (&SecretString, &ExternalToken),
+        handed: HandedIn<'_>,
+        how: Thoroughness,
+    ) -> Result<Verdict, Fault> {
+        let mut checks = rules::before_keys(&row, token, handed);
+        let goes_on = |checks: &[Check]| {
+            how == Thoroughness::Explain || checks.iter().all(|check| check.outcome == Outcome::Passed)
+        };
+        if goes_on(&checks) {
+            checks.extend(self.signature(ctx, &row, (jwt, token)).await);
+        }
+        if goes_on(&checks) {
+            checks.extend(rules::claims(&row, token, handed, ctx.now.seconds()));
+        }
+        if row.rules.require_jti && goes_on(&checks) {
+            checks.push(self.unused(ctx, &row, token).await?);
+        }
+        Ok(Verdict { row, checks })
+    }
+
+    async fn signature(
+        &self,
+        ctx: &Context,
+        row: &TrustedIssuer,
+        (jwt, token): (&SecretString, &ExternalToken),
+    ) -> [Check; 2] {
+        let check = |name, outcome, detail: String| Check { name, outcome, detail };
+        // What can never be signed with a published key does not make anybody fetch one.
+        if !row.rules.algorithms.contains(&token.algorithm) {
+            let why = || "the algorithm is not one of this row's".to_owned();
+            return [check("keys", Outcome::Skipped, why()), check(SIGNATURE, Outcome::Failed, why())];
+        }
+        let keys = match self.issuer_keys(ctx, row, token).await {
+            Ok(keys) => keys,
+            Err(why) => {
+                let skipped = check(SIGNATURE, Outcome::Skipped, "there are no keys to check it with".to_owned());
+                return [check("keys", Outcome::Failed, why), skipped];
+            }
+        };
+        let keys_passed = check("keys", Outcome::Passed, "the issuer's keys are known".to_owned());
+        match verify_foreign(jwt.expose_secret(), &keys) {
+            Ok(()) => [keys_passed, check(SIGNATURE, Outcome::Passed, "a key of the issuer made it".to_owned())],
+            Err(flaw) => [keys_passed, check(SIGNATURE, Outcome::Failed, flaw.to_string())],
+        }
+    }
+
+    /// Whether the token's id has been spent; looked at only, to say so early.
+    async fn unused(&self, ctx: &Context, row: &TrustedIssuer, token: &ExternalToken) -> Result<Check, Fault> {
+        let Some(jti) = jti_of(token) else {
+            let detail = "there is no jti to look for".to_owned();
+            return Ok(Check { name: "replay", outcome: Outcome::Skipped, detail });
+        };
+        let (provider, owner, jti) = (row.provider.clone(), spender(row), jti.to_owned());
+        let read = move |conn: &mut _| assertion_jtis::is_redeemed(conn, &provider, &owner, &jti);
+        let (outcome, detail) = match self.0.db.read(ctx.deadline, read).await? {
+            true => (Outcome::Failed, "the token was used before"),
+            false => (Outcome::Passed, "the token was not used before"),
+        };
+        Ok(Check { name: "replay", outcome, detail: detail.to_owned() })
+    }
+
+    /// Uses the token up where the row asks for it: `true` for exactly one of all who hand it in. One
+    /// guarded statement, after every other check.
+    pub(in crate::engine) async fn spend_external(&self, ctx: &Context, accepted: &Accepted) -> Result<bool, Fault> {
+        let TrustRules { require_jti, .. } = accepted.row.rules;
+        let Some(jti) = jti_of(&accepted.token).filter(|_| require_jti) else { return Ok(!require_jti) };
+        let (provider, owner, jti) = (accepted.row.provider.clone(), spender(&accepted.row), jti.to_owned());
+        let keep_until = accepted.expires_at;
+        self.0
+            .db
+            .write_one(ctx.deadline, move |conn| assertion_jtis::redeem(conn, &provider, &owner, &jti, keep_until))
+            .await
+    }
+}
+
+/// Whose ids they are in the table of spent ones. A `client_id` has no colon.
+fn spender(row: &TrustedIssuer) -> ClientId {
+    format!("issuer:{}", row.id).into()
+}

@@ -1,0 +1,312 @@
+//! Calls to other servers. The resolver that connects is ours: it hands on only the addresses that
+//! the guard permits, so what was judged is what is connected to, and a name that changes its
+//! address between two questions gains nothing. No proxy, no redirect, no cookie, no kept
+//! connection; a bounded time and a bounded body.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, RequestBuilder, Response, redirect};
+use rustls::{ClientConfig, RootCertStore, crypto};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::domain::Network;
+use crate::upstream::guard::{Guard, UrlFlaw};
+
+/// Largest body that is read, bytes.
+pub const MAX_BODY: usize = 256 * 1024;
+/// Names that are looked up at once: each takes a thread of its own, since a resolver may hang.
+const LOOKUPS: usize = 8;
+const NAME: &str = "grantd";
+
+/// Finds the addresses of a name, blocking. The machine's own resolver, but for tests.
+pub type Lookup = Arc<dyn Fn(&str) -> std::io::Result<Vec<IpAddr>> + Send + Sync>;
+
+/// How other servers are called.
+#[derive(Clone)]
+pub struct UpstreamOptions {
+    /// Networks that may be called although they are not public; http is enough there.
+    pub allow_networks: Vec<Network>,
+    /// From the first lookup to the last byte.
+    pub timeout: Duration,
+    pub lookup: Lookup,
+}
+
+impl Default for UpstreamOptions {
+    fn default() -> Self {
+        Self { allow_networks: Vec::new(), timeout: Duration::from_secs(5), lookup: Arc::new(system_lookup) }
+    }
+}
+
+impl std::fmt::Debug for UpstreamOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { allow_networks, timeout, lookup: _ } = self;
+        let mut shown = f.debug_struct("UpstreamOptions");
+        shown.field("allow_networks", allow_networks).field("timeout", timeout).finish_non_exhaustive()
+    }
+}
+
+/// Why a call came to nothing. For the log and for administrators; holds nothing of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFlaw {
+    #[error("the URL {0}")]
+    Url(UrlFlaw),
+    #[error("the name cannot be resolved")]
+    Unresolved,
+    #[error("the name resolves to addresses that may not be called: see upstream.allow_networks")]
+    Address,
+    #[error("no connection could be made, or its certificate is not trusted")]
+    Connect,
+    #[error("it took too long")]
+    Slow,
+    #[error("it answered with status {0}; redirects are not followed")]
+    Status(u16),
+    #[error("the answer is larger than 256 KiB")]
+    TooLarge,
+    #[error("the answer broke off")]
+    Broken,
+}
+
+/// What was fetched.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub body: Vec<u8>,
+    /// `Cache-Control: max-age`; zero where the answer may not be kept.
+    pub max_age: Option<Duration>,
+}
+
+/// Calls other servers; cheap to clone.
+#[derive(Clone)]
+pub struct Fetcher(Arc<Inner>);
+
+struct Inner {
+    guard: Guard,
+    timeout: Duration,
+    resolver: Arc<Lookups>,
+    /// Made at the first call: reading the trust roots takes a while, and most nodes call nobody.
+    tls: OnceLock<Client>,
+    plain: OnceLock<Client>,
+}
+
+impl Fetcher {
+    pub fn new(options: UpstreamOptions) -> Self {
+        let UpstreamOptions { allow_networks, timeout, lookup } = options;
+        let guard = Guard::new(allow_networks);
+        let resolver = Arc::new(Lookups { lookup, turns: Arc::new(Semaphore::new(LOOKUPS)) });
+        Self(Arc::new(Inner { guard, timeout, resolver, tls: OnceLock::new(), plain: OnceLock::new() }))
+    }
+
+    /// Whether a URL may be stored to be called later. A name is judged when it is called.
+    pub fn accepts(&self, url: &str) -> Result<(), UrlFlaw> {
+        self.0.guard.read(url).map(drop)
+    }
+
+    /// A JSON document.
+    pub async fn get(&self, url: &str) -> Result<Fetched, FetchFlaw> {
+        let request = self.request(url, |client, url| client.get(url))?;
+        let answer = request.header(ACCEPT, "application/json, application/jwk-set+json").send().await;
+        let answer = answer.map_err(flaw_of)?;
+        if answer.status().as_u16() != 200 {
+            return Err(FetchFlaw::Status(answer.status().as_u16()));
+        }
+        let max_age = max_age(answer.headers());
+        Ok(Fetched { body: body(answer).await?, max_age })
+    }
+
+    /// Delivers a form; any 2xx is an acceptance. The answer's body is not read.
+    pub async fn post_form(&self, url: &str, form: String) -> Result<(), FetchFlaw> {
+        let request = self.request(url, |client, url| client.post(url))?;
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        let answer = request.send().await.map_err(flaw_of)?;
+        let status = answer.status();
+        if status.is_success() { Ok(()) } else { Err(FetchFlaw::Status(status.as_u16())) }
+    }
+
+    fn request(
+        &self,
+        url: &str,
+        begin: impl FnOnce(&Client, url::Url) -> RequestBuilder,
+    ) -> Result<RequestBuilder, FetchFlaw> {
+        let url = self.0.guard.read(url).map_err(FetchFlaw::Url)?;
+        let encrypted = url.scheme() == "https";
+        let place = if encrypted { &self.0.tls } else { &self.0.plain };
+        if place.get().is_none() {
+            // Of two that make one at once, one stays.
+            drop(place.set(self.client(encrypted)?));
+        }
+        let client = place.get().ok_or(FetchFlaw::Connect)?;
+        Ok(begin(client, url).timeout(self.0.timeout))
+    }
+
+    /// The client for one scheme: its resolver hands on what may be called by that scheme only.
+    fn client(&self, encrypted: bool) -> Result<Client, FetchFlaw> {
+        let tls = tls_config(encrypted).map_err(|error| {
+            log::error!("the machine's trust roots cannot be read, so no https server can be called: {error}");
+            FetchFlaw::Connect
+        })?;
+        let guarded = Guarded { guard: self.0.guard.clone(), lookups: Arc::clone(&self.0.resolver), encrypted };
+        let builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(guarded))
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .https_only(encrypted)
+            .http1_only()
+            .user_agent(NAME)
+            .connect_timeout(self.0.timeout)
+            // A kept connection would be one whose address was judged long ago.
+            .pool_max_idle_per_host(0);
+        builder.build().map_err(|error| {
+            log::error!("the client for other servers cannot be made: {error}");
+            FetchFlaw::Connect
+        })
+    }
+}
+
+/// The machine's trust roots, checked by aws-lc; without TLS there is nobody to trust.
+fn tls_config(encrypted: bool) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::ALL_VERSIONS)?;
+    let builder = if encrypted {
+        builder.with_platform_verifier()?
+    } else {
+        builder.with_root_certificates(RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+/// Looks names up, a bounded number at once.
+struct Lookups {
+    lookup: Lookup,
+    turns: Arc<Semaphore>,
+}
+
+/// The resolver of one client.
+struct Guarded {
+    guard: Guard,
+    lookups: Arc<Lookups>,
+    encrypted: bool,
+}
+
+/// What the resolver says of a name; found again in the error of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum NameFlaw {
+    #[error("unresolved")]
+    Unresolved,
+    #[error("forbidden")]
+    Forbidden,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (guard, lookups, encrypted) = (self.guard.clone(), Arc::clone(&self.lookups), self.encrypted);
+        Box::pin(async move {
+            let found = lookups.addresses(name.as_str().to_owned()).await?;
+            let permitted: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|address| guard.permits(*address, encrypted))
+                .map(|address| SocketAddr::new(address, 0))
+                .collect();
+            if permitted.is_empty() {
+                return Err(NameFlaw::Forbidden.into());
+            }
+            Ok(Box::new(permitted.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Lookups {
+    /// On a thread of its own, which keeps its turn until the machine has answered, even if nobody
+    /// waits any more.
+    async fn addresses(&self, name: String) -> Result<Vec<IpAddr>, NameFlaw> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NameFlaw::Unresolved)?;
+        let (reply, answer) = oneshot::channel();
+        let lookup = Arc::clone(&self.lookup);
+        let thread = std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+            let _turn = turn;
+            // Nobody waits any more: nothing to tell.
+            drop(reply.send(lookup(&name)));
+        });
+        thread.map_err(|_| NameFlaw::Unresolved)?;
+        match answer.await {
+            Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+            _ => Err(NameFlaw::Unresolved),
+        }
+    }
+}
+
+fn system_lookup(name: &str) -> std::io::Result<Vec<IpAddr>> {
+    Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+}
+
+async fn body(mut answer: Response) -> Result<Vec<u8>, FetchFlaw> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(flaw_of)? {
+        let chunk: Bytes = chunk;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(FetchFlaw::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn flaw_of(error: reqwest::Error) -> FetchFlaw {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        match inner.downcast_ref::<NameFlaw>() {
+            Some(NameFlaw::Forbidden) => return FetchFlaw::Address,
+            Some(NameFlaw::Unresolved) => return FetchFlaw::Unresolved,
+            None => cause = inner.source(),
+        }
+    }
+    match error {
+        error if error.is_timeout() => FetchFlaw::Slow,
+        error if error.is_connect() => FetchFlaw::Connect,
+        _ => FetchFlaw::Broken,
+    }
+}
+
+/// RFC 9111 §5.2.2, as far as it matters here.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let named = |name: &str| directives.iter().any(|directive| directive.eq_ignore_ascii_case(name));
+    if named("no-store") || named("no-cache") {
+        return Some(Duration::ZERO);
+    }
+    let seconds = directives.iter().find_map(|directive| {
+        let (name, value) = directive.split_once('=')?;
+        let is_age = name.trim().eq_ignore_ascii_case("max-age");
+        is_age.then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
+    });
+    seconds.map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_age_of_an_answer_is_read_as_it_is_written() {
+        let of = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(text));
+            max_age(&headers)
+        };
+        assert_eq!(of("public, max-age=600, must-revalidate"), Some(Duration::from_secs(600)));
+        assert_eq!(of("Max-Age = \"60\""), Some(Duration::from_secs(60)));
+        assert_eq!(of("max-age=600, no-store"), Some(Duration::ZERO));
+        assert_eq!(of("max-age=-1"), None);
+        assert_eq!(of("s-maxage=5"), None);
+        assert_eq!(max_age(&HeaderMap::new()), None);
+    }
+}

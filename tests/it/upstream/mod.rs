@@ -1,0 +1,4 @@
+//! Calls to other servers: which addresses are called at all, and how keys are fetched and kept.
+
+mod fetch;
+mod keys;
