@@ -20,7 +20,7 @@ const BINDING_FORM: &str = "flow";
 /// What waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Pending {
-    Authorize(AuthorizeParams),
+    Authorize(Box<AuthorizeParams>),
     Logout(LogoutParams),
 }
 
@@ -167,7 +167,7 @@ fn read(text: &str) -> Option<(Flow, String)> {
         ($($name:ident),+) => { LogoutParams { $( $name: get(stringify!($name)), )+ } };
     }
     let pending = match get("_kind")?.as_str() {
-        "authorize" => Pending::Authorize(fields!(authorize, authorize)),
+        "authorize" => Pending::Authorize(Box::new(fields!(authorize, authorize))),
         "logout" => Pending::Logout(fields!(logout, logout)),
         _ => return None,
     };
@@ -188,7 +188,7 @@ mod tests {
             prompt: Some("login".into()),
             ..AuthorizeParams::default()
         };
-        let flow = Flow { pending: Pending::Authorize(params), began_at: 7 };
+        let flow = Flow { pending: Pending::Authorize(Box::new(params)), began_at: 7 };
         assert_eq!(read(&written(&flow, "p.00")), Some((flow, "p.00".to_owned())));
         let params = LogoutParams { state: Some("s".into()), client_id: Some("c".into()), ..LogoutParams::default() };
         let flow = Flow { pending: Pending::Logout(params), began_at: 8 };

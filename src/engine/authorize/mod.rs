@@ -5,7 +5,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::{IdHint, credential, read_id_hint};
-use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage, LoggedIn, LoginPage};
+use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage, LoggedIn, LoginPage, Waiting};
 use crate::domain::grant::ProviderRef;
 use crate::domain::secret::{SecretKind, StoredSecret};
 use crate::domain::session::{Browser, Session};
@@ -25,6 +25,13 @@ mod request;
 struct Asked {
     target: Target,
     request: Request,
+}
+
+/// A request in a browser, and how far it has come.
+struct Visit<'a> {
+    params: AuthorizeParams,
+    browser: &'a Browser,
+    standing: Standing,
 }
 
 /// How far a request has come.
@@ -52,7 +59,7 @@ impl Engine {
     ) -> Result<Authorize, Failed> {
         self.require_fresh()?;
         let provider = self.provider(ctx, provider).await?;
-        self.proceed(ctx, &provider, params, browser, Standing::New).await
+        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New }).await
     }
 
     /// What the login page shows; the flow must be this browser's.
@@ -95,8 +102,9 @@ impl Engine {
         let device = self.device_secret(&provider, &user.id, ctx.now)?;
         let next = match pending {
             Some((params, since)) => {
-                let browser = logged_in(browser, &begun.secret);
-                Some(self.proceed(ctx, &provider, params, &browser, Standing::LoggedIn { since }).await?)
+                let browser = &logged_in(browser, &begun.secret);
+                let visit = Visit { params, browser, standing: Standing::LoggedIn { since } };
+                Some(self.proceed(ctx, &provider, visit).await?)
             }
             None => None,
         };
@@ -156,35 +164,27 @@ impl Engine {
             let target = self.authorize_target(ctx, &provider, &params).await?;
             return Ok(denied(&target));
         }
-        self.proceed(ctx, &provider, params, browser, Standing::Allowed { since }).await
+        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::Allowed { since } }).await
     }
 
     /// Judges the request anew each time it comes by: client, keys and person may have changed.
-    async fn proceed(
-        &self,
-        ctx: &Context,
-        provider: &ProviderEntry,
-        params: AuthorizeParams,
-        browser: &Browser,
-        standing: Standing,
-    ) -> Result<Authorize, Failed> {
-        let target = match self.authorize_target(ctx, provider, &params).await {
+    async fn proceed(&self, ctx: &Context, provider: &ProviderEntry, visit: Visit<'_>) -> Result<Authorize, Failed> {
+        let target = match self.authorize_target(ctx, provider, &visit.params).await {
             Ok(target) => target,
             Err(Failed::Refused(refusal)) => return Ok(Authorize::Page(refusal)),
             Err(fault) => return Err(fault),
         };
-        let request = match self.authorize_request(ctx, provider, &target, &params).await? {
+        let request = match self.authorize_request(ctx, provider, &target, &visit.params).await? {
             Ok(request) => request,
             Err((error, sentence)) => return Ok(target.back.with_error(error, sentence)),
         };
         let asked = Asked { target, request };
-        let session = self.browser_session(ctx, provider, browser).await?;
-        match session.filter(|session| is_login_enough(session, &asked.request, standing, ctx.now.seconds())) {
-            None => self.ask_to_log_in(ctx, provider, params, browser, &asked, standing),
-            Some(session) if !is_meant(&session, &asked.request) => {
-                self.other_person(ctx, provider, params, browser, &asked, standing)
-            }
-            Some(session) => self.with_session(ctx, provider, params, browser, asked, standing, session).await,
+        let session = self.browser_session(ctx, provider, visit.browser).await?;
+        let is_enough = |session: &Session| is_login_enough(session, &asked.request, visit.standing, ctx.now.seconds());
+        match session.filter(is_enough) {
+            None => self.ask_to_log_in(ctx, provider, visit, &asked),
+            Some(session) if !is_meant(&session, &asked.request) => self.other_person(ctx, provider, visit, &asked),
+            Some(session) => self.with_session(ctx, provider, visit, asked, session).await,
         }
     }
 
@@ -192,16 +192,13 @@ impl Engine {
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
-        params: AuthorizeParams,
-        browser: &Browser,
+        visit: Visit<'_>,
         asked: &Asked,
-        standing: Standing,
     ) -> Result<Authorize, Failed> {
         if asked.request.prompt.none {
             return Ok(asked.target.back.with_error("login_required", "Nobody is logged in."));
         }
-        let waiting = self.wait(ctx, provider, params, browser, standing)?;
-        Ok(Authorize::Login(waiting))
+        Ok(Authorize::Login(self.wait(ctx, provider, visit)?))
     }
 
     /// A hint named somebody else: they may log in, once.
@@ -209,36 +206,30 @@ impl Engine {
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
-        params: AuthorizeParams,
-        browser: &Browser,
+        visit: Visit<'_>,
         asked: &Asked,
-        standing: Standing,
     ) -> Result<Authorize, Failed> {
-        if asked.request.prompt.none || standing != Standing::New {
+        if asked.request.prompt.none || visit.standing != Standing::New {
             return Ok(asked.target.back.with_error("login_required", "Another person is logged in."));
         }
-        let waiting = self.wait(ctx, provider, params, browser, standing)?;
-        Ok(Authorize::Login(waiting))
+        Ok(Authorize::Login(self.wait(ctx, provider, visit)?))
     }
 
     async fn with_session(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
-        params: AuthorizeParams,
-        browser: &Browser,
+        visit: Visit<'_>,
         asked: Asked,
-        standing: Standing,
         session: Session,
     ) -> Result<Authorize, Failed> {
-        let allowed_now = matches!(standing, Standing::Allowed { .. });
         if asked.target.client.policy.require_consent {
             let (user, client) = (session.user.clone(), asked.target.client.client_id.clone());
             let known = self.0.db.read(ctx.deadline, move |conn| consents::allowed(conn, &user, &client)).await?;
-            if allowed_now {
+            if matches!(visit.standing, Standing::Allowed { .. }) {
                 self.remember_consent(ctx, &asked, &session, &known).await?;
             } else if asked.request.prompt.consent || asked.request.scope.first_outside(&known).is_some() {
-                return self.ask_for_consent(ctx, provider, params, browser, &asked, standing);
+                return self.ask_for_consent(ctx, provider, visit, &asked);
             }
         }
         self.issue_code(ctx, provider, asked, session).await
@@ -248,15 +239,13 @@ impl Engine {
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
-        params: AuthorizeParams,
-        browser: &Browser,
+        visit: Visit<'_>,
         asked: &Asked,
-        standing: Standing,
     ) -> Result<Authorize, Failed> {
         if asked.request.prompt.none {
             return Ok(asked.target.back.with_error("consent_required", "The person has not allowed this."));
         }
-        Ok(Authorize::Consent(self.wait(ctx, provider, params, browser, standing)?))
+        Ok(Authorize::Consent(self.wait(ctx, provider, visit)?))
     }
 
     async fn remember_consent(
@@ -314,19 +303,14 @@ impl Engine {
         Ok(target.back.with_code(secret.expose_secret().to_owned()))
     }
 
-    fn wait(
-        &self,
-        ctx: &Context,
-        provider: &ProviderEntry,
-        params: AuthorizeParams,
-        browser: &Browser,
-        standing: Standing,
-    ) -> Result<crate::domain::authorize::Waiting, Failed> {
+    fn wait(&self, ctx: &Context, provider: &ProviderEntry, visit: Visit<'_>) -> Result<Waiting, Failed> {
+        let Visit { params, browser, standing } = visit;
         let began_at = match standing {
             Standing::New => ctx.now.seconds(),
             Standing::LoggedIn { since } | Standing::Allowed { since } => since,
         };
-        self.seal_flow(&provider.provider.id, browser, &Flow { pending: Pending::Authorize(params), began_at })
+        let flow = Flow { pending: Pending::Authorize(Box::new(params)), began_at };
+        self.seal_flow(&provider.provider.id, browser, &flow)
     }
 
     fn pending_request(
@@ -338,7 +322,7 @@ impl Engine {
     ) -> Result<(AuthorizeParams, i64), Refusal> {
         let Flow { pending, began_at } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
         match pending {
-            Pending::Authorize(params) => Ok((params, began_at)),
+            Pending::Authorize(params) => Ok((*params, began_at)),
             Pending::Logout(_) => Err(Refusal::malformed("This is no sign-in.")),
         }
     }

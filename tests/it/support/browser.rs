@@ -145,8 +145,7 @@ impl Arrived {
     #[track_caller]
     pub fn parameter(&self, name: &str) -> Option<String> {
         let url = Url::parse(self.left()).unwrap();
-        let found = url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned());
-        found
+        url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
     }
 
     #[track_caller]
