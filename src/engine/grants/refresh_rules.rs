@@ -139,6 +139,9 @@ mod tests {
         UnixTime::from_seconds(CREATED + second)
     }
 
+    /// Generation of the row, newest presented, rotations; presented, when; policy; outcome.
+    type Case<'a> = (u32, bool, &'a [i64], u32, i64, &'a RefreshPolicy, &'a str);
+
     /// `Renew` as (generation, newest_presented, rotations), else the letter of the verdict.
     fn outcome(family: &RefreshFamily, presented: u32, second: i64, policy: &RefreshPolicy) -> String {
         match judge(family, presented, at(second), policy) {
@@ -156,8 +159,7 @@ mod tests {
         let unused = RefreshPolicy { grace_unused: 86_400, ..ALWAYS };
         let closed = RefreshPolicy { grace: 0, ..ALWAYS };
         let never = RefreshPolicy { rotation: RefreshRotation::Never, ..ALWAYS };
-        // generation of the row, newest presented, rotations; presented, when; policy; outcome
-        let table: &[(u32, bool, &[i64], u32, i64, &RefreshPolicy, &str)] = &[
+        let table: &[Case<'_>] = &[
             // 1
             (1, false, &[], 1, 5, &ALWAYS, "2 false [5]"),
             (3, false, &[9, 4], 3, 20, &ALWAYS, "4 false [20, 9, 4]"),
