@@ -32,7 +32,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 36] = [
+        static ROUTES: [RouteSpec; 38] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
@@ -76,6 +76,10 @@ impl Surface for Admin {
             route(Method::DELETE, USER_SESSION, "end_user_session", "End a session of a user", || {
                 web::to(users::end_session)
             }),
+            route(Method::GET, USER_GRANTS, "list_user_grants", "Grants of a user", || web::to(users::grants)),
+            route(Method::DELETE, USER_GRANT, "revoke_user_grant", "End a grant and all its tokens", || {
+                web::to(users::revoke_grant)
+            }),
             route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list)),
             route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
                 web::to(api_keys::create)
@@ -112,6 +116,8 @@ const USER_PASSWORD: &str = "/admin/v1/providers/{provider}/users/{user_id}/pass
 const USER_LOCK: &str = "/admin/v1/providers/{provider}/users/{user_id}/lock";
 const USER_SESSIONS: &str = "/admin/v1/providers/{provider}/users/{user_id}/sessions";
 const USER_SESSION: &str = "/admin/v1/providers/{provider}/users/{user_id}/sessions/{session_id}";
+const USER_GRANTS: &str = "/admin/v1/providers/{provider}/users/{user_id}/grants";
+const USER_GRANT: &str = "/admin/v1/providers/{provider}/users/{user_id}/grants/{grant_id}";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
 

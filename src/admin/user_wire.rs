@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 use crate::admin::input::Fields;
-use crate::admin::wire::time;
-use crate::domain::User;
+use crate::admin::wire::{list, time};
 use crate::domain::session::Session;
+use crate::domain::{PersonGrant, RefreshFamily, User};
 use crate::engine::manage::user_fields::UserDraft;
 use crate::engine::manage::users::PasswordDraft;
 
@@ -124,6 +124,57 @@ impl From<Session> for SessionOut {
             auth_time: time(auth_time),
             created_at: time(created_at),
             last_seen_at: time(seen_at),
+            expires_at: time(idle_ends_at.min(ends_at)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct GrantOut {
+    /// `grant_id` of tokens.
+    id: String,
+    client_id: String,
+    scope: String,
+    audience: Vec<String>,
+    /// The session it ends with.
+    session_id: Option<String>,
+    amr: Vec<String>,
+    auth_time: String,
+    created_at: String,
+    last_used_at: String,
+    /// If it is not used again before, and at the latest.
+    expires_at: String,
+}
+
+impl From<RefreshFamily> for GrantOut {
+    fn from(family: RefreshFamily) -> Self {
+        let RefreshFamily {
+            grant,
+            key_id: _,
+            salt: _,
+            generation: _,
+            newest_presented: _,
+            rotated_at: _,
+            created_at,
+            used_at,
+            idle_ends_at,
+            ends_at,
+            revoked_at: _,
+            epochs: _,
+            max_ttl: _,
+        } = family;
+        let PersonGrant { id, provider: _, client, user: _, session, scope, audience, claims: _, auth_time, amr } =
+            grant;
+        Self {
+            id: id.to_string(),
+            client_id: client.to_string(),
+            scope: scope.as_str().to_owned(),
+            audience: list(&audience),
+            session_id: session.map(|session| session.to_string()),
+            amr: amr.iter().map(str::to_owned).collect(),
+            auth_time: time(auth_time),
+            created_at: time(created_at),
+            last_used_at: time(used_at),
             expires_at: time(idle_ends_at.min(ends_at)),
         }
     }

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use url::form_urlencoded;
 
 use crate::admin::input::Fields;
-use crate::admin::user_wire::{SessionOut, UserOut, draft, password_draft};
+use crate::admin::user_wire::{GrantOut, SessionOut, UserOut, draft, password_draft};
 use crate::admin::wire::value;
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::engine::Engine;
@@ -117,6 +117,24 @@ pub async fn end_session(request: HttpRequest, payload: web::Payload, engine: we
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         engine.end_user_session(&received.ctx, actor, provider, id, received.path("session_id")).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+pub async fn grants(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        let grants = engine.list_user_grants(&received.ctx, actor, provider, id).await?;
+        Ok(listing::whole(grants, |grant| value(GrantOut::from(grant))))
+    })
+    .await
+}
+
+pub async fn revoke_grant(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, id) = (received.path("provider"), received.path("user_id"));
+        engine.revoke_user_grant(&received.ctx, actor, provider, id, received.path("grant_id")).await?;
         Ok(HttpResponse::NoContent().finish())
     })
     .await

@@ -10,6 +10,8 @@ use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 
 const TABLE: &str = "refresh_families";
+/// Most families of one person that are shown.
+const LISTED: i64 = 500;
 
 diesel::table! {
     refresh_families (id) {
@@ -185,6 +187,19 @@ pub fn insert(conn: &mut Conn, family: &RefreshFamily) -> Result<(), Fault> {
 pub fn get(conn: &mut Conn, id: &GrantId) -> Result<Option<RefreshFamily>, Fault> {
     let row: Option<Row> = each!(conn, conn => refresh_families::table.find(id.to_string()).first(conn).optional())?;
     row.map(RefreshFamily::try_from).transpose()
+}
+
+/// The families of a person that still work at `now` (epoch seconds), the newest first.
+pub fn list_live_of_user(conn: &mut Conn, user: &UserId, now: i64) -> Result<Vec<RefreshFamily>, Fault> {
+    let rows: Vec<Row> = refresh_families::table
+        .filter(refresh_families::user_id.eq(user.as_str()))
+        .filter(refresh_families::revoked_at.is_null())
+        .filter(refresh_families::idle_ends_at.gt(now))
+        .filter(refresh_families::ends_at.gt(now))
+        .order(refresh_families::id.desc())
+        .limit(LISTED)
+        .load(conn)?;
+    rows.into_iter().map(RefreshFamily::try_from).collect()
 }
 
 /// The claims that were asked for when the grant was given; `None` if there is no such family.

@@ -2,10 +2,12 @@
 
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::session::Session;
-use crate::domain::{Context, Decision, Failed, ProviderId, Refusal, Role, SessionId, User};
+use crate::domain::token::Jti;
+use crate::domain::{Context, Decision, Failed, ProviderId, RefreshFamily, Refusal, Role, SessionId, User};
 use crate::engine::Engine;
+use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::manage::Actor;
-use crate::store::sessions;
+use crate::store::{refresh_families, sessions};
 
 impl Engine {
     /// Those that are not over, the newest first.
@@ -61,6 +63,40 @@ impl Engine {
         Ok(())
     }
 
+    /// What this person granted and clients can still refresh, the newest first.
+    pub async fn list_user_grants(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        user: &str,
+    ) -> Result<Vec<RefreshFamily>, Failed> {
+        let user = self.managed_user(ctx, actor, provider, user).await?;
+        let now = ctx.now.seconds();
+        Ok(self.0.db.read(ctx.deadline, move |conn| refresh_families::list_live_of_user(conn, &user.id, now)).await?)
+    }
+
+    /// Ends one grant of this person, with every token of it; another's does not exist.
+    pub async fn revoke_user_grant(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        user: &str,
+        grant: &str,
+    ) -> Result<(), Failed> {
+        let user = self.managed_user(ctx, actor, provider, user).await?;
+        let wanted = Jti::parse(grant).ok_or_else(unknown_grant)?;
+        let found = self.0.db.read(ctx.deadline, move |conn| refresh_families::get(conn, &wanted)).await?;
+        let own = |family: &RefreshFamily| family.grant.provider == user.provider && family.grant.user == user.id;
+        if !found.as_ref().is_some_and(|family| own(family) && family.revoked_at.is_none()) {
+            return Err(unknown_grant().into());
+        }
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let event = self.event(ctx, actor, Some(&provider.id), "grant.revoked", grant, &[]);
+        self.revoke_grant(ctx, &ProviderEntry::of(provider, Vec::new()), wanted, Some(event)).await
+    }
+
     async fn session_of_user(
         &self,
         ctx: &Context,
@@ -88,6 +124,10 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         self.stored_user(ctx, &provider.id, user).await
     }
+}
+
+fn unknown_grant() -> Refusal {
+    Refusal::unknown("There is no such live grant.")
 }
 
 fn unknown_session() -> Refusal {

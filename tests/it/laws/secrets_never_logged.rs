@@ -5,7 +5,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use serde_json::json;
 
-use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::app::{ISSUER, TestApp, on_both_apps};
 use crate::support::jose::Signer;
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -55,6 +55,29 @@ fn lines() -> Vec<String> {
 
 fn carries(lines: &[String], secret: &str) -> Option<String> {
     lines.iter().find(|line| line.contains(secret)).cloned()
+}
+
+const PASSWORD: &str = "correct horse bättery";
+const HASH: &str = "$2b$05$qKkO.B9vLtfH9xHWlpCTcudjTlMQEDIRXceIhww0HK1kqCTmjd4AK";
+
+/// Passwords right, wrong and in the wrong place, until they are slowed.
+async fn log_people_in(app: &TestApp) {
+    let users = "/providers/default/users";
+    let client = app.client(json!({"grant_types": ["password"], "token_endpoint_auth_method": "none"})).await;
+    let made = app.admin("POST", users).json(&json!({"username": "ada", "password_hash": HASH})).send().await.json();
+    let set = format!("{users}/{}/password", made["id"].as_str().unwrap());
+    app.admin("POST", users)
+        .json(&json!({"username": PASSWORD, "password": "somebody-typed-this", "password_hash": HASH}))
+        .send()
+        .await;
+    let tries = [("ada", PASSWORD), (PASSWORD, "x"), ("somebody-typed-this", "x")];
+    let guesses = [("ada", "a wrong password of somebody"); 12];
+    for (name, password) in tries.into_iter().chain(guesses) {
+        let form = [("grant_type", "password"), ("username", name), ("password", password), ("client_id", &client.id)];
+        app.post("/oauth2/token").form(&form).send().await;
+    }
+    app.admin("POST", &set).json(&json!({"password": PASSWORD})).send().await;
+    app.admin("POST", &set).json(&json!({"password": PASSWORD, "password_hash": HASH})).send().await;
 }
 
 on_both_apps! {
@@ -115,6 +138,8 @@ on_both_apps! {
         for _ in 0..30 {
             app.post("/oauth2/token").form(&[grant]).basic(&chosen.id, WRONG).send().await;
         }
+        log_people_in(&app).await;
+        secrets.extend([PASSWORD, HASH, &HASH[20..], "a wrong password of somebody", "somebody-typed-this"].map(str::to_owned));
         app.poll().await;
         app.tick().await;
         app.engine.clean_up(grantd::domain::Wall::now(&app.wall)).await.unwrap();
@@ -122,6 +147,7 @@ on_both_apps! {
         let lines = lines();
         assert!(carries(&lines, "/oauth2/token 200").is_some(), "the access lines were not kept");
         assert!(carries(&lines, &chosen.id).is_some(), "the refusals were not kept");
+        assert!(carries(&lines, "somebody unknown: nobody's name").is_some(), "the failed logins were not kept");
         for secret in &secrets {
             // Our own `sent-id` takes what looks like an id; a secret of ours does not.
             assert_eq!(carries(&lines, secret), None, "a log line carries a secret");

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{HERE, IMPORTED, Login, PASSWORD, app_client, id_of, log_in, path_of, tried, user};
 use crate::support::app::{Setup, TestApp, on_both_apps};
 use crate::support::databases::{Kind, block_on, soon};
+use crate::support::http::refused;
 
 /// The stored hash of an account.
 async fn stored_hash(app: &TestApp, name: &'static str) -> String {
@@ -199,11 +200,18 @@ async fn a_full_queue_is_too_busy_and_not_wrong(kind: Kind) {
     let slow = "$2b$10$KIXQ4tC0p4Xh0mM0y0xq4eYb0r5Q1cM8w7c7zv8qK7m1m1b8q2H0u";
     user(&app, json!({"username": "ada", "password_hash": slow})).await;
     let addresses: Vec<String> = (0..30).map(|n| format!("198.51.100.{n}")).collect();
-    let ended = join_all(addresses.iter().map(|address| tried(&app, &client, address, "ada", "a wrong horse"))).await;
-    let count = |wanted: &Login| ended.iter().filter(|login| *login == wanted).count();
+    let call = |address: &String| {
+        let form =
+            [("grant_type", "password"), ("username", "ada"), ("password", "a wrong horse"), ("client_id", &client)];
+        let call = app.post("/oauth2/token").form(&form).at_address(address);
+        async move { call.send().await }
+    };
+    let ended = join_all(addresses.iter().map(call)).await;
+    let (busy, wrong): (Vec<_>, Vec<_>) = ended.iter().partition(|answer| answer.status == 503);
     // Two lanes and one that waits.
-    assert!(count(&Login::Busy) >= 1 && count(&Login::Wrong) >= 3, "{ended:?}");
-    assert_eq!(count(&Login::Busy) + count(&Login::Wrong), 30);
+    assert!(!busy.is_empty() && wrong.len() >= 3, "{} busy, {} wrong", busy.len(), wrong.len());
+    assert!(busy.iter().all(|answer| answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1)));
+    assert!(wrong.iter().all(|answer| answer.refusal() == refused(400, "invalid_grant")));
     // Nobody who was turned away counts as having failed.
     app.tick().await;
     let hashes = app.engine.hashes_computed();

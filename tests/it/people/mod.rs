@@ -11,6 +11,7 @@ use crate::support::app::TestApp;
 mod logins;
 mod remembered;
 mod users;
+mod wires;
 
 /// What the hashes below were made of.
 pub const PASSWORD: &str = "correct horse bättery";
