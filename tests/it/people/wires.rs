@@ -216,6 +216,8 @@ on_both_apps! {
             assert!((200..300).contains(&answer.status), "{}", answer.text());
             assert!(!app.is_active(tokens["access_token"].as_str().unwrap()).await, "{method} {below}");
             assert_eq!(app.refresh("", &web, tokens["refresh_token"].as_str().unwrap()).await.status, 400, "{method} {below}");
+            let grants = app.admin("GET", &format!("{path}/grants")).send().await.json();
+            assert_eq!(grants["items"], json!([]), "{method} {below}");
             let silent = browser.open(&authorize_path("", &web, &[("prompt", "none")])).await;
             assert_eq!(silent.error(), "login_required", "{method} {below}");
         }
