@@ -115,6 +115,7 @@ impl From<Session> for SessionOut {
             ends_at,
             ended_at: _,
             epoch: _,
+            provider_epoch: _,
         } = session;
         Self {
             id: id.to_string(),

@@ -47,6 +47,8 @@ pub struct AuthorizationCode {
     pub created_at: i64,
     pub expires_at: i64,
     pub spent_at: Option<i64>,
+    /// When the person gave it: what is revoked before it is redeemed takes it along.
+    pub epochs: Epochs,
 }
 
 /// Rotations whose times a family remembers.

@@ -49,6 +49,8 @@ pub struct Session {
     pub ended_at: Option<i64>,
     /// Begins at 1: 0 in a token means that it is tied to no session.
     pub epoch: u32,
+    /// The provider's when it began: what ends all tokens of a provider ends its sessions too.
+    pub provider_epoch: u32,
 }
 
 impl Session {

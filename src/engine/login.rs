@@ -32,6 +32,9 @@ use crate::store::{Conn, login_failures, users};
 const OF_NETWORK: Limit = Limit { most: 10, leak: 30 };
 /// Failures of one account from everywhere.
 const OF_ACCOUNT: Limit = Limit { most: 100, leak: 60 };
+/// How long a login waits for a place among others of the same account, and how often it looks.
+const MOST_PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// A longer name is nobody's; it is not even normalised.
 const MOST_NAME_BYTES: usize = 1024;
 /// A name that no account can have.
@@ -132,7 +135,7 @@ impl Engine {
         let known = self.known_of(ctx, provider, username).await?;
         self.bear_one_more(ctx, provider, &known, device)?;
         // Counted before it is judged, so that no number of tries at once gets past.
-        self.0.logins.throttle.failed(&known.tried.account, ctx.client_address, ctx.now).map_err(|refusal| {
+        self.begin_try(ctx, &known.tried).await.map_err(|refusal| {
             self.slowed(ctx, provider, known.user.as_ref());
             refusal.about(format!("login as {}: too many failed attempts", who(known.user.as_ref())))
         })?;
@@ -198,6 +201,18 @@ impl Engine {
         let retry_after = u32::try_from(wait).unwrap_or(u32::MAX);
         let refusal = Refusal::new(RefusalKind::RateLimited { retry_after }, "Too many failed attempts.");
         Err(refusal.about(format!("login as {who}: too many failed attempts")))
+    }
+
+    /// Takes a place among the tries of this minute. Many right logins of one account at once are no
+    /// attack: where all places are taken, one that is under way may give its place back.
+    async fn begin_try(&self, ctx: &Context, tried: &Tried) -> Result<(), Refusal> {
+        let patience = (monotonic() + MOST_PATIENCE).min(ctx.deadline);
+        loop {
+            match self.0.logins.throttle.begin(&tried.account, ctx.client_address, ctx.now) {
+                Err(_) if monotonic() + LOOK_EVERY < patience => wait_until(monotonic() + LOOK_EVERY, patience).await,
+                outcome => return outcome,
+            }
+        }
     }
 
     fn forgive(&self, ctx: &Context, tried: &Tried) {

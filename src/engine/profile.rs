@@ -7,6 +7,19 @@ use crate::domain::{ScopeSet, User};
 /// The scopes that cover claims about a person. `groups` is one that an admin gives a client.
 pub const PROFILE_SCOPES: [&str; 3] = ["profile", "email", "groups"];
 
+/// Which scope covers which claim (OIDC Core §5.4).
+const COVERS: [(&str, &[&str]); 3] = [
+    ("profile", &["preferred_username", "name", "updated_at"]),
+    ("email", &["email", "email_verified"]),
+    ("groups", &["groups"]),
+];
+
+/// The scopes that cover these claims.
+pub fn covering(claims: &[String]) -> Vec<&'static str> {
+    let is_asked = |own: &[&str]| own.iter().any(|name| claims.iter().any(|claim| claim == name));
+    COVERS.iter().filter(|(_, own)| is_asked(own)).map(|(scope, _)| *scope).collect()
+}
+
 /// Who asks: the scope that was granted, that of the client, and the claims asked for by name.
 pub struct Asked<'a> {
     pub granted: &'a ScopeSet,

@@ -5,11 +5,13 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::domain::event::Event;
 use crate::domain::secret::StoredSecret;
 use crate::domain::session::{Amr, Browser, Session};
-use crate::domain::{Context, Decision, Failed, Fault, ProviderId, SessionId, User, UserId};
+use crate::domain::{
+    Context, Decision, Failed, Fault, ProviderId, Refusal, RefusalKind, SessionId, UnixTime, User, UserId,
+};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::store::sessions::CookieDigest;
-use crate::store::{Tx, events, sessions};
+use crate::store::{Tx, events, sessions, users};
 
 /// The use of a session is written at most once in this many seconds.
 const TOUCH_EVERY: i64 = 60;
@@ -34,7 +36,7 @@ impl Engine {
     ) -> Result<Option<Session>, Failed> {
         let Some(secret) = &browser.session else { return Ok(None) };
         let Some(session) = self.session_of_cookie(ctx, provider, secret).await? else { return Ok(None) };
-        if !session.is_live(ctx.now.seconds()) {
+        if !session.is_live(ctx.now.seconds()) || session.provider_epoch < provider.provider.epoch {
             return Ok(None);
         }
         let user = self.user(ctx, &provider.provider.id, &session.user).await?;
@@ -91,7 +93,9 @@ impl Engine {
             Some(secret) => self.session_of_cookie(ctx, provider, secret).await?,
             None => None,
         };
-        let held = held.filter(|session| session.is_live(ctx.now.seconds()));
+        let is_live =
+            |session: &Session| session.is_live(ctx.now.seconds()) && session.provider_epoch >= provider.provider.epoch;
+        let held = held.filter(is_live);
         let secret = self.cookie_secret();
         let cookie = self.cookie_digest(&secret)?;
         let (renewed, replaced) = match held {
@@ -102,20 +106,29 @@ impl Engine {
         let event = self.person_event(ctx, &provider.provider.id, &user.id, "user.logged_in", fresh.id.as_str());
         let replaced = replaced.map(|session| session.id);
         let ended = replaced.clone();
-        let now = ctx.now;
+        let (now, proven_epoch) = (ctx.now, user.epoch);
         let begun = self
             .0
             .db
             .write(ctx.deadline, move |tx| {
+                // What was proven took a while: with the row held, nothing that ended this person's
+                // access meanwhile is passed by, and what ends it later finds the session.
+                let now_is = users::held(tx, &fresh.provider, &fresh.user)?;
+                if now_is.is_none_or(|user| !user.is_live() || user.epoch != proven_epoch) {
+                    return Ok(Decision::Refuse(changed_meanwhile()));
+                }
                 if let Some(id) = &replaced {
                     sessions::end(tx, &fresh.provider, id, now)?;
                 }
-                let session = renew_or_insert(tx, renewed.as_ref(), &fresh, &cookie)?;
+                let session = renew_or_insert(tx, renewed.as_ref(), &fresh, &cookie, now)?;
                 events::insert(tx, &event)?;
                 Ok(Decision::Allow(session))
             })
             .await?;
-        let Decision::Allow(session) = begun else { return Err(Fault::store("a login was refused").into()) };
+        let session = match begun {
+            Decision::Allow(session) => session,
+            Decision::Refuse(refusal) => return Err(refusal.into()),
+        };
         self.forget_sessions(&provider.provider.id, ended.into_iter().chain([session.id.clone()]));
         Ok(Begun { session, secret })
     }
@@ -138,6 +151,7 @@ impl Engine {
             ends_at,
             ended_at: None,
             epoch: 1,
+            provider_epoch: provider.provider.epoch,
         }
     }
 
@@ -205,16 +219,23 @@ impl Engine {
     }
 }
 
+/// The one answer for logins that are wrong.
+fn changed_meanwhile() -> Refusal {
+    Refusal::new(RefusalKind::InvalidGrant, "The username or password is not right.")
+        .about("the account was changed while the password was checked")
+}
+
 /// The same person's session goes on; one that ended in this very moment does not.
 fn renew_or_insert(
     tx: &mut Tx<'_>,
     held: Option<&Session>,
     fresh: &Session,
     cookie: &CookieDigest,
+    now: UnixTime,
 ) -> Result<Session, Fault> {
     if let Some(held) = held {
         let renewed = Session { id: held.id.clone(), created_at: held.created_at, epoch: held.epoch, ..fresh.clone() };
-        if sessions::renew(tx, &renewed, cookie)? {
+        if sessions::renew(tx, &renewed, cookie, now)? {
             return Ok(renewed);
         }
     }

@@ -69,8 +69,22 @@ impl Throttle {
         if over { Err(too_many(now)) } else { Ok(()) }
     }
 
-    /// Takes back what [`Throttle::failed`] counted: of a try that was counted before it was judged,
-    /// and did not fail.
+    /// Counts a try before it is judged; refuses, and counts nothing, where there is no room for one
+    /// more. One that does not fail is taken back by [`Throttle::forgive`].
+    pub fn begin(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
+        let network = network_of(address);
+        if self.addresses.add(&network, now) > self.per_address {
+            self.addresses.take_back(&network, now);
+            return Err(too_many(now));
+        }
+        if self.claims.add(&(claimed, network), now) > self.per_claim {
+            self.forgive(claimed, address, now);
+            return Err(too_many(now));
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Throttle::begin`] counted.
     pub fn forgive(&self, claimed: &str, address: IpAddr, now: UnixTime) {
         let network = network_of(address);
         self.addresses.take_back(&network, now);
@@ -85,27 +99,37 @@ impl Table {
     }
 
     fn count(&self, key: &impl Hash, now: UnixTime) -> u64 {
-        count_in(self.slot(key).load(Ordering::Relaxed), minute(now))
+        let slot = self.slot(key).load(Ordering::Relaxed);
+        count_in(slot, minute(now).max(slot >> COUNT_BITS))
     }
 
-    /// Counts one more; the count of this minute with it.
+    /// Counts one more; the count of this minute with it. A request that began in the minute before
+    /// counts in the one that others have begun: it must not wipe their count out.
     pub(in crate::engine) fn add(&self, key: &impl Hash, now: UnixTime) -> u64 {
-        self.change(key, now, |count| (count + 1).min(u64::from(u32::MAX)))
+        let next = |old: u64| {
+            let minute = minute(now).max(old >> COUNT_BITS);
+            (minute << COUNT_BITS) | (count_in(old, minute) + 1).min(u64::from(u32::MAX))
+        };
+        let after = self.change(key, next);
+        after & u64::from(u32::MAX)
     }
 
+    /// Only within the minute in which it was counted.
     fn take_back(&self, key: &impl Hash, now: UnixTime) {
-        self.change(key, now, |count| count.saturating_sub(1));
+        let minute = minute(now);
+        self.change(
+            key,
+            |old| if old >> COUNT_BITS == minute { old - (old & u64::from(u32::MAX)).min(1) } else { old },
+        );
     }
 
-    fn change(&self, key: &impl Hash, now: UnixTime, change: impl Fn(u64) -> u64) -> u64 {
-        let minute = minute(now);
-        let next = |old: u64| (minute << COUNT_BITS) | change(count_in(old, minute));
+    fn change(&self, key: &impl Hash, next: impl Fn(u64) -> u64) -> u64 {
         let slot = self.slot(key);
         let mut old = slot.load(Ordering::Relaxed);
         while let Err(current) = slot.compare_exchange_weak(old, next(old), Ordering::Relaxed, Ordering::Relaxed) {
             old = current;
         }
-        count_in(next(old), minute)
+        next(old)
     }
 }
 
@@ -161,6 +185,20 @@ mod tests {
         assert!(throttle.failed("user", HERE, now).is_ok());
         assert!(throttle.failed("user", HERE, now).is_err());
         assert!(throttle.failed("other", HERE, now).is_err(), "the address has its own limit");
+    }
+
+    #[test]
+    fn a_late_request_of_the_minute_before_wipes_no_count_out() {
+        let (throttle, now) = (Throttle::default(), UnixTime::from_seconds(1_000_020));
+        let before = UnixTime::from_seconds(1_000_019);
+        for _ in 0..PER_CLAIM {
+            assert!(throttle.begin("client", HERE, now).is_ok());
+        }
+        assert!(throttle.begin("client", HERE, before).is_err() && throttle.check("client", HERE, before).is_err());
+        throttle.forgive("client", HERE, before);
+        assert!(throttle.begin("client", HERE, now).is_err());
+        throttle.forgive("client", HERE, now);
+        assert!(throttle.begin("client", HERE, now).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Write-behind: what a request would like to have noted and must not wait for: use and failures of
-//! credentials, failed logins, events without a change. Notes on the same thing melt into one; the map is bounded and counts what it had no room for; the application
-//! flushes it once a second in the writer's second lane.
+//! credentials, failed logins, sessions in use, events without a change. Notes on the same thing melt
+//! into one; the map is bounded and counts what it had no room for; the application flushes it once a
+//! second in the writer's second lane.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::domain::event::Event;
-use crate::domain::{Fault, UnixTime};
+use crate::domain::{Fault, SessionId, UnixTime};
 use crate::store::usage::{self, Usage, UsageKind};
-use crate::store::{Db, Tx, events, login_failures};
+use crate::store::{Db, Tx, events, login_failures, sessions};
 
 /// Rows of one background job.
 const ROWS_PER_JOB: usize = 64;
@@ -29,6 +30,8 @@ struct Notes {
     count: usize,
     login_failures: HashMap<String, Debt>,
     events: Vec<Event>,
+    /// Seen at, and over if not used again by; epoch seconds.
+    sessions: HashMap<SessionId, (i64, i64)>,
 }
 
 /// What a note adds to a row of `login_failures`: seconds of debt, as of `at` (epoch seconds).
@@ -85,6 +88,18 @@ impl WriteBehind {
         }
     }
 
+    /// A session is in use by way of its tokens; over at `idle_ends_at` (epoch seconds) if it is not
+    /// again.
+    pub fn note_session_used(&self, id: &SessionId, at: UnixTime, idle_ends_at: i64) {
+        let mut notes = self.lock();
+        if notes.sessions.len() < self.capacity || notes.sessions.contains_key(id) {
+            notes.sessions.insert(id.clone(), (at.seconds(), idle_ends_at));
+        } else {
+            drop(notes);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// An event that no change carries.
     pub fn note_event(&self, event: Event) {
         let mut notes = self.lock();
@@ -121,6 +136,15 @@ impl WriteBehind {
         let add = |tx: &mut Tx<'_>, (kind, id, more): &(UsageKind, String, Usage)| usage::add(tx, *kind, id, *more);
         written += self.write(db, deadline, rows, add).await.map_err(|(fault, untried)| {
             untried.into_iter().for_each(|(kind, id, more)| self.note(kind, &id, more));
+            fault
+        })?;
+        let mut used: Vec<_> = std::mem::take(&mut self.lock().sessions).into_iter().collect();
+        used.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let touch = |tx: &mut Tx<'_>, (id, (at, idle_ends_at)): &(SessionId, (i64, i64))| {
+            sessions::touch(tx, id, *at, *idle_ends_at)
+        };
+        written += self.write(db, deadline, used, touch).await.map_err(|(fault, untried)| {
+            self.lock().sessions.extend(untried);
             fault
         })?;
         let happened = std::mem::take(&mut self.lock().events);

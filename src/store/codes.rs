@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 
 use crate::domain::session::Amr;
-use crate::domain::token::Jti;
+use crate::domain::token::{Epochs, Jti};
 use crate::domain::{AudienceSet, AuthorizationCode, Fault, GrantId, PersonGrant, ScopeSet, UnixTime};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
@@ -32,6 +32,7 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         spent_at -> Nullable<BigInt>,
+        epochs -> Text,
     }
 }
 
@@ -57,6 +58,7 @@ struct Row {
     created_at: i64,
     expires_at: i64,
     spent_at: Option<i64>,
+    epochs: String,
 }
 
 impl TryFrom<Row> for AuthorizationCode {
@@ -83,6 +85,7 @@ impl TryFrom<Row> for AuthorizationCode {
             created_at,
             expires_at,
             spent_at,
+            epochs,
         } = row;
         let bad = |column| unreadable(TABLE, column);
         let grant = PersonGrant {
@@ -108,6 +111,7 @@ impl TryFrom<Row> for AuthorizationCode {
             created_at,
             expires_at,
             spent_at,
+            epochs: Epochs::parse(&epochs).ok_or_else(|| bad("epochs"))?,
         })
     }
 }
@@ -127,6 +131,7 @@ impl TryFrom<AuthorizationCode> for Row {
             created_at,
             expires_at,
             spent_at,
+            epochs,
         } = code;
         let PersonGrant { id, provider, client, user, session, scope, audience, claims, auth_time, amr } = grant;
         let session = session.ok_or_else(|| Fault::store("an authorization code without a session"))?;
@@ -150,6 +155,7 @@ impl TryFrom<AuthorizationCode> for Row {
             created_at,
             expires_at,
             spent_at,
+            epochs: epochs.to_string(),
         })
     }
 }

@@ -27,6 +27,7 @@ diesel::table! {
         ends_at -> BigInt,
         ended_at -> Nullable<BigInt>,
         epoch -> BigInt,
+        provider_epoch -> BigInt,
     }
 }
 
@@ -57,6 +58,7 @@ struct Row {
     ends_at: i64,
     ended_at: Option<i64>,
     epoch: i64,
+    provider_epoch: i64,
 }
 
 impl TryFrom<Row> for Session {
@@ -79,6 +81,7 @@ impl TryFrom<Row> for Session {
             ends_at,
             ended_at,
             epoch,
+            provider_epoch,
         } = row;
         Ok(Self {
             provider: provider_id.into(),
@@ -94,6 +97,7 @@ impl TryFrom<Row> for Session {
             ends_at,
             ended_at,
             epoch: u32::try_from(epoch).map_err(|_| unreadable("sessions", "epoch"))?,
+            provider_epoch: u32::try_from(provider_epoch).map_err(|_| unreadable("sessions", "provider_epoch"))?,
         })
     }
 }
@@ -113,6 +117,7 @@ pub fn insert(conn: &mut Conn, session: &Session, cookie: &CookieDigest) -> Resu
         ends_at,
         ended_at,
         epoch,
+        provider_epoch,
     } = session;
     let row = (
         sessions::id.eq(id.as_str()),
@@ -130,6 +135,7 @@ pub fn insert(conn: &mut Conn, session: &Session, cookie: &CookieDigest) -> Resu
         sessions::ends_at.eq(ends_at),
         sessions::ended_at.eq(ended_at),
         sessions::epoch.eq(i64::from(*epoch)),
+        sessions::provider_epoch.eq(i64::from(*provider_epoch)),
     );
     diesel::insert_into(sessions::table).values(row).execute(conn)?;
     Ok(())
@@ -171,7 +177,7 @@ pub fn list_live(conn: &mut Conn, user: &UserId, now: i64) -> Result<Vec<Session
 
 /// The same person logged in again: `session` is the row as it shall be, under a new secret. `false`
 /// if it has ended meanwhile.
-pub fn renew(conn: &mut Conn, session: &Session, cookie: &CookieDigest) -> Result<bool, Fault> {
+pub fn renew(tx: &mut Tx<'_>, session: &Session, cookie: &CookieDigest, now: UnixTime) -> Result<bool, Fault> {
     let row = sessions::table.filter(sessions::id.eq(session.id.as_str())).filter(sessions::ended_at.is_null());
     let values = (
         sessions::pepper_id.eq(&cookie.pepper_id),
@@ -183,8 +189,14 @@ pub fn renew(conn: &mut Conn, session: &Session, cookie: &CookieDigest) -> Resul
         sessions::seen_at.eq(session.seen_at),
         sessions::idle_ends_at.eq(session.idle_ends_at),
         sessions::ends_at.eq(session.ends_at),
+        sessions::provider_epoch.eq(i64::from(session.provider_epoch)),
     );
-    Ok(diesel::update(row).set(values).execute(conn)? == 1)
+    let renewed = diesel::update(row).set(values).execute(&mut **tx)? == 1;
+    if renewed {
+        // Other nodes hold when it would have been over.
+        tx.changed(ChangedTable::Sessions, &change_id(&session.provider, &session.id), now)?;
+    }
+    Ok(renewed)
 }
 
 /// It is in use: over at `idle_ends_at` if it is not again. One statement. Never moves an end back.

@@ -190,6 +190,17 @@ pub fn by_name(conn: &mut Conn, provider: &ProviderId, key: &str) -> Result<Opti
     row.map(User::try_from).transpose()
 }
 
+/// The account, its row held until the transaction ends, so that nobody ends its access beside this.
+/// On SQLite there is one writer and nothing to hold.
+pub fn held(conn: &mut Conn, provider: &ProviderId, id: &UserId) -> Result<Option<User>, Fault> {
+    let row = users::table.find(id.as_str()).filter(users::provider_id.eq(provider.as_str()));
+    let row: Option<Row> = match conn {
+        Conn::Sqlite(conn) => row.first(conn).optional()?,
+        Conn::Postgres(conn) => row.for_share().first(conn).optional()?,
+    };
+    row.map(User::try_from).transpose()
+}
+
 /// Whether one of these ids is or was an account's: ids are subjects, which are never given out
 /// again at a provider.
 pub fn any_with_id(conn: &mut Conn, provider: &ProviderId, ids: &[&str]) -> Result<bool, Fault> {

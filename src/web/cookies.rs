@@ -67,11 +67,11 @@ pub fn browser(headers: &HeaderMap, brand: &Brand) -> Browser {
 /// The value of a cookie. One that came twice was set by two hands, and nobody can tell which one is
 /// ours: it counts as none.
 fn sent(headers: &HeaderMap, name: &str) -> Option<SecretString> {
-    let lines = headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
-    let mut values = lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter_map(|(own, value)| (own == name).then_some(value));
+    // Pair by pair, as bytes: what another application of this host has set may be no text.
+    let pairs = headers.get_all(header::COOKIE).flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let texts = pairs.filter_map(|pair| std::str::from_utf8(pair).ok());
+    let mut values =
+        texts.filter_map(|pair| pair.trim().split_once('=')).filter_map(|(own, value)| (own == name).then_some(value));
     let value = values.next()?;
     let is_ours = values.next().is_none() && (1..=LONGEST).contains(&value.len());
     is_ours.then(|| value.into())

@@ -69,7 +69,8 @@ CREATE TABLE sessions (
     idle_ends_at BIGINT NOT NULL,
     ends_at BIGINT NOT NULL,
     ended_at BIGINT,
-    epoch BIGINT NOT NULL
+    epoch BIGINT NOT NULL,
+    provider_epoch BIGINT NOT NULL
 );
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
 CREATE INDEX sessions_expiry ON sessions (ends_at);
@@ -125,7 +126,8 @@ CREATE TABLE authorization_codes (
     amr TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    spent_at BIGINT
+    spent_at BIGINT,
+    epochs TEXT NOT NULL
 );
 CREATE INDEX authorization_codes_expiry ON authorization_codes (expires_at);
 

@@ -69,7 +69,8 @@ CREATE TABLE sessions (
     idle_ends_at INTEGER NOT NULL,
     ends_at INTEGER NOT NULL,
     ended_at INTEGER,
-    epoch INTEGER NOT NULL
+    epoch INTEGER NOT NULL,
+    provider_epoch INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
 CREATE INDEX sessions_expiry ON sessions (ends_at);
@@ -125,7 +126,8 @@ CREATE TABLE authorization_codes (
     amr TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
-    spent_at INTEGER
+    spent_at INTEGER,
+    epochs TEXT NOT NULL
 ) STRICT;
 CREATE INDEX authorization_codes_expiry ON authorization_codes (expires_at);
 

@@ -8,13 +8,13 @@ use url::form_urlencoded::{self, Serializer};
 
 use crate::domain::authorize::{AuthorizeParams, LogoutParams, Waiting};
 use crate::domain::session::Browser;
-use crate::domain::{Context, Failed, ProviderId, Refusal, RefusalKind};
+use crate::domain::{Context, Failed, ProviderId, Refusal, RefusalKind, SessionId};
 use crate::engine::Engine;
 
 /// Seconds.
 const FLOW_TTL: i64 = 3600;
-/// Longest sealed flow: it travels in a URL.
-const MAX_FLOW: usize = 16 * 1024;
+/// Longest sealed flow: it travels in a URL, and proxies bound a line of a head.
+const MAX_FLOW: usize = 7 * 1024;
 const BINDING_FORM: &str = "flow";
 
 /// What waits.
@@ -30,6 +30,8 @@ pub(in crate::engine) struct Flow {
     pub pending: Pending,
     /// When the request came in, epoch seconds: a login from then on is a fresh one.
     pub began_at: i64,
+    /// The session whose person is asked for consent; nobody else may answer.
+    pub asked: Option<SessionId>,
 }
 
 impl Engine {
@@ -123,6 +125,9 @@ macro_rules! fields {
 fn written(flow: &Flow, bound_to: &str) -> String {
     let mut out = Serializer::new(String::new());
     out.append_pair("_at", &flow.began_at.to_string()).append_pair("_to", bound_to);
+    if let Some(session) = &flow.asked {
+        out.append_pair("_asked", session.as_str());
+    }
     match &flow.pending {
         Pending::Authorize(params) => {
             out.append_pair("_kind", "authorize");
@@ -171,7 +176,8 @@ fn read(text: &str) -> Option<(Flow, String)> {
         "logout" => Pending::Logout(fields!(logout, logout)),
         _ => return None,
     };
-    Some((Flow { pending, began_at: get("_at")?.parse().ok()? }, get("_to")?))
+    let asked = get("_asked").map(SessionId::from);
+    Some((Flow { pending, began_at: get("_at")?.parse().ok()?, asked }, get("_to")?))
 }
 
 #[cfg(test)]
@@ -188,10 +194,10 @@ mod tests {
             prompt: Some("login".into()),
             ..AuthorizeParams::default()
         };
-        let flow = Flow { pending: Pending::Authorize(Box::new(params)), began_at: 7 };
+        let flow = Flow { pending: Pending::Authorize(Box::new(params)), began_at: 7, asked: None };
         assert_eq!(read(&written(&flow, "p.00")), Some((flow, "p.00".to_owned())));
         let params = LogoutParams { state: Some("s".into()), client_id: Some("c".into()), ..LogoutParams::default() };
-        let flow = Flow { pending: Pending::Logout(params), began_at: 8 };
+        let flow = Flow { pending: Pending::Logout(params), began_at: 8, asked: Some("s".into()) };
         assert_eq!(read(&written(&flow, "x")), Some((flow, "x".to_owned())));
         assert_eq!(read("_kind=other&_at=1&_to=x"), None);
     }

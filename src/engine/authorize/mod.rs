@@ -2,24 +2,27 @@
 //! a login and perhaps a question. What comes back says what the browser is to do next; before the
 //! client and its redirect_uri are proven that is never to go anywhere else.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::crypto::{IdHint, credential, read_id_hint};
-use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage, LoggedIn, LoginPage, Waiting};
+use crate::crypto::{IdHint, read_id_hint};
+use crate::domain::authorize::{Authorize, AuthorizeParams, LoggedIn, LoginPage, Waiting};
 use crate::domain::grant::ProviderRef;
-use crate::domain::secret::{SecretKind, StoredSecret};
 use crate::domain::session::{Browser, Session};
-use crate::domain::{AuthorizationCode, Context, Failed, Fault, PersonGrant, Refusal, RefusalKind, ScopeSet};
+use crate::domain::{Context, Failed, Fault, Refusal, RefusalKind, SessionId};
 use crate::engine::Engine;
 use crate::engine::authorize::flow::{Flow, Pending};
 use crate::engine::authorize::redirect::origin_of;
 use crate::engine::authorize::request::{Request, Target};
 use crate::engine::cache::providers::ProviderEntry;
-use crate::store::{codes, consents};
 
+mod code;
+mod consent;
 pub(in crate::engine) mod flow;
 pub(in crate::engine) mod redirect;
 mod request;
+
+/// Longest hint or list of languages that waits with a request, bytes.
+const MAX_CARRIED: usize = 1024;
 
 /// A request on its way to a code.
 struct Asked {
@@ -104,7 +107,11 @@ impl Engine {
             Some((params, since)) => {
                 let browser = &logged_in(browser, &begun.secret);
                 let visit = Visit { params, browser, standing: Standing::LoggedIn { since } };
-                Some(self.proceed(ctx, &provider, visit).await?)
+                // The browser gets its cookie also when the request has become impossible meanwhile.
+                match self.proceed(ctx, &provider, visit).await {
+                    Err(Failed::Refused(refusal)) => Some(Authorize::Page(refusal)),
+                    next => Some(next?),
+                }
             }
             None => None,
         };
@@ -124,47 +131,6 @@ impl Engine {
         let (params, _) = self.pending_request(ctx, &provider, browser, flow)?;
         let target = self.authorize_target(ctx, &provider, &params).await?;
         Ok(denied(&target))
-    }
-
-    /// What the consent page shows, to the person who is logged in.
-    pub async fn consent_page(
-        &self,
-        ctx: &Context,
-        provider: &ProviderRef,
-        flow: &str,
-        browser: &Browser,
-    ) -> Result<ConsentPage, Failed> {
-        let provider = self.provider(ctx, provider).await?;
-        let (params, _) = self.pending_request(ctx, &provider, browser, flow)?;
-        let Asked { target, request } = self.asked_again(ctx, &provider, &params).await?;
-        let session = self.browser_session(ctx, &provider, browser).await?.ok_or_else(logged_out)?;
-        let user = self.user(ctx, &provider.provider.id, &session.user).await?.ok_or_else(logged_out)?;
-        Ok(ConsentPage {
-            client_name: target.client.name,
-            username: user.user.username.clone(),
-            scope: request.scope,
-            ui_locales: request.ui_locales,
-            redirect_origin: origin_of(&target.back.redirect_uri),
-        })
-    }
-
-    /// The person has decided.
-    pub async fn decide_consent(
-        &self,
-        ctx: &Context,
-        provider: &ProviderRef,
-        flow: &str,
-        browser: &Browser,
-        allow: bool,
-    ) -> Result<Authorize, Failed> {
-        self.require_fresh()?;
-        let provider = self.provider(ctx, provider).await?;
-        let (params, since) = self.pending_request(ctx, &provider, browser, flow)?;
-        if !allow {
-            let target = self.authorize_target(ctx, &provider, &params).await?;
-            return Ok(denied(&target));
-        }
-        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::Allowed { since } }).await
     }
 
     /// Judges the request anew each time it comes by: client, keys and person may have changed.
@@ -198,7 +164,7 @@ impl Engine {
         if asked.request.prompt.none {
             return Ok(asked.target.back.with_error("login_required", "Nobody is logged in."));
         }
-        Ok(Authorize::Login(self.wait(ctx, provider, visit)?))
+        Ok(Authorize::Login(self.wait(ctx, provider, visit, None)?))
     }
 
     /// A hint named somebody else: they may log in, once.
@@ -212,104 +178,23 @@ impl Engine {
         if asked.request.prompt.none || visit.standing != Standing::New {
             return Ok(asked.target.back.with_error("login_required", "Another person is logged in."));
         }
-        Ok(Authorize::Login(self.wait(ctx, provider, visit)?))
+        Ok(Authorize::Login(self.wait(ctx, provider, visit, None)?))
     }
 
-    async fn with_session(
+    /// Seals the request until the person has done what is needed; `asked`: the one who is to answer.
+    fn wait(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
         visit: Visit<'_>,
-        asked: Asked,
-        session: Session,
-    ) -> Result<Authorize, Failed> {
-        if asked.target.client.policy.require_consent {
-            let (user, client) = (session.user.clone(), asked.target.client.client_id.clone());
-            let known = self.0.db.read(ctx.deadline, move |conn| consents::allowed(conn, &user, &client)).await?;
-            if matches!(visit.standing, Standing::Allowed { .. }) {
-                self.remember_consent(ctx, &asked, &session, &known).await?;
-            } else if asked.request.prompt.consent || asked.request.scope.first_outside(&known).is_some() {
-                return self.ask_for_consent(ctx, provider, visit, &asked);
-            }
-        }
-        self.issue_code(ctx, provider, asked, session).await
-    }
-
-    fn ask_for_consent(
-        &self,
-        ctx: &Context,
-        provider: &ProviderEntry,
-        visit: Visit<'_>,
-        asked: &Asked,
-    ) -> Result<Authorize, Failed> {
-        if asked.request.prompt.none {
-            return Ok(asked.target.back.with_error("consent_required", "The person has not allowed this."));
-        }
-        Ok(Authorize::Consent(self.wait(ctx, provider, visit)?))
-    }
-
-    async fn remember_consent(
-        &self,
-        ctx: &Context,
-        asked: &Asked,
-        session: &Session,
-        known: &ScopeSet,
-    ) -> Result<(), Failed> {
-        let all = ScopeSet::of(known.iter().chain(asked.request.scope.iter()));
-        let scope = all.unwrap_or_else(|_| asked.request.scope.clone());
-        let (user, client, now) = (session.user.clone(), asked.target.client.client_id.clone(), ctx.now.seconds());
-        let write = move |conn: &mut _| consents::allow(conn, &user, &client, &scope, now);
-        Ok(self.0.db.write_one(ctx.deadline, write).await?)
-    }
-
-    async fn issue_code(
-        &self,
-        ctx: &Context,
-        provider: &ProviderEntry,
-        asked: Asked,
-        session: Session,
-    ) -> Result<Authorize, Failed> {
-        let Asked { target, request } = asked;
-        let secret = credential::generate(SecretKind::AuthorizationCode, &self.0.random);
-        let StoredSecret::Digest { pepper_id, digest } = self.0.secrets.peppers.digest(secret.expose_secret()) else {
-            return Err(Fault::crypto("a code was not digested").into());
-        };
-        let now = ctx.now.seconds();
-        let own_ttl = target.client.policy.authorization_code_ttl;
-        let code = AuthorizationCode {
-            grant: PersonGrant {
-                id: self.0.random.jti(ctx.now),
-                provider: provider.provider.id.clone(),
-                client: target.client.client_id.clone(),
-                user: session.user,
-                session: Some(session.id),
-                scope: request.scope,
-                audience: request.audience,
-                claims: request.claims,
-                auth_time: session.auth_time,
-                amr: session.amr,
-            },
-            pepper_id,
-            digest,
-            redirect_uri: target.back.redirect_uri.clone(),
-            redirect_uri_sent: target.redirect_uri_sent,
-            code_challenge: request.code_challenge,
-            nonce: request.nonce,
-            created_at: now,
-            expires_at: now + own_ttl.unwrap_or(provider.provider.ttls.authorization_code),
-            spent_at: None,
-        };
-        self.0.db.write_one(ctx.deadline, move |conn| codes::insert(conn, &code)).await?;
-        Ok(target.back.with_code(secret.expose_secret().to_owned()))
-    }
-
-    fn wait(&self, ctx: &Context, provider: &ProviderEntry, visit: Visit<'_>) -> Result<Waiting, Failed> {
+        asked: Option<SessionId>,
+    ) -> Result<Waiting, Failed> {
         let Visit { params, browser, standing } = visit;
         let began_at = match standing {
             Standing::New => ctx.now.seconds(),
             Standing::LoggedIn { since } | Standing::Allowed { since } => since,
         };
-        let flow = Flow { pending: Pending::Authorize(Box::new(params)), began_at };
+        let flow = Flow { pending: Pending::Authorize(Box::new(kept(params))), began_at, asked };
         self.seal_flow(&provider.provider.id, browser, &flow)
     }
 
@@ -320,7 +205,7 @@ impl Engine {
         browser: &Browser,
         flow: &str,
     ) -> Result<(AuthorizeParams, i64), Refusal> {
-        let Flow { pending, began_at } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
+        let Flow { pending, began_at, asked: _ } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
         match pending {
             Pending::Authorize(params) => Ok((*params, began_at)),
             Pending::Logout(_) => Err(Refusal::malformed("This is no sign-in.")),
@@ -350,6 +235,18 @@ impl Engine {
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
         let hint = read_id_hint(hint, |kid| ring.verifying(kid));
         Ok(hint.filter(|hint| provider.has_issuer(&hint.issuer)))
+    }
+}
+
+/// What of a request is carried along: a hint that is nobody's name, and wishes without meaning here,
+/// would only make a URL that proxies refuse.
+fn kept(params: AuthorizeParams) -> AuthorizeParams {
+    let short = |text: &String| text.len() <= MAX_CARRIED;
+    AuthorizeParams {
+        login_hint: params.login_hint.filter(short),
+        ui_locales: params.ui_locales.filter(short),
+        acr_values: None,
+        ..params
     }
 }
 

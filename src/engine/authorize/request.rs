@@ -41,6 +41,8 @@ pub(in crate::engine) struct Request {
     pub login_hint: Option<String>,
     pub ui_locales: Vec<String>,
     pub claims: String,
+    /// The claims that it asks for by name, in either place.
+    pub named_claims: Vec<String>,
     /// Whom the answer must be about; `Some(None)`: a hint that names nobody we know.
     pub subject: Option<Option<String>>,
 }
@@ -137,6 +139,7 @@ fn judge(
     let claims = params.claims.clone().unwrap_or_default();
     let asked = ClaimsRequest::parse(&claims).ok_or(("invalid_request", "claims cannot be read."))?;
     let subject = hint.or(asked.subject.map(Some));
+    let named_claims = asked.id_token.into_iter().chain(asked.userinfo).collect();
     Ok(Request {
         scope: scope(params, client)?,
         audience: audience(params, client, provider)?,
@@ -147,6 +150,7 @@ fn judge(
         login_hint: params.login_hint.clone().filter(|hint| hint.chars().count() <= MAX_LOGIN_HINT),
         ui_locales: ui_locales(params.ui_locales.as_deref()),
         claims,
+        named_claims,
         subject,
     })
 }

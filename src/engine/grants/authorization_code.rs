@@ -7,6 +7,7 @@ use crate::crypto::credential::is_well_formed;
 use crate::crypto::hashes::verifier_fits;
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::secret::SecretKind;
+use crate::domain::token::Epochs;
 use crate::domain::{AuthorizationCode, Context, Decision, Failed, Fault, Refusal, RefusalKind};
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
@@ -77,9 +78,14 @@ impl Engine {
         let narrowed = policy::narrowed(&grant, client, ask)?;
         let user = self.user(ctx, &provider.provider.id, &grant.user).await?;
         let user = user.ok_or_else(|| over("there is no such account"))?;
+        let mut epochs =
+            Epochs { provider: provider.provider.epoch, client: client.epoch, user: user.user.epoch, session: 0 };
         // Also with offline_access: who logged out meanwhile gives no new grant.
         if let Some(session) = &grant.session {
-            self.live_session(ctx, provider, session, &grant.user).await?;
+            epochs.session = self.live_session(ctx, provider, session, &grant.user).await?.epoch;
+        }
+        if !code.epochs.reach(epochs) {
+            return Err(over("everything of this person, client, session or provider was revoked"));
         }
         let new = NewGrant {
             grant,

@@ -100,6 +100,11 @@ impl Engine {
         if !family.epochs.reach(epochs) {
             return Err(over("everything of this person, client, session or provider was revoked"));
         }
+        if let Some(session) = grant.tied_session() {
+            // Who uses the application is still there.
+            let idle_ends_at = ctx.now.seconds() + provider.provider.sessions.idle;
+            self.0.behind.note_session_used(session, ctx.now, idle_ends_at);
+        }
         let (scope, audience) = policy::narrowed(grant, client, ask)?;
         let ends_at = session_end.unwrap_or(i64::MAX).min(family.ends_at);
         let terms = PersonTerms {

@@ -77,9 +77,17 @@ pub fn audience(values: Vec<String>) -> Result<AudienceSet, String> {
     AudienceSet::of(values.iter().map(String::as_str)).map_err(|error| error.to_string())
 }
 
+/// Marks that change the direction of what stands beside them (Unicode UAX #9): a name shall not
+/// rewrite the sentence it stands in.
+const REORDERING: [char; 12] = [
+    '\u{200E}', '\u{200F}', '\u{061C}', '\u{202A}', '\u{202B}', '\u{202C}', '\u{202D}', '\u{202E}', '\u{2066}',
+    '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
 /// A name a person reads: 1 to 255 characters, no control characters.
 pub fn label(text: String) -> Result<String, String> {
-    let fits = (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let is_odd = |character: char| character.is_control() || REORDERING.contains(&character);
+    let fits = (1..=255).contains(&text.chars().count()) && !text.chars().any(is_odd);
     if fits { Ok(text) } else { Err("must be 1 to 255 characters without control characters".to_owned()) }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::app::on_both_apps;
-use crate::support::browser::{Browser, authorize_path};
+use crate::support::browser::{Arrived, Browser, PASSWORD, authorize_path};
 
 on_both_apps! {
     async fn a_first_party_client_asks_nothing(app: TestApp) {
@@ -50,6 +50,46 @@ on_both_apps! {
         browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
         let other = Browser::new(&app);
         assert!(other.authorize(&authorize_path("", &client, &[]), "bob").await.shows("consent-form"));
+    }
+
+    async fn claims_asked_for_by_name_are_asked_of_the_person_too(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true})).await;
+        app.person_at("default", "ada", json!({"email": "ada@example.com"})).await;
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &[]), "ada").await;
+        browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        let claims = r#"{"userinfo":{"email":null},"id_token":{"email":null}}"#;
+        let named = [("claims", claims)];
+        let quiet = [("claims", claims), ("prompt", "none")];
+        assert_eq!(browser.open(&authorize_path("", &client, &quiet)).await.error(), "consent_required");
+        let page = browser.open(&authorize_path("", &client, &named)).await;
+        assert!(page.shows("consent-form"));
+        browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        browser.open(&authorize_path("", &client, &quiet)).await.code();
+    }
+
+    async fn only_the_person_who_was_asked_can_answer(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true})).await;
+        app.person("ada").await;
+        app.person("bob").await;
+        let browser = Browser::new(&app);
+        let asked = browser.authorize(&authorize_path("", &client, &[]), "ada").await;
+        let page = browser.open(&authorize_path("", &client, &[("prompt", "login")])).await;
+        assert!(browser.log_in(&page, "bob", PASSWORD).await.shows("consent-form"));
+        let answered = browser.submit(&asked, "consent-form", &[("decision", "allow")]).await;
+        assert!(answered.page().status >= 400);
+        assert_eq!(browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.error(), "consent_required");
+    }
+
+    async fn a_flow_that_waits_for_a_login_is_no_question_to_be_answered(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        let page = browser.open(&authorize_path("", &client, &[("prompt", "login")])).await;
+        let Arrived::Page { path, .. } = &page else { panic!("no page") };
+        let flow = path.split_once("flow=").map(|(_, flow)| flow.to_owned()).unwrap();
+        assert!(browser.open(&format!("/consent?flow={flow}")).await.page().status >= 400);
     }
 
     async fn after_a_forced_login_the_question_still_counts_it(app: TestApp) {

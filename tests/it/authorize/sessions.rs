@@ -1,6 +1,11 @@
 //! Browser sessions: begun by a login only, bound to one browser and one provider, and over at once
 //! when they end.
 
+use std::sync::mpsc;
+
+use grantd::domain::User;
+use grantd::engine::names::keys_of;
+use grantd::store::users;
 use serde_json::json;
 
 use crate::support::app::on_both_apps;
@@ -123,6 +128,95 @@ on_both_apps! {
         assert!(unlock.status < 300, "{}", unlock.text());
         assert!(!app.is_active(tokens["access_token"].as_str().unwrap()).await, "unlocking revives nothing");
         assert_eq!(browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.error(), "login_required");
+    }
+
+    async fn a_login_under_way_when_the_access_ends_begins_no_session(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        let ada = app.person("ada").await["id"].as_str().unwrap().to_owned();
+        let browser = Browser::new(&app);
+        let page = browser.open(&authorize_path("", &client, &[])).await;
+        // The account is changed and its row held while the password is being checked.
+        let (release, held) = mpsc::channel();
+        let provider = app.provider_id().await;
+        let change = app.job(move |tx| {
+            let user = users::get(tx, &provider.as_str().into(), &ada.as_str().into())?.unwrap();
+            let raised = User { epoch: user.epoch + 1, ..user.clone() };
+            assert!(users::update(tx, &raised, &keys_of(&raised), user.version)?);
+            let _released = held.recv();
+            Ok(())
+        });
+        let hashed = app.engine.hashes_computed();
+        let let_go = async {
+            while app.engine.hashes_computed() == hashed {
+                tokio::task::yield_now().await;
+            }
+            release.send(()).unwrap();
+        };
+        let (_, arrived, ()) = futures_util::future::join3(change, browser.log_in(&page, "ada", PASSWORD), let_go).await;
+        assert!(arrived.shows("login-form"), "a login that was proven before the change");
+        assert_eq!(browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.error(), "login_required");
+    }
+
+    async fn what_ends_a_providers_tokens_ends_its_sessions_and_codes_too(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let code = browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        let ended = app.admin("DELETE", "/providers/default/tokens").send().await;
+        assert!(ended.status < 300, "{}", ended.text());
+        assert_eq!(app.redeem("", &client, &code).await.refusal(), (400, "invalid_grant".to_owned()));
+        assert_eq!(browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.error(), "login_required");
+    }
+
+    async fn a_code_dies_with_what_its_client_holds(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let code = browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        let path = format!("/providers/default/clients/{}/tokens", client.id);
+        assert!(app.admin("DELETE", &path).send().await.status < 300);
+        assert_eq!(app.redeem("", &client, &code).await.refusal(), (400, "invalid_grant".to_owned()));
+        let code = browser.open(&authorize_path("", &client, &[])).await.code();
+        app.change(&client, json!({"enabled": false})).await;
+        app.change(&client, json!({"enabled": true})).await;
+        assert_eq!(app.redeem("", &client, &code).await.refusal(), (400, "invalid_grant".to_owned()));
+    }
+
+    async fn using_the_application_keeps_the_session_alive(app: TestApp) {
+        let client = app.web_client(json!({"refresh_rotation": "always"})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let code = browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        let mut token = app.redeem("", &client, &code).await.json()["refresh_token"].as_str().unwrap().to_owned();
+        for _ in 0..3 {
+            app.pass(11 * 3600);
+            let answer = app.refresh("", &client, &token).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            token = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+            app.tick().await;
+        }
+        browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.code();
+        app.pass(12 * 3600 + 1);
+        assert_eq!(app.refresh("", &client, &token).await.status, 400);
+        assert_eq!(browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.error(), "login_required");
+    }
+
+    async fn a_new_login_moves_the_end_of_the_session_on_every_node(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        app.person("ada").await;
+        let ends = json!({"session_max_ttl": 60, "session_idle_ttl": 60});
+        assert_eq!(app.admin("PATCH", "/providers/default").json(&ends).send().await.status, 200);
+        let node = app.second_node().await;
+        let browser = Browser::new(&app);
+        let code = browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        assert_eq!(node.redeem("", &client, &code).await.status, 200);
+        app.pass(45);
+        let page = browser.open(&authorize_path("", &client, &[("prompt", "login")])).await;
+        browser.log_in(&page, "ada", PASSWORD).await.code();
+        node.poll().await;
+        app.pass(18);
+        let code = browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.code();
+        assert_eq!(node.redeem("", &client, &code).await.status, 200, "beyond the end before the new login");
     }
 
     async fn another_node_knows_the_end_within_one_look_at_the_log(app: TestApp) {

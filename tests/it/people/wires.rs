@@ -90,7 +90,7 @@ on_both_apps! {
             }
         }
         user(&app, json!({"username": "without"})).await;
-        let cases = [("known", GUESS), ("nobody", GUESS), ("locked", PASSWORD), ("without", PASSWORD), ("a\u{0}b", GUESS)];
+        let cases = [("known", GUESS), ("nobody", GUESS), ("locked", PASSWORD), ("without", PASSWORD),];
         let mut said = Vec::new();
         for (name, password) in cases {
             let answers = [

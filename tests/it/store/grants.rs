@@ -55,6 +55,7 @@ fn code(number: u8) -> AuthorizationCode {
         created_at: NOW,
         expires_at: NOW + 60,
         spent_at: None,
+        epochs: Epochs { user: 1, ..Epochs::default() },
     }
 }
 

@@ -4,6 +4,7 @@
 use grantd::crypto::{DataKeys, MasterKey, Peppers, Random, credential};
 use grantd::domain::secret::{SecretKind, StoredSecret};
 use grantd::domain::session::{Amr, Session};
+use grantd::domain::token::Epochs;
 use grantd::domain::{AudienceSet, AuthorizationCode, Decision, PersonGrant, ScopeSet, SessionId};
 use grantd::store::sessions::CookieDigest;
 use grantd::store::{Tx, codes, data_keys, refresh_families, sessions};
@@ -85,6 +86,7 @@ impl TestApp {
             ends_at: now + 30 * 86_400,
             ended_at: None,
             epoch: 1,
+            provider_epoch: 0,
         };
         let id = session.id.clone();
         let cookie = CookieDigest { pepper_id: "p".to_owned(), digest: random.bytes() };
@@ -133,6 +135,7 @@ impl TestApp {
             created_at: now.seconds(),
             expires_at: now.seconds() + wish.ttl,
             spent_at: None,
+            epochs: Epochs { user: 1, session: 1, ..Epochs::default() },
         };
         self.job(move |tx| codes::insert(tx, &row)).await;
         code

@@ -1,0 +1,133 @@
+//! Consent: clients that have to ask (`require_consent`) get no code before the person has allowed
+//! what they will learn. The question belongs to one session: another person's answer is none.
+
+use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage};
+use crate::domain::grant::ProviderRef;
+use crate::domain::session::{Browser, Session};
+use crate::domain::{Context, Failed, ScopeSet};
+use crate::engine::Engine;
+use crate::engine::authorize::flow::{Flow, Pending};
+use crate::engine::authorize::redirect::origin_of;
+use crate::engine::authorize::request::Request;
+use crate::engine::authorize::{Asked, Standing, Visit, denied, logged_out};
+use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::profile;
+use crate::store::consents;
+
+impl Engine {
+    /// What the consent page shows, to the person who is logged in.
+    pub async fn consent_page(
+        &self,
+        ctx: &Context,
+        provider: &ProviderRef,
+        flow: &str,
+        browser: &Browser,
+    ) -> Result<ConsentPage, Failed> {
+        let provider = self.provider(ctx, provider).await?;
+        let (params, _) = self.asked_of(ctx, &provider, browser, flow).await?;
+        let Asked { target, request } = self.asked_again(ctx, &provider, &params).await?;
+        let session = self.browser_session(ctx, &provider, browser).await?.ok_or_else(logged_out)?;
+        let user = self.user(ctx, &provider.provider.id, &session.user).await?.ok_or_else(logged_out)?;
+        Ok(ConsentPage {
+            client_name: target.client.name,
+            username: user.user.username.clone(),
+            scope: disclosed(&request, &target.client.scope),
+            ui_locales: request.ui_locales,
+            redirect_origin: origin_of(&target.back.redirect_uri),
+        })
+    }
+
+    /// The person has decided.
+    pub async fn decide_consent(
+        &self,
+        ctx: &Context,
+        provider: &ProviderRef,
+        flow: &str,
+        browser: &Browser,
+        allow: bool,
+    ) -> Result<Authorize, Failed> {
+        self.require_fresh()?;
+        let provider = self.provider(ctx, provider).await?;
+        let (params, since) = self.asked_of(ctx, &provider, browser, flow).await?;
+        if !allow {
+            let target = self.authorize_target(ctx, &provider, &params).await?;
+            return Ok(denied(&target));
+        }
+        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::Allowed { since } }).await
+    }
+
+    /// The request that this browser's person was asked about, and when it began.
+    async fn asked_of(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        browser: &Browser,
+        flow: &str,
+    ) -> Result<(AuthorizeParams, i64), Failed> {
+        let Flow { pending, began_at, asked } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
+        let session = self.browser_session(ctx, provider, browser).await?.ok_or_else(logged_out)?;
+        match (pending, asked) {
+            (Pending::Authorize(params), Some(asked)) if asked == session.id => Ok((*params, began_at)),
+            _ => Err(logged_out().about("the question was not put to this person").into()),
+        }
+    }
+
+    /// On behalf of this session's person: a code, or first the question.
+    pub(super) async fn with_session(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        visit: Visit<'_>,
+        asked: Asked,
+        session: Session,
+    ) -> Result<Authorize, Failed> {
+        if asked.target.client.policy.require_consent {
+            let (user, client) = (session.user.clone(), asked.target.client.client_id.clone());
+            let known = self.0.db.read(ctx.deadline, move |conn| consents::allowed(conn, &user, &client)).await?;
+            if matches!(visit.standing, Standing::Allowed { .. }) {
+                self.remember_consent(ctx, &asked, &session, &known).await?;
+            } else if asked.request.prompt.consent
+                || disclosed(&asked.request, &asked.target.client.scope).first_outside(&known).is_some()
+            {
+                return self.ask_for_consent(ctx, provider, visit, &asked, session);
+            }
+        }
+        self.issue_code(ctx, provider, asked, session).await
+    }
+
+    fn ask_for_consent(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        visit: Visit<'_>,
+        asked: &Asked,
+        session: Session,
+    ) -> Result<Authorize, Failed> {
+        if asked.request.prompt.none {
+            return Ok(asked.target.back.with_error("consent_required", "The person has not allowed this."));
+        }
+        Ok(Authorize::Consent(self.wait(ctx, provider, visit, Some(session.id))?))
+    }
+
+    async fn remember_consent(
+        &self,
+        ctx: &Context,
+        asked: &Asked,
+        session: &Session,
+        known: &ScopeSet,
+    ) -> Result<(), Failed> {
+        let allowed = disclosed(&asked.request, &asked.target.client.scope);
+        let all = ScopeSet::of(known.iter().chain(allowed.iter()));
+        let scope = all.unwrap_or(allowed);
+        let (user, client, now) = (session.user.clone(), asked.target.client.client_id.clone(), ctx.now.seconds());
+        let write = move |conn: &mut _| consents::allow(conn, &user, &client, &scope, now);
+        Ok(self.0.db.write_one(ctx.deadline, write).await?)
+    }
+}
+
+/// What the client will learn: the scope, and the scopes that cover claims it asks for by name (OIDC
+/// Core §5.5), as far as it may have them.
+fn disclosed(request: &Request, of_client: &ScopeSet) -> ScopeSet {
+    let named = profile::covering(&request.named_claims).into_iter().filter(|scope| of_client.contains(scope));
+    ScopeSet::of(request.scope.iter().chain(named)).unwrap_or_else(|_| request.scope.clone())
+}
