@@ -251,7 +251,7 @@ fn unacceptable(
     }
     for (at, client) in issuer.rules.clients.iter().enumerate().filter(|(_, client)| !known.contains(client)) {
         let found = clients::get(tx, &issuer.provider, client)?;
-        if !found.is_some_and(|client| client.deleted_at.is_none()) {
+        if found.is_none_or(|client| client.deleted_at.is_some()) {
             let pointer = format!("/clients/{at}");
             return Ok(Some(Refusal::invalid_field(pointer, "is no client of this provider")));
         }

@@ -12,4 +12,5 @@ mod lost_answer;
 mod neighbours;
 mod public_url;
 mod strict_clients;
+mod trust_command;
 mod users;

@@ -65,6 +65,26 @@ on_both_apps! {
         assert_eq!(post(&app, &minimal()).await.status, 201, "its issuer may be trusted again");
     }
 
+    async fn every_field_comes_back_as_it_was_sent(app: TestApp) {
+        let client = app.client(json!({})).await;
+        let fields = json!({
+            "issuer": "https://other.example/tenant/", "jwks_uri": "https://other.example/jwks?v=2", "purpose": "exchange",
+            "clients": [client.id, "runai"], "audiences": ["a", "https://b.example"], "algorithms": ["PS384", "ES384"],
+            "subject_claim": "oid", "conditions": [{"claim": "https://x.example/y", "operator": "not_like", "value": "?*"}],
+            "token_types": ["urn:ietf:params:oauth:token-type:id_token"], "require_jti": true, "max_age": 77,
+            "map_to": "user", "provision": "jit", "link_by_verified_email": true, "allow_refresh": true,
+            "scope": "openid a", "audience": ["https://api.example"], "max_ttl": 99, "enabled": false,
+        });
+        let made = post(&app, &fields).await.json();
+        let read = app.admin("GET", &format!("{ROWS}/{}", made["id"].as_str().unwrap())).send().await.json();
+        assert_eq!(read, made);
+        for (name, value) in fields.as_object().unwrap() {
+            assert_eq!(&read[name], value, "{name}");
+        }
+        let again = app.admin("PATCH", &format!("{ROWS}/{}", made["id"].as_str().unwrap())).json(&fields).send().await;
+        assert_eq!((again.status, again.header("etag")), (200, "\"1\""), "the same again is no change");
+    }
+
     async fn every_wrong_field_is_named(app: TestApp) {
         assert_eq!(pointers(&post(&app, &json!({})).await), ["/audiences", "/issuer"]);
         let keys = json!({"keys": [Signer::es256().jwk("k")]});
