@@ -142,6 +142,9 @@ impl Setting for Vec<Network> {
     }
 
     fn show(&self) -> String {
+        if self.is_empty() {
+            return "–".to_owned();
+        }
         self.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 }

@@ -162,6 +162,7 @@ fn sample(name: &str, default: &str) -> String {
         "metrics_listen" => "127.0.0.1:9090",
         "surfaces.runai.host" => "runai.example.com",
         "log_format" => "json",
+        "upstream.allow_networks" => "10.0.0.0/8,::1",
         _ => default,
     };
     value.to_owned()

@@ -65,14 +65,14 @@ const HASH: &str = "$2b$05$qKkO.B9vLtfH9xHWlpCTcudjTlMQEDIRXceIhww0HK1kqCTmjd4AK
 async fn log_people_in(app: &TestApp) {
     let users = "/providers/default/users";
     let client = app.client(json!({"grant_types": ["password"], "token_endpoint_auth_method": "none"})).await;
-    let made = app.admin("POST", users).json(&json!({"username": "ada", "password_hash": HASH})).send().await.json();
+    let made = app.admin("POST", users).json(&json!({"username": "eve", "password_hash": HASH})).send().await.json();
     let set = format!("{users}/{}/password", made["id"].as_str().unwrap());
     app.admin("POST", users)
         .json(&json!({"username": PASSWORD, "password": "somebody-typed-this", "password_hash": HASH}))
         .send()
         .await;
-    let tries = [("ada", PASSWORD), (PASSWORD, "x"), ("somebody-typed-this", "x")];
-    let guesses = [("ada", "a wrong password of somebody"); 12];
+    let tries = [("eve", PASSWORD), (PASSWORD, "x"), ("somebody-typed-this", "x")];
+    let guesses = [("eve", "a wrong password of somebody"); 12];
     for (name, password) in tries.into_iter().chain(guesses) {
         let form = [("grant_type", "password"), ("username", name), ("password", password), ("client_id", &client.id)];
         app.post("/oauth2/token").form(&form).send().await;

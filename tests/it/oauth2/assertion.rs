@@ -255,7 +255,7 @@ on_both_apps! {
         }
         let none = json!({"token_endpoint_auth_method": "private_key_jwt"});
         assert_eq!(app.admin("POST", "/providers/default/clients").json(&none).send().await.status, 422);
-        let uri = json!({"jwks_uri": "https://a.example/jwks"});
-        assert_eq!(app.admin("POST", "/providers/default/clients").json(&uri).send().await.status, 422);
+        let both = json!({"jwks": {"keys": [Signer::es256().jwk("k1")]}, "jwks_uri": "https://a.example/jwks"});
+        assert_eq!(app.admin("POST", "/providers/default/clients").json(&both).send().await.status, 422);
     }
 }

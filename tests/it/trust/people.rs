@@ -80,7 +80,8 @@ on_both_apps! {
 
     async fn a_username_that_is_somebodys_address_links_nobody(app: TestApp) {
         let trust = Trust::on(&app, json!({"link_by_verified_email": true})).await;
-        let squatter = app.person("victim@example.com").await;
+        let own = json!({"email": "own@example.com", "email_verified": true});
+        let squatter = app.person_at("default", "victim@example.com", own).await;
         let told = json!({"email": "victim@example.com", "email_verified": true});
         let subject = trust.subject_for(&trust.token("u1", told)).await;
         assert_ne!(json!(subject), squatter["id"]);

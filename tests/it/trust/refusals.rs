@@ -2,6 +2,8 @@
 //! check that says why.
 
 use futures_util::future::join_all;
+use grantd::domain::TrustedIssuer;
+use grantd::store::trusted_issuers;
 use serde_json::{Value, json};
 
 use super::{IDP, ROWS, Trust, add, bearer, exchange, tried};
@@ -178,9 +180,20 @@ on_both_apps! {
         assert_eq!(trust.exchange(&own).await.refusal(), refused(400, "invalid_request"));
         let (accepted, why) = tried(&app, &own, None).await;
         assert!(!accepted && why[0].contains("this server"), "{why:?}");
+        // Nor with a row that names us: one from before the provider was ours.
+        let (provider, id) = (app.provider_id().await, trust.row.clone());
+        app.job(move |tx| {
+            let row = trusted_issuers::get(tx, &provider.as_str().into(), &id.as_str().into())?.expect("no row");
+            let ours = TrustedIssuer { id: "01900000-0000-7000-8000-000000000000".into(), issuer: ISSUER.to_owned(), ..row };
+            trusted_issuers::insert(tx, ours)
+        })
+        .await;
         let mut claims = trust.claims("u1");
         claims["iss"] = json!(ISSUER);
-        assert_eq!(trust.exchange(&trust.signed(&claims)).await.refusal(), refused(400, "invalid_request"));
+        let token = trust.signed(&claims);
+        assert_eq!(trust.exchange(&token).await.refusal(), refused(400, "invalid_request"));
+        let (accepted, why) = tried(&app, &token, None).await;
+        assert!(!accepted && why[0].contains("this server"), "{why:?}");
     }
 
     async fn forged_tokens_are_slowed_and_old_ones_are_not(app: TestApp) {
