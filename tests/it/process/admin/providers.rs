@@ -13,9 +13,10 @@ on_each! {
         let (location, etag) = (made.header("location").unwrap().to_owned(), made.header("etag").unwrap().to_owned());
         let body = made.json();
         assert_eq!(names(&body), [
-            "access_token_signing_alg", "access_token_ttl", "authorization_code_ttl", "created_at", "default_audience",
-            "enabled", "id", "id_token_ttl", "issuer", "jwks_max_age", "key_rotation", "max_ttl", "name",
-            "refresh_token_max_ttl", "refresh_token_ttl", "slug", "strict_scopes", "surfaces", "updated_at",
+            "access_token_signing_alg", "access_token_ttl", "authorization_code_ttl", "brand_color", "created_at",
+            "default_audience", "enabled", "id", "id_token_ttl", "issuer", "jwks_max_age", "key_rotation", "logo_uri",
+            "max_ttl", "name", "refresh_token_max_ttl", "refresh_token_ttl", "session_idle_ttl", "session_max_ttl",
+            "slug", "strict_scopes", "surfaces", "updated_at",
         ]);
         assert_eq!(body["issuer"], format!("{ISSUER}/p/{slug}"));
         assert_eq!(body["default_audience"], body["issuer"]);
@@ -23,6 +24,7 @@ on_each! {
             ("access_token_ttl", 3600), ("id_token_ttl", 3600), ("authorization_code_ttl", 60),
             ("refresh_token_ttl", 30 * 86400), ("refresh_token_max_ttl", 180 * 86400), ("max_ttl", 1_209_600),
             ("jwks_max_age", 3600), ("key_rotation", 90 * 86400),
+            ("session_idle_ttl", 12 * 3600), ("session_max_ttl", 30 * 86400),
         ] {
             assert_eq!(body[name], value, "{name}");
         }
