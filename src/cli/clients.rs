@@ -104,8 +104,45 @@ pub struct Fields {
     /// An audience value it answers for; repeat for more
     #[arg(long)]
     resource: Option<Vec<String>>,
+    #[command(flatten)]
+    people: PeopleFields,
     #[arg(long)]
     enabled: Option<bool>,
+}
+
+/// What shapes a client that logs people in.
+#[derive(Args)]
+pub struct PeopleFields {
+    /// Where codes may go, character by character; repeat for more
+    #[arg(long)]
+    redirect_uri: Option<Vec<String>>,
+    /// Where the browser may go after a logout; repeat for more
+    #[arg(long)]
+    post_logout_redirect_uri: Option<Vec<String>>,
+    /// Is told of the end of sessions
+    #[arg(long)]
+    backchannel_logout_uri: Option<String>,
+    /// web or native
+    #[arg(long)]
+    application_type: Option<String>,
+    /// Asks the person first
+    #[arg(long)]
+    require_consent: Option<bool>,
+    /// always, late or never
+    #[arg(long)]
+    refresh_rotation: Option<String>,
+    /// Seconds for which a replaced refresh token answers its successor again
+    #[arg(long)]
+    refresh_grace: Option<i64>,
+    /// The same while the successor was never used
+    #[arg(long)]
+    refresh_grace_unused: Option<i64>,
+    /// Seconds unused
+    #[arg(long)]
+    refresh_token_ttl: Option<i64>,
+    /// Seconds at the longest
+    #[arg(long)]
+    refresh_token_max_ttl: Option<i64>,
 }
 
 impl Fields {
@@ -129,6 +166,16 @@ impl Fields {
             access_token_format: self.access_token_format.into(),
             resource_server: self.resource_server.into(),
             resources: self.resource.into(),
+            redirect_uris: self.people.redirect_uri.into(),
+            post_logout_redirect_uris: self.people.post_logout_redirect_uri.into(),
+            backchannel_logout_uri: self.people.backchannel_logout_uri.into(),
+            application_type: self.people.application_type.into(),
+            require_consent: self.people.require_consent.into(),
+            refresh_rotation: self.people.refresh_rotation.into(),
+            refresh_grace: self.people.refresh_grace.into(),
+            refresh_grace_unused: self.people.refresh_grace_unused.into(),
+            refresh_token_ttl: self.people.refresh_token_ttl.into(),
+            refresh_token_max_ttl: self.people.refresh_token_max_ttl.into(),
             enabled: self.enabled.into(),
             ..ClientDraft::default()
         })
