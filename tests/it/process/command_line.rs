@@ -58,6 +58,23 @@ on_each! {
         }
     }
 
+    fn a_client_that_logs_people_in_is_made_whole(home: Home) {
+        let made = home.json(&[
+            "client", "create", "--name", "portal", "--grant", "authorization_code", "--grant", "refresh_token",
+            "--redirect-uri", "https://a.example/cb", "--redirect-uri", "https://a.example/two",
+            "--post-logout-redirect-uri", "https://a.example/bye", "--scope", "openid email",
+            "--backchannel-logout-uri", "https://a.example/logout", "--require-consent", "true",
+            "--refresh-rotation", "always", "--refresh-grace", "30", "--refresh-token-ttl", "86400",
+        ]);
+        assert_eq!(made["redirect_uris"], json!(["https://a.example/cb", "https://a.example/two"]));
+        assert_eq!(made["post_logout_redirect_uris"], json!(["https://a.example/bye"]));
+        assert_eq!(made["backchannel_logout_uri"], json!("https://a.example/logout"));
+        assert_eq!((&made["require_consent"], &made["refresh_rotation"]), (&json!(true), &json!("always")));
+        assert_eq!((&made["refresh_grace"], &made["refresh_token_ttl"]), (&json!(30), &json!(86_400)));
+        let ran = home.run(&["client", "create", "--name", "x", "--grant", "authorization_code"]);
+        refused(&ran, &["redirect_uris"]);
+    }
+
     fn everything_works_while_no_server_runs(home: Home) {
         assert!(home.run(&["migrate"]).status.success());
         home.json(&["provider", "create", "acme", "--access-token-ttl", "50"]);
