@@ -73,12 +73,11 @@ impl Throttle {
     /// more. One that does not fail is taken back by [`Throttle::forgive`].
     pub fn begin(&self, claimed: &str, address: IpAddr, now: UnixTime) -> Result<(), Refusal> {
         let network = network_of(address);
-        if self.addresses.add(&network, now) > self.per_address {
-            self.addresses.take_back(&network, now);
+        if !self.addresses.add_below(&network, now, self.per_address) {
             return Err(too_many(now));
         }
-        if self.claims.add(&(claimed, network), now) > self.per_claim {
-            self.forgive(claimed, address, now);
+        if !self.claims.add_below(&(claimed, network), now, self.per_claim) {
+            self.addresses.take_back(&network, now);
             return Err(too_many(now));
         }
         Ok(())
@@ -112,6 +111,17 @@ impl Table {
         };
         let after = self.change(key, next);
         after & u64::from(u32::MAX)
+    }
+
+    /// Counts one more if there are fewer than `most`; whether it did.
+    fn add_below(&self, key: &impl Hash, now: UnixTime, most: u64) -> bool {
+        let slot = self.slot(key);
+        let next = |old: u64| {
+            let minute = minute(now).max(old >> COUNT_BITS);
+            let count = count_in(old, minute);
+            (count < most).then_some((minute << COUNT_BITS) | (count + 1))
+        };
+        slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
     /// Only within the minute in which it was counted.
