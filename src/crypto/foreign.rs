@@ -52,6 +52,7 @@ pub fn read_foreign(jwt: &str) -> Result<ExternalToken, ForeignFlaw> {
     Ok(ExternalToken {
         algorithm: header.alg.clone().into_owned(),
         key_id: header.kid.clone().map(|kid| kid.into_owned()),
+        typ: header.typ.clone().map(|typ| typ.into_owned()),
         has_critical: header.has_critical(),
         issuer: claims.get("iss").and_then(Value::as_str).ok_or(ForeignFlaw::Claims)?.to_owned(),
         audience: audience.ok_or(ForeignFlaw::Claims)?,

@@ -10,6 +10,8 @@ pub struct ExternalToken {
     /// `alg` of the header, as it stands there.
     pub algorithm: String,
     pub key_id: Option<String>,
+    /// `typ` of the header, as it stands there.
+    pub typ: Option<String>,
     /// The header names extensions that must be understood.
     pub has_critical: bool,
     pub issuer: String,

@@ -21,6 +21,9 @@ diesel::table! {
     }
 }
 
+/// Rows of one client in one claim: a receiver that does not answer keeps few of the lanes.
+const OF_ONE_CLIENT: u32 = 2;
+
 /// One client that is to be told that one session has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutDelivery {
@@ -93,7 +96,10 @@ pub fn claim_due(conn: &mut Conn, now: i64, lease: i64, limit: u32) -> Result<Ve
     let skip = if matches!(conn, Conn::Postgres(_)) { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = format!(
         "UPDATE logout_deliveries SET next_at = $1, attempts = attempts + 1 WHERE id IN \
-         (SELECT id FROM logout_deliveries WHERE next_at <= $2 ORDER BY next_at LIMIT {limit}{skip}) \
+         (SELECT id FROM logout_deliveries WHERE id IN \
+         (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY provider_id, client_id ORDER BY next_at) AS place \
+         FROM logout_deliveries WHERE next_at <= $2) due WHERE place <= {OF_ONE_CLIENT}) \
+         ORDER BY next_at LIMIT {limit}{skip}) \
          RETURNING id, provider_id, client_id, user_id, session_id, attempts, created_at"
     );
     let rows: Vec<Row> = diesel::sql_query(sql).bind::<BigInt, _>(now + lease).bind::<BigInt, _>(now).load(conn)?;

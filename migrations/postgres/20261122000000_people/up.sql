@@ -33,14 +33,15 @@ CREATE UNIQUE INDEX users_username ON users (provider_id, username_key) WHERE de
 CREATE UNIQUE INDEX users_email ON users (provider_id, email_key) WHERE deleted_at IS NULL AND email_key IS NOT NULL;
 CREATE INDEX users_of_provider ON users (provider_id, id);
 
--- Who an account is at a trusted issuer.
+-- Who an account is at a trusted issuer; the same text in another claim is another subject.
 CREATE TABLE user_links (
     provider_id TEXT NOT NULL REFERENCES providers (id) ON DELETE RESTRICT,
     issuer TEXT NOT NULL,
+    claim TEXT NOT NULL,
     subject TEXT NOT NULL,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE RESTRICT,
     created_at BIGINT NOT NULL,
-    PRIMARY KEY (provider_id, issuer, subject)
+    PRIMARY KEY (provider_id, issuer, claim, subject)
 );
 CREATE INDEX user_links_of_user ON user_links (user_id);
 

@@ -181,7 +181,7 @@ impl Engine {
         let format = if force_jwt { AccessTokenFormat::Jwt } else { client.format };
         let access_token = self.access_token(ctx, provider, &claims, format).await?;
         let id_token = if claims.scope.contains("openid") {
-            Some(self.person_id_token(ctx, parties, grant, &claims, &access_token, nonce).await?)
+            Some(self.person_id_token(ctx, parties, grant, (&claims, &access_token), nonce, &bounds).await?)
         } else {
             None
         };
@@ -194,22 +194,24 @@ impl Engine {
         ctx: &Context,
         parties: Parties<'_>,
         grant: &PersonGrant,
-        access: &AccessClaims,
-        access_token: &SecretString,
+        (access, access_token): (&AccessClaims, &SecretString),
         nonce: Option<String>,
+        bounds: &[Option<i64>],
     ) -> Result<SecretString, Fault> {
         let Parties { provider, client, user } = parties;
         let alg = client.policy().and_then(|policy| policy.id_token_signed_response_alg).unwrap_or(ID_TOKEN_ALG);
         let key = self.signing_key(ctx, provider, alg).await?;
         let wanted = ClaimsRequest::parse(&grant.claims).unwrap_or_default();
         let asked = Asked { granted: &access.scope, of_client: &client.scope, claims: &wanted.id_token };
+        // What bounds the access token bounds what goes with it.
+        let lifetime = bounds.iter().copied().flatten().fold(provider.provider.ttls.id_token, i64::min);
         let claims = IdClaims {
             issuer: access.issuer.clone(),
             subject: access.subject.clone(),
             audience: access.client_id.clone(),
             jti: self.0.random.jti(ctx.now),
             issued_at: access.issued_at,
-            expires_at: access.issued_at + provider.provider.ttls.id_token,
+            expires_at: access.issued_at + lifetime,
             person: Some(PersonIdClaims {
                 auth_time: grant.auth_time,
                 amr: grant.amr.clone(),

@@ -70,6 +70,11 @@ pub fn apply(
         one_of(AuthMethod::from_name, AUTH_METHODS),
     );
     let policy = client_policy_fields::apply(&mut draft, &current.policy, auth_method == AuthMethod::None, &mut checks);
+    if policy.backchannel_logout_uri != current.policy.backchannel_logout_uri
+        && let Some(flaw) = policy.backchannel_logout_uri.as_ref().and_then(|uri| fetcher.accepts(uri).err())
+    {
+        checks.refuse("backchannel_logout_uri", flaw.to_string());
+    }
     let blank = blank(provider, current.client_id.clone(), current.created_at);
     let changed = Client {
         name: checks.apply("client_name", draft.client_name, (&current.name, blank.name), label),

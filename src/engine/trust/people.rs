@@ -13,6 +13,7 @@ use crate::engine::changes::user_change_id;
 use crate::engine::manage::{fields, user_fields};
 use crate::engine::names;
 use crate::engine::trust::Accepted;
+use crate::store::user_links::Subject;
 use crate::store::{ChangedTable, Conn, Tx, events, providers, user_links, users};
 
 /// How the subject stands to the accounts before anything is written.
@@ -42,9 +43,9 @@ impl Engine {
     ) -> Result<Standing, Fault> {
         let rules = &accepted.row.rules;
         let email = verified_email(&accepted.token).filter(|_| rules.link_by_verified_email);
-        let (owner, issuer, subject) = (provider.clone(), accepted.row.issuer.clone(), accepted.subject.clone());
+        let (owner, named) = (provider.clone(), subject_of(provider, accepted));
         let read = move |conn: &mut Conn| {
-            let linked = user_links::get(conn, &owner, &issuer, &subject)?;
+            let linked = user_links::get(conn, &named)?;
             let same_email = match (&linked, &email) {
                 (None, Some(email)) => by_verified_email(conn, &owner, email)?.map(|user| user.id),
                 _ => None,
@@ -79,7 +80,7 @@ impl Engine {
         user: &UserEntry,
     ) -> Result<bool, Fault> {
         let (provider, id, now) = (user.user.provider.clone(), user.user.id.clone(), ctx.now.seconds());
-        let (issuer, subject) = (accepted.row.issuer.clone(), accepted.subject.clone());
+        let named = subject_of(&provider, accepted);
         let email = verified_email(&accepted.token);
         let event = self.event_of_link(ctx, accepted, &user.user, "user.linked");
         let decided = self
@@ -95,11 +96,11 @@ impl Engine {
                 if !still {
                     return Ok(Decision::Allow(false));
                 }
-                if user_links::insert_if_absent(tx, &provider, &issuer, &subject, &id, now)? {
+                if user_links::insert_if_absent(tx, &named, &id, now)? {
                     events::insert(tx, &event)?;
                     return Ok(Decision::Allow(true));
                 }
-                Ok(Decision::Allow(user_links::get(tx, &provider, &issuer, &subject)? == Some(id.clone())))
+                Ok(Decision::Allow(user_links::get(tx, &named)? == Some(id.clone())))
             })
             .await?;
         Ok(matches!(decided, Decision::Allow(true)))
@@ -116,10 +117,12 @@ impl Engine {
         let id = UserId::from(self.0.random.uuid_v7(ctx.now));
         let mut blank = user_fields::blank(provider, id.clone(), ctx.now.seconds());
         blank.name = accepted.token.text("name").and_then(|name| fields::label(name.to_owned()).ok());
-        let email = verified_email(&accepted.token);
+        // An issuer that is not trusted with emails for linking is not trusted with them here either: an
+        // address that it makes up would catch the one whom it belongs to.
+        let email = verified_email(&accepted.token).filter(|_| accepted.row.rules.link_by_verified_email);
         let usernames = usernames(&accepted.token, email.as_deref(), &id);
         let event = self.event_of_link(ctx, accepted, &blank, "user.provisioned");
-        let (issuer, subject, now) = (accepted.row.issuer.clone(), accepted.subject.clone(), ctx.now);
+        let (subject, now) = (subject_of(&provider.id, accepted), ctx.now);
         let decided = self
             .0
             .db
@@ -128,7 +131,7 @@ impl Engine {
                 if providers::locked(tx, &blank.provider)?.is_none() {
                     return Ok(Decision::Allow(None));
                 }
-                if let Some(linked) = user_links::get(tx, &blank.provider, &issuer, &subject)? {
+                if let Some(linked) = user_links::get(tx, &subject)? {
                     return Ok(Decision::Allow(Some(linked)));
                 }
                 let Some(user) = named(tx, &blank, email.as_deref(), &usernames)? else {
@@ -137,7 +140,7 @@ impl Engine {
                 if !users::insert(tx, &user, &names::keys_of(&user))? {
                     return Ok(Decision::Allow(None));
                 }
-                user_links::insert_if_absent(tx, &user.provider, &issuer, &subject, &user.id, now.seconds())?;
+                user_links::insert_if_absent(tx, &subject, &user.id, now.seconds())?;
                 tx.changed(ChangedTable::Users, &user_change_id(&user.provider, &user.id), now)?;
                 events::insert(tx, &event)?;
                 Ok(Decision::Allow(Some(user.id)))
@@ -164,6 +167,15 @@ impl Engine {
     }
 }
 
+fn subject_of(provider: &ProviderId, accepted: &Accepted) -> Subject {
+    Subject {
+        provider: provider.clone(),
+        issuer: accepted.row.issuer.clone(),
+        claim: accepted.row.rules.subject_claim.clone(),
+        subject: accepted.subject.clone(),
+    }
+}
+
 /// The email that the issuer says it has verified, if it is one.
 fn verified_email(token: &ExternalToken) -> Option<String> {
     let email = token.text("email").filter(|_| token.is_true("email_verified"))?;
@@ -175,7 +187,8 @@ fn verified_email(token: &ExternalToken) -> Option<String> {
 fn by_verified_email(conn: &mut Conn, provider: &ProviderId, email: &str) -> Result<Option<User>, Fault> {
     let key = names::name_key(email);
     let found = users::by_name(conn, provider, &key)?;
-    let same = |user: &User| user.email.as_deref().is_some_and(|own| names::name_key(own) == key);
+    // Beyond letter case nothing is folded: what looks alike is another mailbox.
+    let same = |user: &User| user.email.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(email));
     Ok(found.filter(|user| user.email_verified && same(user)))
 }
 
@@ -227,6 +240,7 @@ mod tests {
         ExternalToken {
             algorithm: String::new(),
             key_id: None,
+            typ: None,
             has_critical: false,
             issuer: String::new(),
             audience: Vec::new(),

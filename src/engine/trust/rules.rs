@@ -61,7 +61,26 @@ pub fn before_keys(row: &TrustedIssuer, token: &ExternalToken, handed: HandedIn<
     let detail =
         if token.has_critical { "the header has crit: no extension is known" } else { "the header has no crit" };
     checks.push(check("critical", !token.has_critical, detail));
+    checks.push(kind(token));
     checks
+}
+
+/// A token made for something else is not taken for one that speaks for its subject (RFC 8725 §3.11):
+/// logout tokens and proofs have a `typ` or `events` of their own, and one that is bound to a key
+/// (`cnf`) would have to be proven.
+fn kind(token: &ExternalToken) -> Check {
+    let typ = token.typ.as_deref().unwrap_or("jwt").to_ascii_lowercase();
+    let is_known = matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt");
+    let detail = if !is_known {
+        "the header's typ is that of another kind of token"
+    } else if token.claims.contains_key("events") {
+        "it tells of events: it is no token that speaks for its subject"
+    } else if token.claims.contains_key("cnf") {
+        "it is bound to a key by cnf, which cannot be proven here"
+    } else {
+        return check("kind", true, "it is a token that speaks for its subject");
+    };
+    check("kind", false, detail)
 }
 
 /// What the claims say, whoever signed them.

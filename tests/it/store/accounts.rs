@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use grantd::domain::user::PasswordHash;
 use grantd::domain::{Decision, Fault, ProviderId, UnixTime, User, UserId};
 use grantd::store::behind::WriteBehind;
+use grantd::store::user_links::Subject;
 use grantd::store::users::NameKeys;
 use grantd::store::{Conn, Db, Tx, login_failures, providers, user_links, users};
 
@@ -53,6 +54,10 @@ fn keys(username: &str, email: Option<&str>) -> NameKeys {
 
 fn bare(id: &str) -> User {
     User { email: None, ..user(id) }
+}
+
+fn named(issuer: &str, subject: &str) -> Subject {
+    Subject { provider: p(), issuer: issuer.to_owned(), claim: "sub".to_owned(), subject: subject.to_owned() }
 }
 
 on_both! {
@@ -129,16 +134,18 @@ on_both! {
         })
         .await;
         let link = |id: &'static str| {
-            write(db, move |tx| user_links::insert_if_absent(tx, &p(), "https://i.example", "s", &id.into(), NOW))
+            write(db, move |tx| user_links::insert_if_absent(tx, &named("https://i.example", "s"), &id.into(), NOW))
         };
         let linked = join_all(["u1", "u2", "u3", "u4"].map(link)).await;
         assert_eq!(linked.iter().filter(|linked| **linked).count(), 1, "{linked:?}");
         let first = ["u1", "u2", "u3", "u4"][linked.iter().position(|linked| *linked).unwrap()];
-        assert_eq!(read(db, |conn| user_links::get(conn, &p(), "https://i.example", "s")).await, Some(first.into()));
+        assert_eq!(read(db, |conn| user_links::get(conn, &named("https://i.example", "s"))).await, Some(first.into()));
         for (issuer, subject) in [("https://i.example", "t"), ("https://i.example/", "s")] {
-            assert_eq!(read(db, move |conn| user_links::get(conn, &p(), issuer, subject)).await, None);
+            assert_eq!(read(db, move |conn| user_links::get(conn, &named(issuer, subject))).await, None);
         }
-        assert_eq!(read(db, |conn| user_links::get(conn, &"q".into(), "https://i.example", "s")).await, None);
+        let claim = || Subject { claim: "nick".to_owned(), ..named("https://i.example", "s") };
+        assert_eq!(read(db, move |conn| user_links::get(conn, &claim())).await, None, "another claim's subject");
+        assert_eq!(read(db, |conn| user_links::get(conn, &Subject { provider: "q".into(), ..named("https://i.example", "s") })).await, None);
     }
 
     async fn failed_logins_are_a_debt_that_leaks_exactly(test: TestDb) {
