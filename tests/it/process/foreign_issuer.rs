@@ -193,7 +193,7 @@ on_each! {
         };
         let now = claims["iat"].as_i64().unwrap();
         setting.refuses(&idp.signed(json!({}), &claims, true), "signature: the signature is wrong");
-        setting.refuses(&idp.signed(json!({"kid": "new"}), &claims, false), "signature: no published key");
+        setting.refuses(&idp.signed(json!({"kid": "new"}), &claims, false), "keys: no published key");
         setting.refuses(&idp.signed(json!({}), &with("exp", json!(now - 60)), false), "expiry: expired");
         setting.refuses(&idp.signed(json!({}), &with("exp", Value::Null), false), "expiry: exp is missing");
         setting.refuses(&idp.token("ci-main", "https://elsewhere.example"), "audience: aud has none");

@@ -4,8 +4,9 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Trust, exchange};
+use super::{Trust, add, exchange, exchanging};
 use crate::support::app::{TestApp, on_both_apps};
+use crate::support::browser::claims;
 use crate::support::http::refused;
 
 async fn user(app: &TestApp, id: &str) -> Value {
@@ -17,15 +18,37 @@ async fn count(app: &TestApp, table: &str) -> i64 {
 }
 
 on_both_apps! {
-    async fn an_account_is_made_once_with_what_the_issuer_has_verified(app: TestApp) {
+    async fn the_same_text_in_another_claim_is_another_subject(app: TestApp) {
         let trust = Trust::on(&app, json!({})).await;
+        let victim = trust.subject_for(&trust.token("S-100", json!({}))).await;
+        let other = app.client(exchanging()).await;
+        add(&app, &trust.signer, &other, json!({"subject_claim": "nick"})).await;
+        let token = trust.token("S-666", json!({"nick": "S-100"}));
+        let answer = exchange(&app, &other, &token, &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let sub = claims(answer.json()["access_token"].as_str().unwrap())["sub"].clone();
+        assert_ne!(sub, json!(victim));
+    }
+
+    async fn an_issuer_that_is_not_trusted_with_emails_reserves_none(app: TestApp) {
+        let trust = Trust::on(&app, json!({})).await;
+        let told = json!({"email": "victim@example.com", "email_verified": true});
+        let id = trust.subject_for(&trust.token("u1", told)).await;
+        let made = user(&app, &id).await;
+        assert_eq!((&made["email"], &made["username"]), (&json!(null), &json!(id)));
+        app.person_at("default", "victim", json!({"email": "victim@example.com"})).await;
+    }
+
+    async fn an_account_is_made_once_with_what_the_issuer_has_verified(app: TestApp) {
+        let trust = Trust::on(&app, json!({"link_by_verified_email": true})).await;
         let told = json!({"preferred_username": "ada", "email": "Ada@example.com", "email_verified": true, "name": "Ada L."});
-        let id = trust.subject_for(&trust.token("u1", told.clone())).await;
+        let id = trust.subject_for(&trust.token("u1", told)).await;
         let made = user(&app, &id).await;
         assert_eq!((&made["username"], &made["email"], &made["email_verified"], &made["name"]), (&json!("ada"), &json!("Ada@example.com"), &json!(true), &json!("Ada L.")));
         assert_eq!(trust.subject_for(&trust.token("u1", json!({}))).await, id);
         // The same names belong to somebody by now.
-        let second = trust.subject_for(&trust.token("u2", told)).await;
+        let again = json!({"preferred_username": "ADA", "email": "ada@example.com", "email_verified": false});
+        let second = trust.subject_for(&trust.token("u2", again)).await;
         let second = user(&app, &second).await;
         assert_eq!((&second["username"], &second["email"]), (&second["id"], &json!(null)));
         let third = json!({"preferred_username": "victim@example.com", "email": "x@example.com", "email_verified": false, "name": "\u{7}"});
