@@ -180,9 +180,34 @@ mod tests {
     #[test]
     fn what_is_no_plain_host_name_is_refused() {
         for bad in [
-            "", ".", "example", "localhost", "example.com.", ".example.com", "a..example", "-a.example", "a-.example", "a_b.example",
-            "*.example.com", "https://example.com", "example.com:443", "example.com/x", "user@example.com", "a b.example", " a.example",
-            "192.0.2.1", "0x7f.1", "2130706433", "1.2.3", "[::1]", "::1", "%61.example", "a.example\n", "a.example\0", "a.example?x", "a.123",
+            "",
+            ".",
+            "example",
+            "localhost",
+            "example.com.",
+            ".example.com",
+            "a..example",
+            "-a.example",
+            "a-.example",
+            "a_b.example",
+            "*.example.com",
+            "https://example.com",
+            "example.com:443",
+            "example.com/x",
+            "user@example.com",
+            "a b.example",
+            " a.example",
+            "192.0.2.1",
+            "0x7f.1",
+            "2130706433",
+            "1.2.3",
+            "[::1]",
+            "::1",
+            "%61.example",
+            "a.example\n",
+            "a.example\0",
+            "a.example?x",
+            "a.123",
         ] {
             assert_eq!(read_domain(bad), Err(DomainFlaw::Malformed), "{bad:?}");
         }
@@ -230,9 +255,13 @@ mod tests {
 
     #[test]
     fn a_port_is_cut_off_and_nothing_else() {
-        for (host, name) in
-            [("a.example:80", "a.example"), ("a.example", "a.example"), ("[::1]:8080", "[::1]"), ("a.example:", "a.example"), ("a:b", "a:b")]
-        {
+        for (host, name) in [
+            ("a.example:80", "a.example"),
+            ("a.example", "a.example"),
+            ("[::1]:8080", "[::1]"),
+            ("a.example:", "a.example"),
+            ("a:b", "a:b"),
+        ] {
             assert_eq!(without_port(host), name, "{host}");
         }
     }

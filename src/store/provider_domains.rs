@@ -183,20 +183,23 @@ pub fn touch(conn: &mut Conn, provider: &ProviderId, of_issuers: [&str; 2], now:
         .filter(provider_domains::provider_id.eq(provider.as_str()))
         .filter(provider_domains::issuer.eq(one).or(provider_domains::issuer.eq(other)))
         .filter(provider_domains::deleted_at.is_null());
-    let changed =
-        (provider_domains::updated_at.eq(now), provider_domains::version.eq(provider_domains::version + 1));
+    let changed = (provider_domains::updated_at.eq(now), provider_domains::version.eq(provider_domains::version + 1));
     diesel::update(rows).set(changed).execute(conn)?;
     Ok(())
 }
 
-/// Writes another issuer for a domain, which follows the public URL.
-pub fn set_issuer(conn: &mut Conn, id: &DomainId, issuer: &str, now: i64) -> Result<(), Fault> {
+/// Writes another issuer for a verified domain. `now` in epoch seconds.
+pub fn set_issuer(conn: &mut Conn, provider: &ProviderId, name: &str, issuer: &str, now: i64) -> Result<(), Fault> {
+    let row = provider_domains::table
+        .filter(provider_domains::provider_id.eq(provider.as_str()))
+        .filter(provider_domains::domain.eq(name))
+        .filter(provider_domains::deleted_at.is_null());
     let changed = (
         provider_domains::issuer.eq(issuer),
         provider_domains::updated_at.eq(now),
         provider_domains::version.eq(provider_domains::version + 1),
     );
-    diesel::update(provider_domains::table.find(id.as_str())).set(changed).execute(conn)?;
+    diesel::update(row).set(changed).execute(conn)?;
     Ok(())
 }
 

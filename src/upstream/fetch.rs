@@ -42,7 +42,12 @@ pub struct UpstreamOptions {
 
 impl Default for UpstreamOptions {
     fn default() -> Self {
-        Self { allow_networks: Vec::new(), timeout: Duration::from_secs(5), lookup: Arc::new(system_lookup), txt: TxtOptions::default() }
+        Self {
+            allow_networks: Vec::new(),
+            timeout: Duration::from_secs(5),
+            lookup: Arc::new(system_lookup),
+            txt: TxtOptions::default(),
+        }
     }
 }
 
@@ -50,7 +55,11 @@ impl std::fmt::Debug for UpstreamOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { allow_networks, timeout, lookup: _, txt } = self;
         let mut shown = f.debug_struct("UpstreamOptions");
-        shown.field("allow_networks", allow_networks).field("timeout", timeout).field("txt", txt).finish_non_exhaustive()
+        shown
+            .field("allow_networks", allow_networks)
+            .field("timeout", timeout)
+            .field("txt", txt)
+            .finish_non_exhaustive()
     }
 }
 

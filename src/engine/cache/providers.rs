@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::domain::{DomainName, Provider};
+use crate::domain::{Context, DomainName, Provider, Refusal};
 use crate::engine::cache::Weigh;
 use crate::store::issuers::Issuers;
 
@@ -48,6 +48,12 @@ impl ProviderEntry {
         Self { provider, issuers, places }
     }
 
+    /// The row alone, for what asks for no issuer and no domain.
+    pub fn of_row(provider: Provider) -> Self {
+        let issuers = Issuers { base: provider.issuer.clone(), live: Vec::new(), former: Vec::new() };
+        Self::of(provider, issuers, Vec::new())
+    }
+
     /// Whether a token of this issuer may be one of the provider's.
     pub fn has_issuer(&self, issuer: &str) -> bool {
         self.answers_to(issuer) || self.issuers.former.iter().any(|own| own == issuer)
@@ -71,10 +77,12 @@ impl ProviderEntry {
         primary.or_else(|| domains().next()).map(|place| place.issuer.as_str())
     }
 
-    /// Where a request meets it: at a domain, or below the public URL. `None`: not, or no longer, a
-    /// verified domain of this provider.
-    pub fn place(&self, domain: Option<&str>) -> Option<&Place> {
-        self.places.iter().find(|place| place.domain.as_deref() == domain)
+    /// Where a request meets it: at a domain, or below the public URL. A domain that is not, or no
+    /// longer, one of this provider is refused.
+    pub fn place_of(&self, ctx: &Context) -> Result<&Place, Refusal> {
+        let domain = ctx.domain.as_ref().map(|domain| &domain.name);
+        let place = self.places.iter().find(|place| place.domain.as_ref() == domain);
+        place.ok_or_else(|| Refusal::unknown("There is no such provider."))
     }
 
     /// Turned on for this provider's own path.

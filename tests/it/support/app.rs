@@ -39,11 +39,12 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 24] = [
+pub const TABLES: [&str; 25] = [
     "meta",
     "data_keys",
     "providers",
     "provider_issuers",
+    "provider_domains",
     "signing_keys",
     "scopes",
     "clients",
@@ -270,6 +271,7 @@ impl TestApp {
             now: self.wall.now(),
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
+            domain: None,
         }
     }
 
