@@ -4,6 +4,7 @@
 
 mod authorize;
 mod laws;
+mod mint;
 mod oauth2;
 mod people;
 mod process;
