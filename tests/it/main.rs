@@ -5,6 +5,7 @@
 mod authorize;
 mod domains;
 mod laws;
+mod mint;
 mod oauth2;
 mod people;
 mod process;
