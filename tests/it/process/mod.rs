@@ -4,6 +4,7 @@ pub mod admin;
 mod browser;
 mod clients;
 mod command_line;
+mod domains;
 mod durability;
 mod first_run;
 mod foreign_issuer;
