@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
 mod authorize;
+mod forward_auth;
 mod laws;
 mod oauth2;
 mod people;

@@ -95,6 +95,8 @@ pub struct Setup {
     pub login_floor: Duration,
     /// Password hashes that may wait for one of two lanes.
     pub hash_queue: &'static str,
+    /// `forward_auth.method`.
+    pub forward_auth_method: &'static str,
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -106,6 +108,7 @@ impl Default for Setup {
             stale_after: A_LONG_TIME,
             login_floor: Duration::ZERO,
             hash_queue: "64",
+            forward_auth_method: "x-forwarded-method",
             routes: |_| {},
         }
     }
@@ -315,6 +318,7 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_PASSWORDS__ITERATIONS", "1"),
         ("GRANTD_PASSWORDS__LANES", "2"),
         ("GRANTD_PASSWORDS__QUEUE", setup.hash_queue),
+        ("GRANTD_FORWARD_AUTH__METHOD", setup.forward_auth_method),
     ];
     inputs.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings

@@ -1,0 +1,1 @@
+//! Minted and one-time tokens.
