@@ -2,7 +2,7 @@
 //! spent.
 
 use crate::domain::grant::ProviderRef;
-use crate::domain::{AccessClaims, Context, Failed, Refusal, RefusalKind, ScopeSet};
+use crate::domain::{Access, AccessClaims, Context, Failed, Refusal, RefusalKind, ScopeSet};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 
@@ -66,7 +66,14 @@ fn may_pass(provider: &ProviderEntry, claims: &AccessClaims, question: &Question
     if question.scope.first_outside(&claims.scope).is_some() {
         return Err(insufficient("The access token lacks a scope that is needed here."));
     }
-    Ok(())
+    let reads_only = claims.extra.as_ref().is_some_and(|extra| extra.access == Some(Access::ReadOnly));
+    match question.act {
+        Act::Change if reads_only => Err(insufficient("The access token is for reading only.")),
+        Act::Unsaid if reads_only => Err(insufficient(
+            "The access token is for reading only, and the gateway did not say what the request does.",
+        )),
+        Act::Preflight | Act::Read | Act::Change | Act::Unsaid => Ok(()),
+    }
 }
 
 /// Whoever asks for no audience means the provider's own: what was registered as its default, else any
