@@ -5,6 +5,7 @@ use crate::domain::grant::ProviderRef;
 use crate::domain::{Access, AccessClaims, Context, Failed, Refusal, RefusalKind, ScopeSet};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::spend::SpentBy;
 
 /// What a gateway asks about the request in its hands.
 #[derive(Debug)]
@@ -47,7 +48,13 @@ impl Engine {
         let Some(token) = question.token else { return without_token(question) };
         let claims = self.active_token(ctx, &provider, token).await?.ok_or_else(|| invalid("an inactive token"))?;
         may_pass(&provider, &claims, question)?;
-        Ok(Some(claims))
+        // A gateway has no name here, so it cannot ask again for the same use.
+        let by = SpentBy { caller: None, use_id: None };
+        let is_usable = match question.act {
+            Act::Preflight => !self.is_spent(ctx, &provider, &claims).await?,
+            Act::Read | Act::Change | Act::Unsaid => self.spend(ctx, &provider, &claims, by).await?,
+        };
+        if is_usable { Ok(Some(claims)) } else { Err(invalid("a spent one-time token").into()) }
     }
 }
 

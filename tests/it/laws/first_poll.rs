@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::task::{Context as Polling, Poll, Waker};
 
 use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderRef, SecretVia};
+use grantd::domain::ScopeSet;
+use grantd::engine::forward_auth::{Act, Question};
 use serde_json::json;
 
 use crate::support::app::{TestApp, TestClient, on_both_apps};
@@ -38,7 +40,23 @@ fn is_granted(app: &TestApp, client: &TestClient) -> bool {
 
 fn is_introspected(app: &TestApp, caller: PresentedClient, token: &str) -> bool {
     let (ctx, provider) = (app.context(), provider());
-    match first_poll(app.engine.introspect(&ctx, &provider, caller, token)) {
+    match first_poll(app.engine.introspect(&ctx, &provider, caller, token, None)) {
+        Poll::Ready(claims) => claims.unwrap().is_some(),
+        Poll::Pending => false,
+    }
+}
+
+/// The one question of a gateway about a token for provider `default`.
+fn is_passed(app: &TestApp, token: &str) -> bool {
+    let (ctx, provider) = (app.context(), provider());
+    let question = Question {
+        token: Some(token),
+        act: Act::Change,
+        scope: ScopeSet::default(),
+        audience: None,
+        preflight_passes: false,
+    };
+    match first_poll(app.engine.forward_auth(&ctx, &provider, &question)) {
         Poll::Ready(claims) => claims.unwrap().is_some(),
         Poll::Pending => false,
     }
@@ -70,6 +88,7 @@ on_both_apps! {
             for _ in 0..3 {
                 assert!(is_introspected(&app, secret(&client), &token), "{format}");
                 assert!(is_introspected(&app, key(), &token), "{format}");
+                assert!(is_passed(&app, &token), "{format}");
             }
         }
     }
