@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context as Polling, Poll, Waker};
 
-use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderRef, SecretVia};
 use grantd::domain::ScopeSet;
+use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderRef, SecretVia};
 use grantd::engine::forward_auth::{Act, Question};
 use serde_json::json;
 

@@ -9,10 +9,13 @@ use std::net::TcpStream;
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
+use grantd::store::{Db, StoreOptions};
 use serde_json::{Value, json};
 
+use crate::support::app::count;
 use crate::support::client::{Http, read_to_end};
-use crate::support::databases::Kind;
+use crate::support::databases::{Kind, block_on, soon};
+use crate::support::muted_postgres::MutedPostgres;
 use crate::support::process::{Home, OWNER, Server, on_each, pause, until};
 
 const ROUNDS: usize = 100;
@@ -239,5 +242,48 @@ on_each! {
             }
         }
         assert!(answered > 0, "no answer ever came through before the end");
+    }
+}
+
+/// The commit is on the disk, the server has not heard of it, and dies: nobody was told of a use, and
+/// there is none left.
+#[test]
+fn kill_9_between_commit_and_answer_never_makes_a_token_usable_again() {
+    for how in [PLAIN, Use::Introspection { use_id: Some("own") }, Use::Gateway] {
+        let home = Home::on(Kind::Postgres);
+        let url = home.env["GRANTD_DATABASE_URL"].clone();
+        let postgres = MutedPostgres::before(&url, "\"spent_tokens\"");
+        let home = home.with("GRANTD_DATABASE_URL", &postgres.url(&url));
+        let mut server = home.serve();
+        let token = minted(&server.http);
+        let mut unanswered = server.http.connect();
+        unanswered.write_all(how.request(&token).as_bytes()).unwrap();
+        until("the use is committed", Duration::from_secs(8), || {
+            let count = home.database().db().read(soon(), |conn| count(conn, "spent_tokens"));
+            block_on(count).unwrap() == 1
+        });
+        server.kill();
+        assert_eq!(read_to_end(unanswered), "", "{how:?}");
+        postgres.heal();
+        assert_spent(&home.serve().http, &token);
+    }
+}
+
+/// The same without a way to hold the answer back: killed as soon as another process sees the row.
+#[test]
+fn kill_9_as_soon_as_the_use_is_on_the_disk_leaves_it_there() {
+    let home = Home::on(Kind::Sqlite);
+    let mut server = home.serve();
+    let url = format!("sqlite://{}", home.folder().join("data/grantd.db").display());
+    let db = Db::open(&StoreOptions { url, ..StoreOptions::default() }).unwrap();
+    let spent = || block_on(db.read(soon(), |conn| count(conn, "spent_tokens"))).unwrap();
+    for (round, how) in [PLAIN, Use::Gateway, PLAIN, Use::Gateway].into_iter().enumerate() {
+        let token = minted(&server.http);
+        let mut unread = server.http.connect();
+        unread.write_all(how.request(&token).as_bytes()).unwrap();
+        until("the use is committed", Duration::from_secs(8), || spent() == 1 + round as i64);
+        server.kill();
+        server = home.serve();
+        assert_spent(&server.http, &token);
     }
 }

@@ -287,7 +287,8 @@ impl TestApp {
     }
 }
 
-fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
+/// How many rows a table has.
+pub fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
     let sql = format!("SELECT count(*) FROM {table}");
     let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sql);
     Ok(match conn {

@@ -7,6 +7,7 @@ pub mod client;
 pub mod databases;
 pub mod http;
 pub mod jose;
+pub mod muted_postgres;
 pub mod nginx;
 pub mod origin;
 pub mod people;
