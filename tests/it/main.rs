@@ -5,6 +5,7 @@
 mod authorize;
 mod forward_auth;
 mod laws;
+mod mint;
 mod oauth2;
 mod people;
 mod process;

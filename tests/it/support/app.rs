@@ -51,6 +51,7 @@ pub const TABLES: [&str; 25] = [
     "api_keys",
     "revoked",
     "assertion_jtis",
+    "spent_tokens",
     "events",
     "change_log",
     "usage",
@@ -64,7 +65,6 @@ pub const TABLES: [&str; 25] = [
     "authorization_codes",
     "refresh_families",
     "trusted_issuers",
-    "spent_tokens",
 ];
 
 /// The wall clock of a test.
