@@ -12,7 +12,7 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::config::{PublicUrl, Settings};
+use crate::config::{MethodSource, PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
@@ -21,7 +21,7 @@ use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{resource_at, resources};
-use crate::edge::{Edge, Surface};
+use crate::edge::{Edge, JudgedMethod, Surface};
 use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
@@ -235,6 +235,10 @@ impl Services {
             hosts: engine.hosts(),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
+            judged_method: match settings.forward_auth.method {
+                MethodSource::XForwardedMethod => JudgedMethod::Forwarded,
+                MethodSource::Request => JudgedMethod::OfTheCall,
+            },
         };
         let surfaces = Surfaces { runai: runai.enabled.then(|| runai.host.clone()) };
         Self { engine, edge, surfaces, operations: Arc::new(all_operations()), base: base.to_owned() }

@@ -4,6 +4,7 @@
 
 mod authorize;
 mod domains;
+mod forward_auth;
 mod laws;
 mod mint;
 mod oauth2;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use grantd::admin::Admin;
-use grantd::dialects::{oauth2, runai};
+use grantd::dialects::{forward_auth, oauth2, runai};
 use grantd::domain::Failed;
 use grantd::edge::{Received, Surface, exchange};
 use grantd::ops::Ops;
@@ -24,6 +24,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/panic/oauth2", web::post().to(panics::<oauth2::OAuth2>))
         .route("/panic/introspection", web::post().to(panics::<oauth2::Services>))
+        .route("/panic/forward-auth", web::post().to(panics::<forward_auth::ForwardAuth>))
         .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
@@ -49,6 +50,9 @@ async fn survives(kind: Kind) {
             assert_eq!((answer.status, &answer.json()), (500, expected), "{path}");
             assert!(!answer.header("x-request-id").is_empty());
         }
+        // A gateway lets nothing pass that could not be judged.
+        let answer = app.post("/panic/forward-auth").body("text/plain", body).send().await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
         let answer = app.post("/panic/web").body("text/plain", body).send().await;
         assert_eq!((answer.status, answer.header("content-type")), (500, "text/html; charset=utf-8"));
         assert!(answer.text().contains(answer.header("x-request-id")) && !answer.text().contains("planted"));

@@ -100,6 +100,8 @@ pub struct Setup {
     pub hash_queue: &'static str,
     /// The host the Run:ai surface is bound to; empty: any.
     pub runai_host: &'static str,
+    /// `forward_auth.method`.
+    pub forward_auth_method: &'static str,
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -112,6 +114,7 @@ impl Default for Setup {
             login_floor: Duration::ZERO,
             hash_queue: "64",
             runai_host: "",
+            forward_auth_method: "x-forwarded-method",
             routes: |_| {},
         }
     }
@@ -300,7 +303,8 @@ impl TestApp {
     }
 }
 
-fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
+/// How many rows a table has.
+pub fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
     let sql = format!("SELECT count(*) FROM {table}");
     let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sql);
     Ok(match conn {
@@ -336,6 +340,7 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_DNS__RESOLVER", &resolver),
         ("GRANTD_DNS__TIMEOUT_MS", "1000"),
         ("GRANTD_SURFACES__RUNAI__HOST", setup.runai_host),
+        ("GRANTD_FORWARD_AUTH__METHOD", setup.forward_auth_method),
     ];
     let given = variables.into_iter().filter(|(_, value)| !value.is_empty());
     inputs.environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
