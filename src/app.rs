@@ -1,7 +1,6 @@
 //! Wires everything: settings in, a running server out. Tests and production start by the same
 //! function; port 0 is allowed, and the address it became is told.
 
-use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +29,7 @@ use crate::upstream::UpstreamOptions;
 use crate::web::{self as pages, Web};
 
 mod files;
+mod surfaces;
 
 pub use files::LockedFile;
 
@@ -225,17 +225,16 @@ impl Application {
 
 impl Services {
     pub fn new(settings: &Settings, engine: Engine, wall: &Arc<dyn Wall>, random: Random, base: &str) -> Self {
-        let runai = &settings.surfaces.runai;
         let trusted: Vec<Network> = settings.trusted_proxies.clone();
         let edge = Edge {
             wall: Arc::clone(wall),
             request_ids: Arc::new(request_ids(random)),
             trusted_proxies: trusted.into(),
-            root_providers: Arc::new(HashMap::from([("runai", runai.provider.as_str().into())])),
+            root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
         };
-        let surfaces = Surfaces { runai: runai.enabled.then(|| runai.host.clone()) };
+        let surfaces = surfaces::switched(&settings.surfaces);
         Self { engine, edge, surfaces, operations: Arc::new(all_operations()), base: base.to_owned() }
     }
 
@@ -279,7 +278,7 @@ impl Services {
         {
             config.service(resource);
         }
-        let below_a_provider = Surfaces { runai: self.surfaces.runai.as_ref().map(|_host| None) };
+        let below_a_provider = self.surfaces.on_any_host();
         config.service(web::scope("/p/{provider_slug}").configure(|config| {
             dialects::mount(config, &below_a_provider);
             for resource in resources::<Web>(None) {

@@ -9,6 +9,14 @@ section! {
     sections {
         /// Run:ai.
         runai: Surface,
+        /// Deepgram.
+        deepgram: Surface,
+        /// UseGrant.
+        usegrant: Surface,
+        /// VocalStack.
+        vocalstack: Surface,
+        /// Endorsed.
+        endorsed: Surface,
     }
 }
 

@@ -35,8 +35,27 @@ pub async fn serve<D: Dialect>(request: HttpRequest, payload: web::Payload, engi
 /// Which surfaces are mounted, and where they answer.
 #[derive(Clone, Debug, Default)]
 pub struct Surfaces {
-    /// Run:ai; `None`: off.
+    /// Run:ai; `None`: off, here as below.
     pub runai: Option<OnHost>,
+    pub deepgram: Option<OnHost>,
+    pub usegrant: Option<OnHost>,
+    pub vocalstack: Option<OnHost>,
+    pub endorsed: Option<OnHost>,
+}
+
+impl Surfaces {
+    /// The same surfaces where no host binds them: below the path of a provider.
+    pub fn on_any_host(&self) -> Self {
+        let Self { runai, deepgram, usegrant, vocalstack, endorsed } = self;
+        let freed = |surface: &Option<OnHost>| surface.as_ref().map(|_host| None);
+        Self {
+            runai: freed(runai),
+            deepgram: freed(deepgram),
+            usegrant: freed(usegrant),
+            vocalstack: freed(vocalstack),
+            endorsed: freed(endorsed),
+        }
+    }
 }
 
 /// The host a surface is bound to; `None`: any.
