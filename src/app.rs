@@ -15,6 +15,7 @@ use crate::config::{PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
+use crate::dialects::vocalstack::VocalStack;
 use crate::dialects::{self, Surfaces};
 use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
@@ -231,6 +232,7 @@ impl Services {
             request_ids: Arc::new(request_ids(random)),
             trusted_proxies: trusted.into(),
             root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
+            dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
         };

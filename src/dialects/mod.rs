@@ -11,9 +11,12 @@ use crate::edge::mount::resources;
 use crate::edge::{Call, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 
+pub mod deepgram;
+pub mod endorsed;
 pub mod oauth2;
 pub mod rfc6749;
 pub mod runai;
+pub mod vocalstack;
 
 /// A token endpoint on one wire.
 pub trait Dialect: Surface {
@@ -69,6 +72,9 @@ macro_rules! surfaces {
         $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());
+        $visit!(deepgram::Deepgram, |on: &Surfaces| on.deepgram.clone());
+        $visit!(vocalstack::VocalStack, |on: &Surfaces| on.vocalstack.clone());
+        $visit!(endorsed::Endorsed, |on: &Surfaces| on.endorsed.clone());
     };
 }
 

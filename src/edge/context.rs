@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, HttpResponse};
 use actix_web::http::header::HeaderMap;
 
 use crate::domain::clock::deadline_in;
@@ -25,6 +25,8 @@ pub struct Edge {
     pub trusted_proxies: Arc<[Network]>,
     /// The provider a surface serves at the root, by the surface's name; `default` if not named.
     pub root_providers: Arc<HashMap<&'static str, ProviderSlug>>,
+    /// What an answer carries because of its request's headers, whatever surface it leaves by.
+    pub dress_for: Option<fn(&HeaderMap, &mut HttpResponse)>,
     /// A request is not worked on for longer.
     pub request_timeout: Duration,
     /// A body must have arrived within this.

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::event::Event;
+use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::secret::SecretKind;
 use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role, UserId};
@@ -117,6 +118,23 @@ impl Engine {
             Caller::Env => Ok(Actor::Env),
             Caller::Client(_) => Err(Caller::not_a_client().into()),
         }
+    }
+
+    /// The provider that a management call of a surface is for: that of the path, which must have turned
+    /// the surface on, or at the root the key's own, else the surface's.
+    pub async fn surface_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        named: &ProviderRef,
+    ) -> Result<Provider, Failed> {
+        if named.key_decides
+            && let Some(own) = actor.bound_to()
+        {
+            return self.managed_provider(ctx, actor, own.as_str()).await;
+        }
+        let entry = self.provider(ctx, named).await?;
+        if actor.sees(&entry.provider.id) { Ok(entry.provider.clone()) } else { Err(unknown_provider().into()) }
     }
 
     /// The provider with this id or slug, if the actor may see it.
