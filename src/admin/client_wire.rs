@@ -143,6 +143,8 @@ impl ClientOut {
             require_pkce,
             require_consent,
             application_type,
+            may_mint,
+            may_set_subject,
         } = policy;
         Self {
             client_id: client_id.to_string(),
@@ -175,9 +177,9 @@ impl ClientOut {
             application_type: application_type.name(),
             resource_server,
             resources: list(&resources),
+            may_mint,
+            may_set_subject,
             // Switches that this release refuses are always off.
-            may_mint: false,
-            may_set_subject: false,
             require_pushed_authorization_requests: false,
             dpop_bound_access_tokens: false,
             enabled,

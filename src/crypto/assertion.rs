@@ -110,7 +110,7 @@ impl WireAssertion<'_> {
         Ok(AssertionClaims {
             issuer: iss.into_owned(),
             subject: sub.into_owned(),
-            audience: aud.map_or_else(Vec::new, |values| values.0.into_iter().map(Cow::into_owned).collect()),
+            audience: aud.map_or_else(Vec::new, |aud| aud.values.into_iter().map(Cow::into_owned).collect()),
             jti: jti.map(Cow::into_owned),
             expires_at: seconds(exp)?.ok_or(AssertionFlaw::NoExpiry)?,
             issued_at: seconds(iat)?,

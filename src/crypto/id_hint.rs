@@ -48,7 +48,7 @@ pub fn read_id_hint<K: Deref<Target = VerifyingKey>>(
     Some(IdHint {
         issuer: iss.into_owned(),
         subject: sub.into_owned(),
-        audience: aud.0.into_iter().map(Cow::into_owned).collect(),
+        audience: aud.values.into_iter().map(Cow::into_owned).collect(),
         session: sid.map(Cow::into_owned),
     })
 }

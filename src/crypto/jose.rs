@@ -84,7 +84,10 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 /// `aud`: one string or an array of strings (RFC 7519 §4.1.3).
-pub struct OneOrMany<'a>(pub Vec<Cow<'a, str>>);
+pub struct OneOrMany<'a> {
+    pub values: Vec<Cow<'a, str>>,
+    pub is_array: bool,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -98,11 +101,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(OneOrMany(vec![Cow::Borrowed(value)]))
+                Ok(OneOrMany { values: vec![Cow::Borrowed(value)], is_array: false })
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(OneOrMany(vec![Cow::Owned(value.to_owned())]))
+                Ok(OneOrMany { values: vec![Cow::Owned(value.to_owned())], is_array: false })
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -110,7 +113,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
                 while let Some(value) = items.next_element::<Cow<'de, str>>()? {
                     values.push(value);
                 }
-                Ok(OneOrMany(values))
+                Ok(OneOrMany { values, is_array: true })
             }
         }
 

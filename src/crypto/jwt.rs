@@ -8,9 +8,10 @@
 use std::io::Write;
 
 use crate::domain::token::{AccessClaims, IdClaims, Jti, LogoutClaims, PersonClaims, PersonIdClaims, Profile};
+use crate::domain::{Access, ExtraClaims, FreeClaim};
 
 /// The payload of an access token (RFC 9068 §2.2), with the epochs as `ep`. `aud` is a string if
-/// there is one value, else an array; `scope` is left out when empty.
+/// there is one value, else an array; `scope` is left out when empty. Claims of free form come last.
 pub fn access_payload(claims: &AccessClaims) -> Vec<u8> {
     let AccessClaims {
         issuer,
@@ -24,6 +25,8 @@ pub fn access_payload(claims: &AccessClaims) -> Vec<u8> {
         epochs,
         typ: _, // stands in the JOSE header, or beside the payload of an opaque token
         person,
+        audience_as_list,
+        extra,
     } = claims;
     let texts = issuer.len() + subject.len() + audience.as_str().len() + client_id.len() + scope.as_str().len();
     let mut json = JsonObject::with_capacity(texts + 192);
@@ -31,7 +34,7 @@ pub fn access_payload(claims: &AccessClaims) -> Vec<u8> {
     json.text("sub", subject);
     let mut values = audience.iter();
     match (values.next(), values.next()) {
-        (Some(only), None) => json.text("aud", only),
+        (Some(only), None) if !audience_as_list => json.text("aud", only),
         _ => json.texts("aud", audience.iter()),
     }
     json.number("exp", *expires_at);
@@ -48,7 +51,28 @@ pub fn access_payload(claims: &AccessClaims) -> Vec<u8> {
             json.text("sid", session.as_str());
         }
     }
+    if let Some(extra) = extra {
+        push_extra(&mut json, extra);
+    }
     json.end()
+}
+
+fn push_extra(json: &mut JsonObject, extra: &ExtraClaims) {
+    let ExtraClaims { one_time, access, actor, free } = extra;
+    if *one_time {
+        json.boolean("one_time", true);
+    }
+    json.known_texts([("access", access.map(Access::name))]);
+    if let Some(actor) = actor {
+        json.name("act");
+        let mut act = JsonObject::with_capacity(actor.len() + 16);
+        act.text("sub", actor);
+        json.0.extend_from_slice(&act.end());
+    }
+    for FreeClaim { name, json: value } in free {
+        json.name(name);
+        push_json(&mut json.0, value);
+    }
 }
 
 /// The payload of an ID token (OIDC Core §2): of a person, or of a client itself.
@@ -199,6 +223,16 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// A JSON value as text. What must not stand as it is stands in strings only, where it may be escaped.
+fn push_json(out: &mut Vec<u8>, json: &str) {
+    for character in json.chars() {
+        match u8::try_from(character) {
+            Ok(byte @ (b'"' | b'\\' | b'\t' | b'\n' | b'\r')) => out.push(byte),
+            _ => push_escaped(out, character),
+        }
+    }
+}
+
 #[cold]
 fn push_escaped(out: &mut Vec<u8>, character: char) {
     match u8::try_from(character) {
@@ -245,6 +279,8 @@ pub mod tests {
             epochs: Epochs { provider: 1, client: 2, user: 0, session: 0 },
             typ: AccessTyp::AtJwt,
             person: None,
+            audience_as_list: false,
+            extra: None,
         }
     }
 
@@ -283,6 +319,30 @@ pub mod tests {
         let expected =
             br#"{"iss":"i","sub":"s","aud":"c","exp":2,"iat":1,"jti":"00000000-0000-0000-0000-000000000000"}"#;
         assert_eq!(payload, expected);
+    }
+
+    #[test]
+    fn claims_of_free_form_stand_at_the_end_and_keep_the_alphabet() {
+        let mut claims = claims();
+        claims.audience_as_list = true;
+        claims.extra = Some(Box::new(ExtraClaims {
+            one_time: true,
+            access: Some(Access::ReadOnly),
+            actor: Some("key>1".into()),
+            free: vec![
+                FreeClaim { name: "room".into(), json: r#"{"a":["ÿ~>?","\\\"😀",1.5,null]}"#.into() },
+                FreeClaim { name: "n".into(), json: "7".into() },
+            ],
+        }));
+        let payload = access_payload(&claims);
+        assert!(payload.is_ascii() && !URL_SAFE_NO_PAD.encode(&payload).contains(['-', '_']));
+        let value: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(value["aud"], serde_json::json!(["https://api.example"]));
+        assert_eq!(value["one_time"], true);
+        assert_eq!(value["access"], "readonly");
+        assert_eq!(value["act"], serde_json::json!({"sub": "key>1"}));
+        assert_eq!(value["room"], serde_json::json!({"a": ["ÿ~>?", "\\\"😀", 1.5, null]}));
+        assert_eq!(value["n"], 7);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! signature) are values; a
 //! [`crate::domain::Fault`] means that a key or a primitive failed.
 
+mod access_claims;
 pub mod assertion;
 pub mod claims_request;
 pub mod client_keys;

@@ -12,12 +12,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
+use crate::crypto::access_claims::read_access;
 use crate::crypto::credential::{checked, push_checksum};
 use crate::crypto::jose::{MAX_TOKEN, decode};
 use crate::crypto::jwt::access_payload;
 use crate::crypto::random::Random;
 use crate::crypto::seal::Sealer;
-use crate::crypto::verify::read_access;
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{AccessClaims, AccessTyp};
 use crate::domain::{Fault, ProviderId};

@@ -2,18 +2,17 @@
 //! and claims exactly as we write them. Whether a token has expired, was revoked or is meant for
 //! the caller is not judged here; the claims are returned and our clock decides.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
 use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Deserialize;
 
-use crate::crypto::jose::{Compact, Header, OneOrMany, decode};
+use crate::crypto::access_claims::read_access;
+use crate::crypto::jose::{Compact, Header, decode};
 use crate::crypto::jwk::WireJwk;
 use crate::crypto::signer::typ_name;
-use crate::domain::token::{AccessClaims, AccessTyp, Epochs, Jti, PersonClaims};
-use crate::domain::{AudienceSet, Fault, ScopeSet, SigningAlg};
+use crate::domain::token::{AccessClaims, AccessTyp};
+use crate::domain::{Fault, SigningAlg};
 
 /// A published key of ours, parsed once.
 pub struct VerifyingKey {
@@ -85,54 +84,6 @@ const fn algorithm(alg: SigningAlg) -> Algorithm {
     }
 }
 
-/// The claims as [`crate::crypto::jwt::access_payload`] writes them; each named once.
-#[derive(Deserialize)]
-struct WireAccess<'a> {
-    #[serde(borrow)]
-    iss: Cow<'a, str>,
-    #[serde(borrow)]
-    sub: Cow<'a, str>,
-    #[serde(borrow)]
-    aud: OneOrMany<'a>,
-    exp: i64,
-    iat: i64,
-    #[serde(borrow)]
-    jti: Cow<'a, str>,
-    #[serde(borrow)]
-    client_id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    scope: Cow<'a, str>,
-    #[serde(borrow)]
-    ep: Cow<'a, str>,
-    #[serde(borrow, default)]
-    grant_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    sid: Option<Cow<'a, str>>,
-}
-
-/// Reads the payload of a token whose genuineness has been proven.
-pub(in crate::crypto) fn read_access(payload: &[u8], typ: AccessTyp) -> Option<AccessClaims> {
-    let WireAccess { iss, sub, aud, exp, iat, jti, client_id, scope, ep, grant_id, sid } =
-        serde_json::from_slice(payload).ok()?;
-    let person = match grant_id {
-        Some(grant) => Some(PersonClaims { grant: Jti::parse(&grant)?, session: sid.map(|sid| (*sid).into()) }),
-        None => None,
-    };
-    Some(AccessClaims {
-        issuer: iss.into_owned(),
-        subject: sub.into_owned(),
-        audience: AudienceSet::of(aud.0.iter().map(Deref::deref)).ok()?,
-        client_id: client_id.into_owned(),
-        scope: ScopeSet::parse(&scope).ok()?,
-        jti: Jti::parse(&jti)?,
-        issued_at: iat,
-        expires_at: exp,
-        epochs: Epochs::parse(&ep)?,
-        typ,
-        person,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -145,6 +96,7 @@ mod tests {
     use crate::crypto::jwt::tests::claims;
     use crate::crypto::signer::SigningKey;
     use crate::crypto::signer::tests::{key, sign_raw};
+    use crate::domain::{AudienceSet, ScopeSet};
 
     fn published(alg: SigningAlg) -> Arc<VerifyingKey> {
         Arc::new(VerifyingKey::from_jwk("kid-1", alg, key(alg).1).unwrap())

@@ -73,4 +73,8 @@ pub struct ClientPolicy {
     pub require_pkce: bool,
     pub require_consent: bool,
     pub application_type: ApplicationType,
+    /// May turn its credential into ephemeral tokens.
+    pub may_mint: bool,
+    /// May mint for a subject that is not its own.
+    pub may_set_subject: bool,
 }

@@ -3,7 +3,8 @@
 use secrecy::SecretString;
 
 use crate::domain::client::AuthMethod;
-use crate::domain::{ClientId, ProviderSlug, ScopeSet};
+use crate::domain::ephemeral::{IssuerChoice, WireClaims};
+use crate::domain::{ClientId, MintAsk, ProviderSlug, ScopeSet, SigningAlg};
 
 /// What a dialect read from its wire and hands to the engine.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct ProviderRef {
     pub slug: ProviderSlug,
     /// A surface that the provider must have turned on for itself.
     pub must_serve: Option<&'static str>,
+    /// The provider that an API key is bound to is meant instead, where one is presented.
+    pub key_decides: bool,
 }
 
 /// The proof a caller presented, not yet believed.
@@ -76,6 +79,8 @@ pub enum Grant {
     Password { username: String, password: SecretString },
     /// A token of a trusted issuer is handed in.
     External { token: SecretString, form: ExternalForm },
+    /// An API key, or a client that may, makes an ephemeral token.
+    Mint(Box<MintAsk>),
 }
 
 /// By which rule a token of another issuer is handed in.
@@ -102,6 +107,17 @@ pub struct Ask {
     pub own_id_token: bool,
     /// The wire has no scope: all that the client has, also for people.
     pub scope_of_client: bool,
+    /// What the client has of these, where nothing was asked.
+    pub usual_scope: Option<ScopeSet>,
+    /// Seconds a token of this wire lives where nothing shorter is set.
+    pub usual_lifetime: Option<i64>,
+    /// `None`: the provider's.
+    pub signing_alg: Option<SigningAlg>,
+    pub issuer: IssuerChoice,
+    /// `aud` is a list even where it has one value.
+    pub audience_as_list: bool,
+    /// Claims that the wire adds.
+    pub wire_claims: Option<WireClaims>,
 }
 
 /// A granted token.
@@ -111,6 +127,7 @@ pub struct Granted {
     /// Seconds, at least 1.
     pub expires_in: i64,
     pub scope: ScopeSet,
+    pub one_time: bool,
     pub id_token: Option<SecretString>,
     pub refresh_token: Option<SecretString>,
     /// RFC 8693 §2.2.1, for exchanged tokens.

@@ -65,6 +65,19 @@ impl ScopeSet {
         self.iter().any(|own| own == token)
     }
 
+    /// What of `self` stands in `other` too.
+    #[must_use]
+    pub fn within(&self, other: &ScopeSet) -> Self {
+        self.only(|token| other.contains(token))
+    }
+
+    /// The tokens that `keep` is true for.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let kept: Vec<&str> = self.iter().filter(|token| keep(token)).collect();
+        Self(kept.join(" ").into())
+    }
+
     /// The first token of `self` that `other` does not have, or `None` if `self` is a subset.
     pub fn first_outside<'a>(&'a self, other: &ScopeSet) -> Option<&'a str> {
         self.iter().find(|token| !other.contains(token))
@@ -80,6 +93,14 @@ impl fmt::Debug for ScopeSet {
 /// Whether a name needs no row of its own: built in, or in the reserved namespace.
 pub fn is_built_in(token: &str) -> bool {
     BUILT_IN.contains(&token) || token.starts_with("grantd:")
+}
+
+/// Whether a name speaks of a person's login, or of grantd itself. Letter case is not trusted to tell
+/// them apart: whoever reads the token may not look at it.
+pub fn is_of_login(token: &str) -> bool {
+    let login = ["openid", "profile", "email", "offline_access"];
+    let of_grantd = token.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("grantd:"));
+    of_grantd || login.iter().any(|name| token.eq_ignore_ascii_case(name))
 }
 
 /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::domain::session::Amr;
-use crate::domain::{AudienceSet, ScopeSet, SessionId};
+use crate::domain::{AudienceSet, ExtraClaims, ScopeSet, SessionId};
 
 /// JWS algorithms grantd signs with (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,6 +164,10 @@ pub struct AccessClaims {
     pub typ: AccessTyp,
     /// `None`: a machine's token.
     pub person: Option<PersonClaims>,
+    /// `aud` is a list even where it has one value.
+    pub audience_as_list: bool,
+    /// `None`: the claims of RFC 9068 and no more.
+    pub extra: Option<Box<ExtraClaims>>,
 }
 
 /// What a person's access token says beside: the grant it belongs to, and the session it ends with.

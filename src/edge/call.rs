@@ -59,15 +59,16 @@ impl Call<'_> {
             Some(DEFAULT_SLUG) => Err(Refusal::unknown("There is no such provider.")),
             // What is no slug is nobody's, and is not looked up.
             Some(slug) if !is_slug(slug) => Err(Refusal::unknown("There is no such provider.")),
-            Some(slug) => Ok(ProviderRef { slug: slug.into(), must_serve: None }),
-            None => Ok(ProviderRef { slug: self.root_provider.clone(), must_serve: None }),
+            Some(slug) => Ok(ProviderRef { slug: slug.into(), must_serve: None, key_decides: false }),
+            None => Ok(ProviderRef { slug: self.root_provider.clone(), must_serve: None, key_decides: false }),
         }
     }
 
-    /// As [`Call::provider`], for a surface that a provider has to turn on below its own path.
+    /// As [`Call::provider`], for a surface that a provider has to turn on below its own path. At the
+    /// root an API key's own provider is meant.
     pub fn surface_provider(&self) -> Result<ProviderRef, Refusal> {
         let must_serve = self.path_provider.map(|_| self.ctx.surface);
-        Ok(ProviderRef { must_serve, ..self.provider()? })
+        Ok(ProviderRef { must_serve, key_decides: self.path_provider.is_none(), ..self.provider()? })
     }
 
     /// The media type without parameters, lower case; `None` when absent or unreadable.

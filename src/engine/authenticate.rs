@@ -29,6 +29,9 @@ const ASSERTION_WINDOW: i64 = 3600;
 const SKEW: i64 = 10;
 const MAX_JTI: usize = 256;
 
+/// Name and subject of the key that the environment gives.
+pub const ENV: &str = "env";
+
 /// A caller that proved itself.
 pub enum Caller {
     Client(Arc<ClientEntry>),

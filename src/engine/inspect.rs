@@ -3,8 +3,10 @@
 use crate::crypto::{opaque, verify_access};
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Jti, PersonClaims, RevokedKind};
-use crate::domain::{AccessClaims, ClientId, Context, Fault, UserId};
+use crate::domain::{AccessClaims, Context, Fault, UserId};
 use crate::engine::Engine;
+use crate::engine::authenticate::ENV;
+use crate::engine::cache::api_keys::ApiKeyEntry;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::revocations::Known;
 use crate::store::revoked;
@@ -51,15 +53,35 @@ impl Engine {
         if claims.epochs.provider < provider.provider.epoch {
             return Ok(false);
         }
-        let owner = ClientId::from(claims.client_id.as_str());
-        let client = self.client(ctx, &provider.provider.id, &owner).await?;
-        if !client.is_some_and(|client| client.live && claims.epochs.client >= client.epoch) {
+        if !self.is_of_live_owner(ctx, provider, claims).await? {
             return Ok(false);
         }
         match &claims.person {
             None => Ok(true),
             Some(person) => self.is_of_live_person(ctx, provider, claims, person).await,
         }
+    }
+
+    /// The client it was issued to, or the API key that minted it, is live and of no later epoch.
+    async fn is_of_live_owner(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        claims: &AccessClaims,
+    ) -> Result<bool, Fault> {
+        let (owner, epoch) = (claims.client_id.as_str(), claims.epochs.client);
+        let of_key = |entry: &ApiKeyEntry| entry.key.is_live(ctx.now.seconds()) && epoch >= entry.key.epoch;
+        // A key that has just minted is at hand; no id stands for both.
+        if let Some(entry) = self.0.caches.api_keys.get(&owner.into()) {
+            return Ok(of_key(&entry));
+        }
+        if let Some(client) = self.client(ctx, &provider.provider.id, &owner.into()).await? {
+            return Ok(client.live && epoch >= client.epoch);
+        }
+        if owner == ENV {
+            return Ok(self.0.admin_key.is_some());
+        }
+        Ok(self.api_key(ctx, &owner.into()).await?.is_some_and(|entry| of_key(&entry)))
     }
 
     /// The account is live, and the session too if the token ends with one.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::crypto::{SigningKey, opaque};
-use crate::domain::grant::Granted;
-use crate::domain::token::{AccessTokenFormat, AccessTyp, Epochs, IdClaims};
+use crate::domain::ephemeral::IssuerChoice;
+use crate::domain::grant::{Ask, Granted};
+use crate::domain::token::{AccessTokenFormat, Epochs, IdClaims};
 use crate::domain::{AccessClaims, Context, Failed, Fault, SigningAlg};
 use crate::engine::Engine;
-use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::grants::Terms;
 
@@ -18,34 +18,43 @@ pub const OWN_ID_TOKEN_TTL: i64 = 3600;
 const OWN_ID_TOKEN_ALG: SigningAlg = SigningAlg::Rs256;
 
 impl Engine {
+    /// A token of a machine, or one that was minted. `ask` says in what form.
     pub(in crate::engine) async fn issue(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
-        client: &ClientEntry,
         terms: Terms,
+        ask: &Ask,
     ) -> Result<Granted, Failed> {
-        let Terms { subject, scope, audience, lifetime, format, own_id_token } = terms;
+        let Terms { owner, subject, scope, audience, lifetime, format, own_id_token, typ, extra } = terms;
+        let one_time = extra.one_time;
         let issued_at = ctx.now.seconds();
-        let claims = AccessClaims {
-            issuer: provider.provider.issuer.clone(),
+        let mut claims = AccessClaims {
+            issuer: issuer(provider, ask.issuer).to_owned(),
             subject,
             audience,
-            client_id: client.client_id.as_str().to_owned(),
+            client_id: owner.id,
             scope,
             jti: self.0.random.jti(ctx.now),
             issued_at,
             expires_at: issued_at + lifetime,
-            epochs: Epochs { provider: provider.provider.epoch, client: client.epoch, user: 0, session: 0 },
-            typ: AccessTyp::AtJwt,
+            epochs: Epochs { provider: provider.provider.epoch, client: owner.epoch, user: 0, session: 0 },
+            typ,
             person: None,
+            audience_as_list: ask.audience_as_list,
+            extra: (!extra.is_empty()).then(|| Box::new(extra)),
         };
-        let access_token = self.access_token(ctx, provider, &claims, format).await?;
-        let id_token = if own_id_token { Some(self.own_id_token(ctx, provider, client, &claims).await?) } else { None };
+        add_wire_claims(&mut claims, ask);
+        // Whoever could verify a one-time token alone would not have to ask whether it was used.
+        let format = if one_time { AccessTokenFormat::Opaque } else { format };
+        let alg = ask.signing_alg.unwrap_or(provider.provider.access_token_signing_alg);
+        let access_token = self.access_token(ctx, provider, &claims, (format, alg)).await?;
+        let id_token = if own_id_token { Some(self.own_id_token(ctx, provider, &claims).await?) } else { None };
         Ok(Granted {
             access_token,
             expires_in: lifetime,
             scope: claims.scope,
+            one_time,
             id_token,
             refresh_token: None,
             issued_token_type: None,
@@ -57,14 +66,14 @@ impl Engine {
         ctx: &Context,
         provider: &ProviderEntry,
         claims: &AccessClaims,
-        format: AccessTokenFormat,
+        (format, alg): (AccessTokenFormat, SigningAlg),
     ) -> Result<SecretString, Fault> {
         match format {
             AccessTokenFormat::Opaque => {
                 opaque::seal_access(&self.0.secrets.tokens, &provider.provider.id, claims, &self.0.random)
             }
             AccessTokenFormat::Jwt => {
-                let key = self.signing_key(ctx, provider, provider.provider.access_token_signing_alg).await?;
+                let key = self.signing_key(ctx, provider, alg).await?;
                 key.sign_access(claims).map(SecretString::from)
             }
         }
@@ -76,14 +85,13 @@ impl Engine {
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
-        client: &ClientEntry,
         access: &AccessClaims,
     ) -> Result<SecretString, Fault> {
         let key = self.signing_key(ctx, provider, OWN_ID_TOKEN_ALG).await?;
         let claims = IdClaims {
             issuer: access.issuer.clone(),
             subject: access.subject.clone(),
-            audience: client.client_id.as_str().to_owned(),
+            audience: access.client_id.clone(),
             jti: self.0.random.jti(ctx.now),
             issued_at: access.issued_at,
             expires_at: access.issued_at + OWN_ID_TOKEN_TTL,
@@ -107,5 +115,20 @@ impl Engine {
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
         let made = ring.signing(alg).map(Arc::clone);
         made.ok_or_else(|| Fault::crypto(format!("provider has no active {} key", alg.name())))
+    }
+}
+
+/// The issuer a token names.
+fn issuer(provider: &ProviderEntry, choice: IssuerChoice) -> &str {
+    match choice {
+        IssuerChoice::Primary | IssuerChoice::VerifiedDomain => &provider.provider.issuer,
+    }
+}
+
+fn add_wire_claims(claims: &mut AccessClaims, ask: &Ask) {
+    let Some(wire_claims) = ask.wire_claims else { return };
+    let free = wire_claims(claims);
+    if !free.is_empty() {
+        claims.extra.get_or_insert_default().free.extend(free);
     }
 }

@@ -94,7 +94,12 @@ impl Engine {
     ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
         let wanted = id.clone();
         self.cached(ctx, &self.0.caches.api_keys, id, move |conn| {
-            Ok(api_keys::by_id(conn, &wanted)?.map(ApiKeyEntry::of))
+            let Some(key) = api_keys::by_id(conn, &wanted)? else { return Ok(None) };
+            let bound_to = match &key.provider {
+                Some(provider) => providers::by_id(conn, provider)?.map(|found| found.slug.into()),
+                None => None,
+            };
+            Ok(Some(ApiKeyEntry::of(key, bound_to)))
         })
         .await
     }

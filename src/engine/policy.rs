@@ -22,10 +22,17 @@ pub fn may_use_grant(client: &ClientEntry, grant: GrantType) -> Result<(), Refus
     )))
 }
 
-/// The scope of a client's own token: what was asked, if the client has all of it; all it has if
-/// nothing was asked.
-pub fn own_scope(asked: Option<&ScopeSet>, client: &ClientEntry) -> Result<ScopeSet, Refusal> {
-    let Some(asked) = asked else { return Ok(client.scope.clone()) };
+/// The scope of a client's own token: what was asked, if the client has all of it. If nothing was
+/// asked all it has, or of the wire's usual scope what it has.
+pub fn own_scope(ask: &Ask, client: &ClientEntry) -> Result<ScopeSet, Refusal> {
+    match (&ask.scope, &ask.usual_scope) {
+        (Some(asked), _) => asked_scope(asked, client),
+        (None, Some(usual)) => Ok(usual.within(&client.scope)),
+        (None, None) => Ok(client.scope.clone()),
+    }
+}
+
+fn asked_scope(asked: &ScopeSet, client: &ClientEntry) -> Result<ScopeSet, Refusal> {
     match asked.first_outside(&client.scope) {
         None => Ok(asked.clone()),
         Some(outside) => Err(Refusal::new(RefusalKind::InvalidScope, "The client may not have this scope.")
@@ -39,7 +46,7 @@ pub fn person_scope(ask: &Ask, client: &ClientEntry) -> Result<ScopeSet, Refusal
     match &ask.scope {
         None if ask.scope_of_client => Ok(client.scope.clone()),
         None => Ok(ScopeSet::default()),
-        Some(_) => own_scope(ask.scope.as_ref(), client),
+        Some(asked) => asked_scope(asked, client),
     }
 }
 
@@ -60,11 +67,17 @@ fn invalid_target(client: &ClientEntry) -> Refusal {
         .about(format!("client {}: resource outside its audience", client.client_id))
 }
 
-/// Seconds an access token lives: the client's own lifetime or the provider's, within the
-/// provider's bound, never below one second.
-pub fn access_token_lifetime(client: &ClientEntry, provider: &Provider) -> i64 {
-    let own = client.access_token_ttl().unwrap_or(provider.ttls.access_token);
-    own.min(provider.ttls.max).max(1)
+/// Seconds an access token lives: the client's own lifetime or the provider's, within the bounds of
+/// both, never below one second. A wire with a usual lifetime has it instead of the provider's, and the
+/// client's own only shortens it.
+pub fn access_token_lifetime(client: &ClientEntry, provider: &Provider, ask: &Ask) -> i64 {
+    let own = client.access_token_ttl();
+    let wanted = match ask.usual_lifetime {
+        Some(usual) => own.map_or(usual, |own| own.min(usual)),
+        None => own.unwrap_or(provider.ttls.access_token),
+    };
+    let bounds = [Some(provider.ttls.max), client.max_ttl()];
+    bounds.into_iter().flatten().fold(wanted, i64::min).max(1)
 }
 
 /// What one answer for a person's grant may be for: the scope and audience at hand.
@@ -72,8 +85,7 @@ pub fn access_token_lifetime(client: &ClientEntry, provider: &Provider) -> i64 {
 /// Scope may shrink and never grow (RFC 6749 §6); what the client has lost since is left out.
 /// `resource` selects among the grant's (RFC 8707 §2.2); without it the first is meant.
 pub fn narrowed(grant: &PersonGrant, client: &ClientEntry, ask: &Ask) -> Result<(ScopeSet, AudienceSet), Refusal> {
-    let left: Vec<&str> = grant.scope.iter().filter(|token| client.scope.contains(token)).collect();
-    let left = ScopeSet::of(left).unwrap_or_default();
+    let left = grant.scope.within(&client.scope);
     let scope = match &ask.scope {
         None => left,
         Some(asked) => match asked.first_outside(&left) {

@@ -1,9 +1,13 @@
 //! A token request as a list of named steps. Every grant of every wire goes through here.
 
+use std::sync::Arc;
+
 use crate::domain::client::GrantType;
-use crate::domain::grant::{ExternalForm, Grant, GrantRequest, Granted};
+use crate::domain::grant::{ExternalForm, Grant, GrantRequest, Granted, PresentedClient, ProviderRef};
 use crate::domain::{Context, Failed};
 use crate::engine::authenticate::Caller;
+use crate::engine::cache::clients::ClientEntry;
+use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::grants::authorization_code::Redemption;
 use crate::engine::grants::client_credentials;
 use crate::engine::{Engine, policy};
@@ -15,53 +19,71 @@ impl Engine {
     /// the client may not have. Faults: the store is away or this node may not decide right now.
     pub async fn grant(&self, ctx: &Context, request: GrantRequest) -> Result<Granted, Failed> {
         let outcome = self.decide(ctx, request).await;
+        self.count(&outcome);
+        outcome
+    }
+
+    pub(in crate::engine) fn count(&self, outcome: &Result<Granted, Failed>) {
         let counters = self.counters();
-        match &outcome {
+        match outcome {
             Ok(_) => counters.granted.add_one(),
             Err(Failed::Refused(_)) => counters.refused.add_one(),
             Err(Failed::Fault(_)) => counters.faulted.add_one(),
         }
-        outcome
     }
 
     async fn decide(&self, ctx: &Context, request: GrantRequest) -> Result<Granted, Failed> {
-        let GrantRequest { provider, client, grant, ask } = request;
+        let GrantRequest { provider: named, client: presented, grant, ask } = request;
         self.require_fresh()?;
-        let provider = self.provider(ctx, &provider).await?;
-        let caller = self.authenticate(ctx, &provider, client).await?;
-        let Caller::Client(client) = caller else {
-            return Err(Caller::not_a_client().into());
-        };
-        policy::may_use_grant(&client, grant_type(&grant))?;
+        let parties = async |presented, kind| self.parties(ctx, &named, presented, kind).await;
         match grant {
             Grant::ClientCredentials => {
+                let (provider, client) = parties(presented, GrantType::ClientCredentials).await?;
                 let terms = client_credentials::terms(&provider.provider, &client, &ask)?;
-                self.issue(ctx, &provider, &client, terms).await
+                self.issue(ctx, &provider, terms, &ask).await
             }
             Grant::AuthorizationCode { code, redirect_uri, verifier } => {
+                let (provider, client) = parties(presented, GrantType::AuthorizationCode).await?;
                 let redemption =
                     Redemption { code: &code, redirect_uri: redirect_uri.as_deref(), verifier: verifier.as_ref() };
                 self.code_grant(ctx, &provider, &client, redemption, &ask).await
             }
-            Grant::RefreshToken { token } => self.refresh_grant(ctx, &provider, &client, &token, &ask).await,
+            Grant::RefreshToken { token } => {
+                let (provider, client) = parties(presented, GrantType::RefreshToken).await?;
+                self.refresh_grant(ctx, &provider, &client, &token, &ask).await
+            }
             Grant::Password { username, password } => {
+                let (provider, client) = parties(presented, GrantType::Password).await?;
                 self.password_grant(ctx, &provider, &client, &username, &password, &ask).await
             }
-            Grant::External { token, form } => self.external_grant(ctx, &provider, &client, &token, &form, &ask).await,
+            Grant::External { token, form } => {
+                let (provider, client) = parties(presented, external_grant_type(&form)).await?;
+                self.external_grant(ctx, &provider, &client, &token, &form, &ask).await
+            }
+            Grant::Mint(mint) => self.mint_grant(ctx, &named, presented, *mint, &ask).await,
         }
+    }
+
+    /// The provider, and the client that may use this grant type there.
+    async fn parties(
+        &self,
+        ctx: &Context,
+        named: &ProviderRef,
+        presented: PresentedClient,
+        kind: GrantType,
+    ) -> Result<(Arc<ProviderEntry>, Arc<ClientEntry>), Failed> {
+        let provider = self.provider(ctx, named).await?;
+        let Caller::Client(client) = self.authenticate(ctx, &provider, presented).await? else {
+            return Err(Caller::not_a_client().into());
+        };
+        policy::may_use_grant(&client, kind)?;
+        Ok((provider, client))
     }
 }
 
-/// The grant type that a client must have for this.
-fn grant_type(grant: &Grant) -> GrantType {
-    match grant {
-        Grant::ClientCredentials => GrantType::ClientCredentials,
-        Grant::AuthorizationCode { .. } => GrantType::AuthorizationCode,
-        Grant::RefreshToken { .. } => GrantType::RefreshToken,
-        Grant::Password { .. } => GrantType::Password,
-        Grant::External { form: ExternalForm::JwtBearer, .. } => GrantType::JwtBearer,
-        Grant::External { form: ExternalForm::TokenExchange { .. } | ExternalForm::Surface, .. } => {
-            GrantType::TokenExchange
-        }
+const fn external_grant_type(form: &ExternalForm) -> GrantType {
+    match form {
+        ExternalForm::JwtBearer => GrantType::JwtBearer,
+        ExternalForm::TokenExchange { .. } | ExternalForm::Surface => GrantType::TokenExchange,
     }
 }

@@ -28,6 +28,8 @@ struct Mirror {
     require_pkce: bool,
     require_consent: bool,
     application_type: String,
+    may_mint: bool,
+    may_set_subject: bool,
 }
 
 pub fn read(text: &str) -> Result<ClientPolicy, Fault> {
@@ -49,6 +51,8 @@ pub fn read(text: &str) -> Result<ClientPolicy, Fault> {
         require_pkce,
         require_consent,
         application_type,
+        may_mint,
+        may_set_subject,
     } = serde_json::from_str(text).map_err(|_| bad())?;
     let rotation = |name: String| RefreshRotation::from_name(&name).ok_or_else(bad);
     let alg = |name: String| SigningAlg::from_name(&name).ok_or_else(bad);
@@ -69,6 +73,8 @@ pub fn read(text: &str) -> Result<ClientPolicy, Fault> {
         require_pkce,
         require_consent,
         application_type: ApplicationType::from_name(&application_type).ok_or_else(bad)?,
+        may_mint,
+        may_set_subject,
     })
 }
 
@@ -90,6 +96,8 @@ pub fn write(policy: ClientPolicy) -> String {
         require_pkce,
         require_consent,
         application_type,
+        may_mint,
+        may_set_subject,
     } = policy;
     let mirror = Mirror {
         response_types,
@@ -108,6 +116,8 @@ pub fn write(policy: ClientPolicy) -> String {
         require_pkce,
         require_consent,
         application_type: application_type.name().to_owned(),
+        may_mint,
+        may_set_subject,
     };
     // Strings, numbers and lists always serialise; an empty text would be refused when read.
     serde_json::to_string(&mirror).unwrap_or_default()

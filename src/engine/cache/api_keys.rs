@@ -2,19 +2,21 @@
 
 use std::sync::atomic::AtomicI64;
 
-use crate::domain::ApiKey;
+use crate::domain::{ApiKey, ProviderSlug};
 use crate::engine::cache::Weigh;
 
 pub struct ApiKeyEntry {
     pub key: ApiKey,
+    /// Of the provider it is bound to.
+    pub provider_slug: Option<ProviderSlug>,
     /// Epoch seconds.
     pub noted_at: AtomicI64,
 }
 
 impl ApiKeyEntry {
-    pub fn of(key: ApiKey) -> Self {
+    pub fn of(key: ApiKey, provider_slug: Option<ProviderSlug>) -> Self {
         let noted_at = AtomicI64::new(key.last_used_at.unwrap_or(0));
-        Self { key, noted_at }
+        Self { key, provider_slug, noted_at }
     }
 }
 

@@ -34,11 +34,15 @@ pub struct ClientEntry {
     /// A chosen secret that was verified lately; gone with the entry when the client changes.
     pub verified: Mutex<Option<Box<VerifiedSecret>>>,
     access_token_ttl: Option<i32>,
+    max_ttl: Option<i32>,
     pub epoch: u32,
     grants: u8,
     pub auth_method: AuthMethod,
     pub format: AccessTokenFormat,
     pub resource_server: bool,
+    /// May turn its credential into ephemeral tokens.
+    pub may_mint: bool,
+    pub may_set_subject: bool,
     pub live: bool,
 }
 
@@ -117,9 +121,12 @@ impl ClientEntry {
             only_surface: only_surface.map(Into::into),
             secrets: secrets.into_iter().map(SecretEntry::of).collect(),
             assertion: assertion(auth_method, (jwks, jwks_uri), auth_signing_alg)?,
+            max_ttl: policy.max_ttl.map(narrow),
+            may_mint: policy.may_mint,
+            may_set_subject: policy.may_set_subject,
             people: people(&grant_types, name, policy),
             verified: Mutex::new(None),
-            access_token_ttl: access_token_ttl.map(|ttl| i32::try_from(ttl).unwrap_or(i32::MAX)),
+            access_token_ttl: access_token_ttl.map(narrow),
             epoch,
             grants: grant_bits(&grant_types),
             auth_method,
@@ -146,6 +153,11 @@ impl ClientEntry {
     /// Seconds; `None`: the provider's.
     pub fn access_token_ttl(&self) -> Option<i64> {
         self.access_token_ttl.map(i64::from)
+    }
+
+    /// The longest its access tokens may live, seconds; `None`: the provider's bound alone.
+    pub fn max_ttl(&self) -> Option<i64> {
+        self.max_ttl.map(i64::from)
     }
 
     /// What shapes the grants of people; `None`: it has none of them.
@@ -239,6 +251,11 @@ fn assertion(
     let pinned_alg = pinned_alg.map(Into::into);
     let entry = AssertionEntry { keys, pinned_alg, jwks_bytes: bytes };
     Ok((method == AuthMethod::PrivateKeyJwt).then(|| Box::new(entry)))
+}
+
+/// Lifetimes are far below the bound.
+fn narrow(seconds: i64) -> i32 {
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 fn bit(grant: GrantType) -> u8 {

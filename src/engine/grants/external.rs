@@ -11,14 +11,16 @@ use crate::domain::client::GrantType;
 use crate::domain::external::ClaimValue;
 use crate::domain::grant::{Ask, ExternalForm, Granted};
 use crate::domain::session::Amr;
-use crate::domain::token::AccessTokenFormat;
+use crate::domain::token::{AccessTokenFormat, AccessTyp};
 use crate::domain::trust::{MapTo, TrustRules};
-use crate::domain::{AudienceSet, ClientId, Context, Failed, PersonGrant, Provider, Refusal, RefusalKind, ScopeSet};
+use crate::domain::{
+    AudienceSet, ClientId, Context, ExtraClaims, Failed, PersonGrant, Provider, Refusal, RefusalKind, ScopeSet,
+};
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::cache::users::UserEntry;
-use crate::engine::grants::Terms;
 use crate::engine::grants::person::{NewGrant, Parties, Prepared};
+use crate::engine::grants::{Owner, Terms};
 use crate::engine::trust::Accepted;
 use crate::engine::trust::people::Standing;
 use crate::engine::trust::rules::{HandedIn, TOKEN_TYPES};
@@ -158,17 +160,20 @@ impl Engine {
                 && policy::may_use_grant(client, GrantType::ClientCredentials).is_ok()
         });
         let client = usable.ok_or_else(|| call.refused("the subject names no live client with client_credentials"))?;
-        let lifetime = lifetime(accepted, policy::access_token_lifetime(&client, &provider.provider), ctx);
+        let lifetime = lifetime(accepted, policy::access_token_lifetime(&client, &provider.provider, call.ask), ctx);
         let terms = Terms {
+            owner: Owner::of(&client),
             subject: client.subject().to_owned(),
             scope: client_scope(call.ask, &client, rules)?,
             audience: audience(&call.ask.resources, &client, &provider.provider, rules)?,
             lifetime,
             format: if call.force_jwt { AccessTokenFormat::Jwt } else { client.format },
+            typ: AccessTyp::AtJwt,
+            extra: ExtraClaims::default(),
             own_id_token: false,
         };
         self.spend(ctx, call, accepted).await?;
-        self.issue(ctx, provider, &client, terms).await
+        self.issue(ctx, provider, terms, call.ask).await
     }
 
     /// By its subject or its id; no name stands for two of them.

@@ -9,7 +9,7 @@ use crate::crypto::claims_request::ClaimsRequest;
 use crate::crypto::hashes::at_hash;
 use crate::crypto::refresh::Derivation;
 use crate::domain::client::GrantType;
-use crate::domain::grant::Granted;
+use crate::domain::grant::{Ask, Granted};
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Epochs, IdClaims, PersonClaims, PersonIdClaims};
 use crate::domain::{
     AccessClaims, AudienceSet, Context, Failed, Fault, PersonGrant, RefreshFamily, Refusal, RefusalKind, ScopeSet,
@@ -158,7 +158,7 @@ impl Engine {
         let Parties { provider, client, user } = parties;
         let PersonTerms { grant, epochs, scope, audience, nonce, ends_at, max_ttl, force_jwt } = terms;
         let now = ctx.now.seconds();
-        let own = policy::access_token_lifetime(client, &provider.provider);
+        let own = policy::access_token_lifetime(client, &provider.provider, &Ask::default());
         let bounds = [max_ttl, ends_at.map(|end| end - now)];
         let lifetime = bounds.into_iter().flatten().fold(own, i64::min);
         if lifetime < 1 {
@@ -177,16 +177,27 @@ impl Engine {
             epochs,
             typ: AccessTyp::AtJwt,
             person: Some(PersonClaims { grant: grant.id, session: tied }),
+            audience_as_list: false,
+            extra: None,
         };
         let format = if force_jwt { AccessTokenFormat::Jwt } else { client.format };
-        let access_token = self.access_token(ctx, provider, &claims, format).await?;
+        let alg = provider.provider.access_token_signing_alg;
+        let access_token = self.access_token(ctx, provider, &claims, (format, alg)).await?;
         let id_token = if claims.scope.contains("openid") {
             Some(self.person_id_token(ctx, parties, grant, (&claims, &access_token), nonce, &bounds).await?)
         } else {
             None
         };
         let (expires_in, scope) = (lifetime, claims.scope);
-        Ok(Granted { access_token, expires_in, scope, id_token, refresh_token: None, issued_token_type: None })
+        Ok(Granted {
+            access_token,
+            expires_in,
+            scope,
+            one_time: false,
+            id_token,
+            refresh_token: None,
+            issued_token_type: None,
+        })
     }
 
     async fn person_id_token(

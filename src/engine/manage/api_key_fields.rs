@@ -4,7 +4,7 @@ use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
 use crate::domain::{ApiKey, AudienceSet, Refusal, RefusalKind, Role, ScopeSet};
 use crate::engine::manage::Actor;
-use crate::engine::manage::fields::{Checks, audience, label, not_built, one_of, scope, seconds};
+use crate::engine::manage::fields::{Checks, any, audience, label, one_of, scope, seconds};
 
 const TEN_YEARS: i64 = 3650 * 86_400;
 
@@ -41,7 +41,7 @@ pub fn apply(draft: ApiKeyDraft, current: &ApiKey, now: i64) -> Result<(ApiKey, 
         scope: checks.optional("scope", draft.scope, &current.scope, scope),
         audience: checks.apply("audience", draft.audience, (&current.audience, AudienceSet::default()), audience),
         max_ttl: checks.optional("max_ttl", draft.max_ttl, &current.max_ttl, seconds(1, TEN_YEARS)),
-        may_set_subject: checks.apply("may_set_subject", draft.may_set_subject, (&false, false), not_built),
+        may_set_subject: checks.apply("may_set_subject", draft.may_set_subject, (&current.may_set_subject, false), any),
         expires_at: checks.optional("expires_at", draft.expires_at, &current.expires_at, in_future),
         ..current.clone()
     };

@@ -7,6 +7,7 @@ use crate::domain::id::is_choosable_client_id;
 use crate::domain::patch::Field;
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, Client, ClientId, Provider, Refusal, ScopeSet};
+use crate::engine::authenticate::ENV;
 use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_policy_fields;
 use crate::engine::manage::fields::{Checks, any, audience, label, not_built, one_of, scope, seconds};
@@ -165,8 +166,6 @@ fn refuse_unchangeable(draft: &ClientDraft, current: &Client, checks: &mut Check
 
 fn refuse_not_built(draft: &mut ClientDraft, checks: &mut Checks) {
     let switches = [
-        ("may_mint", std::mem::take(&mut draft.may_mint)),
-        ("may_set_subject", std::mem::take(&mut draft.may_set_subject)),
         ("require_pushed_authorization_requests", std::mem::take(&mut draft.require_pushed_authorization_requests)),
         ("dpop_bound_access_tokens", std::mem::take(&mut draft.dpop_bound_access_tokens)),
     ];
@@ -190,16 +189,20 @@ fn grants(names: Vec<String>) -> Result<Vec<GrantType>, String> {
 }
 
 fn chosen_id(text: String) -> Result<String, &'static str> {
-    if is_choosable_client_id(&text) {
+    if is_choosable_client_id(&text) && text != ENV {
         return Ok(text);
     }
-    Err("must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a UUID")
+    Err("must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a UUID, nor be env")
 }
 
 /// OIDC Core §2: at most 255 ASCII characters.
 fn chosen_subject(text: String) -> Result<String, &'static str> {
     let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(text) } else { Err("must be 1 to 255 printable ASCII characters without space") }
+    if fits && text != ENV {
+        Ok(text)
+    } else {
+        Err("must be 1 to 255 printable ASCII characters without space, and not env")
+    }
 }
 
 fn signing_alg(name: String) -> Result<String, &'static str> {

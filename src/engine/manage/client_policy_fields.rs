@@ -112,6 +112,13 @@ pub fn apply(draft: &mut ClientDraft, current: &ClientPolicy, public: bool, chec
             any,
         ),
         application_type,
+        may_mint: checks.apply("may_mint", std::mem::take(&mut draft.may_mint), (&current.may_mint, false), any),
+        may_set_subject: checks.apply(
+            "may_set_subject",
+            std::mem::take(&mut draft.may_set_subject),
+            (&current.may_set_subject, false),
+            any,
+        ),
     };
     let redirects_fit = policy.redirect_uris.iter().chain(&policy.post_logout_redirect_uris);
     if redirects_fit.clone().any(|uri| redirect_uri(uri, application_type).is_err()) {
@@ -122,6 +129,9 @@ pub fn apply(draft: &mut ClientDraft, current: &ClientPolicy, public: bool, chec
     }
     if public && !policy.require_pkce {
         checks.refuse("require_pkce", "must be true for a public client");
+    }
+    if public && policy.may_mint {
+        checks.refuse("may_mint", "must be false for a public client: whoever knows its client_id could mint");
     }
     policy
 }

@@ -13,7 +13,7 @@ use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::secret::SecretKind;
 use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role, UserId};
 use crate::engine::Engine;
-use crate::engine::authenticate::Caller;
+use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::api_keys::ApiKeyEntry;
 use crate::store::{Tx, events, providers};
 
@@ -76,7 +76,7 @@ impl Actor {
     pub fn name(&self) -> String {
         match self {
             Self::Key(entry) => entry.key.id.to_string(),
-            Self::Env => "env".to_owned(),
+            Self::Env => ENV.to_owned(),
             Self::LocalOperator => "cli".to_owned(),
             Self::Person(user) => user.to_string(),
         }
@@ -205,7 +205,7 @@ impl Engine {
 }
 
 /// A JWT or one of our sealed tokens.
-fn looks_like_access_token(text: &str) -> bool {
+pub(in crate::engine) fn looks_like_access_token(text: &str) -> bool {
     let is_jwt = text.starts_with("ey") && text.split('.').count() == 3;
     is_jwt || credential::kind_of(text) == Some(SecretKind::OpaqueAccessToken)
 }

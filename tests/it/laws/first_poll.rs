@@ -11,7 +11,7 @@ use crate::support::app::{TestApp, TestClient, on_both_apps};
 use crate::support::people::{Wish, text};
 
 fn provider() -> ProviderRef {
-    ProviderRef { slug: "default".into(), must_serve: None }
+    ProviderRef { slug: "default".into(), must_serve: None, key_decides: false }
 }
 
 fn secret(client: &TestClient) -> PresentedClient {

@@ -71,7 +71,7 @@ pub async fn log_in(
     let address: IpAddr = address.parse().unwrap();
     let ctx = Context { client_address: address, ..app.context() };
     let request = GrantRequest {
-        provider: ProviderRef { slug: "default".into(), must_serve: None },
+        provider: ProviderRef { slug: "default".into(), must_serve: None, key_decides: false },
         client: PresentedClient::Bare { client_id: client.into() },
         grant: Grant::Password { username: username.to_owned(), password: password.into() },
         ask: Ask::default(),
