@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse};
 use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::clock::deadline_in;
 use crate::domain::provider::DEFAULT_SLUG;

@@ -66,7 +66,9 @@ pub fn api_key(headers: &HeaderMap) -> Result<SecretString, Refusal> {
     let text = line.to_str().map_err(|_| invalid())?.trim();
     let key = match text.split_once(' ') {
         None => text,
-        Some((scheme, rest)) if ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest.trim(),
+        Some((scheme, rest)) if ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+            rest.trim()
+        }
         Some(_) => return Err(invalid()),
     };
     if key.is_empty() { Err(missing()) } else { Ok(key.into()) }

@@ -40,18 +40,12 @@ impl Surface for Deepgram {
             route(Method::POST, "/v1/auth/grant", "deepgram_grant", "Deepgram token: ttl_seconds=1..3600", || {
                 web::to(serve::<Deepgram>)
             }),
-            route(Method::GET, "/v1/auth/token", "deepgram_own_key", "The API key that asks", || {
-                web::to(keys::own)
-            }),
+            route(Method::GET, "/v1/auth/token", "deepgram_own_key", "The API key that asks", || web::to(keys::own)),
             route(Method::GET, "/v1/projects", "deepgram_list_projects", "Providers as projects", || {
                 web::to(projects::list)
             }),
-            route(Method::GET, PROJECT, "deepgram_read_project", "A provider as a project", || {
-                web::to(projects::read)
-            }),
-            route(Method::PATCH, PROJECT, "deepgram_update_project", "Rename a project", || {
-                web::to(projects::update)
-            }),
+            route(Method::GET, PROJECT, "deepgram_read_project", "A provider as a project", || web::to(projects::read)),
+            route(Method::PATCH, PROJECT, "deepgram_update_project", "Rename a project", || web::to(projects::update)),
             route(Method::DELETE, PROJECT, "deepgram_delete_project", "End a project that is empty", || {
                 web::to(projects::delete)
             }),

@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::deepgram::wire::{Message, ProjectOut, Projects, project_name};
 use crate::dialects::deepgram::{manage, manage_project};
+use crate::domain::Role;
 use crate::domain::page::PageRequest;
 use crate::domain::patch::Field;
-use crate::domain::Role;
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
 

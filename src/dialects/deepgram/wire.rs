@@ -81,7 +81,9 @@ fn comment(value: Option<&Value>) -> Result<Option<String>, Refusal> {
         Some(Value::String(text)) if text.chars().count() <= MAX_COMMENT && !text.chars().any(char::is_control) => {
             Ok(Some(text.clone()))
         }
-        Some(_) => Err(Refusal::malformed("comment must be a string of at most 255 characters, without control characters.")),
+        Some(_) => {
+            Err(Refusal::malformed("comment must be a string of at most 255 characters, without control characters."))
+        }
     }
 }
 
@@ -101,7 +103,9 @@ fn expiry(object: &Map<String, Value>, now: i64) -> Result<Option<i64>, Refusal>
     let given = |name: &str| object.get(name).filter(|value| !value.is_null());
     match (given("expiration_date"), given("time_to_live_in_seconds")) {
         (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(Refusal::malformed("expiration_date and time_to_live_in_seconds exclude each other.")),
+        (Some(_), Some(_)) => {
+            Err(Refusal::malformed("expiration_date and time_to_live_in_seconds exclude each other."))
+        }
         (Some(date), None) => {
             let end = date.as_str().and_then(parse_time).filter(|end| *end > now);
             end.map(Some).ok_or_else(|| {

@@ -49,11 +49,8 @@ impl Dialect for Endorsed {
         if grant_type != "client_credentials" {
             return Err(Refusal::new(RefusalKind::UnsupportedGrantType, "Only client_credentials is supported."));
         }
-        let client = PresentedClient::Secret {
-            client_id: client_id.into(),
-            secret: client_secret.into(),
-            via: SecretVia::Wire,
-        };
+        let client =
+            PresentedClient::Secret { client_id: client_id.into(), secret: client_secret.into(), via: SecretVia::Wire };
         let ask = Ask {
             scope,
             force_jwt: true,

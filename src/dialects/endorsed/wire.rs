@@ -114,7 +114,8 @@ mod tests {
     }
 
     fn scope_of(scope: &str) -> Result<Option<String>, RefusalKind> {
-        let body = format!(r#"{{"grant_type":"client_credentials","client_id":"c","client_secret":"s","scope":{scope}}}"#);
+        let body =
+            format!(r#"{{"grant_type":"client_credentials","client_id":"c","client_secret":"s","scope":{scope}}}"#);
         of_json(&body)
             .map(|request| request.scope.map(|scope| scope.as_str().to_owned()))
             .map_err(|refusal| refusal.kind)

@@ -85,7 +85,9 @@ mod tests {
 
     #[test]
     fn other_values_and_repetitions_are_refused() {
-        for bad in ["access=write", "access=READONLY", "one_time=0", "one_time=True", "access=readonly&access=readwrite"] {
+        for bad in
+            ["access=write", "access=READONLY", "one_time=0", "one_time=True", "access=readonly&access=readwrite"]
+        {
             assert!(TokenQuery::read(bad).is_err(), "{bad}");
         }
     }
