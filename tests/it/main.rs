@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
 mod authorize;
+mod deepgram;
+mod endorsed;
 mod laws;
 mod oauth2;
 mod people;
@@ -10,6 +12,8 @@ mod process;
 mod runai;
 mod store;
 mod support;
+mod surfaces;
 mod trust;
 mod upstream;
+mod vocalstack;
 mod web;

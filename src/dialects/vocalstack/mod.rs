@@ -64,7 +64,8 @@ impl Dialect for VocalStack {
         let key = credentials::api_key(call.headers)?;
         let TokenQuery { access, lifetime, one_time } = TokenQuery::read(call.query)?;
         let mint = MintAsk { ttl: lifetime, one_time, access: Some(access), ..MintAsk::default() };
-        let ask = Ask { usual_lifetime: Some(USUAL_LIFETIME), ..Ask::default() };
+        // The wire has no scope: all that the key may give.
+        let ask = Ask { usual_lifetime: Some(USUAL_LIFETIME), scope_of_client: true, ..Ask::default() };
         Ok(GrantRequest {
             provider: call.surface_provider()?,
             client: PresentedClient::ApiKey { key },

@@ -15,6 +15,7 @@ use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Ref
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::api_keys::ApiKeyEntry;
+use crate::engine::introspect::key_reaches;
 use crate::store::{Tx, events, providers};
 
 pub mod api_key_fields;
@@ -128,13 +129,16 @@ impl Engine {
         actor: &Actor,
         named: &ProviderRef,
     ) -> Result<Provider, Failed> {
-        if named.key_decides
-            && let Some(own) = actor.bound_to()
-        {
-            return self.managed_provider(ctx, actor, own.as_str()).await;
-        }
-        let entry = self.provider(ctx, named).await?;
-        if actor.sees(&entry.provider.id) { Ok(entry.provider.clone()) } else { Err(unknown_provider().into()) }
+        let own = match actor {
+            Actor::Key(entry) if named.key_decides => entry.provider_slug.clone(),
+            _ => None,
+        };
+        let entry = match own {
+            Some(slug) => self.provider(ctx, &ProviderRef { slug, must_serve: None, key_decides: true }).await?,
+            None => self.provider(ctx, named).await?,
+        };
+        key_reaches(actor.bound_to(), &entry)?;
+        Ok(entry.provider.clone())
     }
 
     /// The provider with this id or slug, if the actor may see it.

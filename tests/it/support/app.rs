@@ -95,6 +95,8 @@ pub struct Setup {
     pub login_floor: Duration,
     /// Password hashes that may wait for one of two lanes.
     pub hash_queue: &'static str,
+    /// Variables beside those that every test has.
+    pub environment: &'static [(&'static str, &'static str)],
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -106,6 +108,7 @@ impl Default for Setup {
             stale_after: A_LONG_TIME,
             login_floor: Duration::ZERO,
             hash_queue: "64",
+            environment: &[],
             routes: |_| {},
         }
     }
@@ -316,7 +319,8 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_PASSWORDS__LANES", "2"),
         ("GRANTD_PASSWORDS__QUEUE", setup.hash_queue),
     ];
-    inputs.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let all = variables.iter().chain(setup.environment);
+    inputs.environment = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings
 }
 
