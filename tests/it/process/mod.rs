@@ -12,5 +12,6 @@ mod lost_answer;
 mod neighbours;
 mod public_url;
 mod strict_clients;
+mod token_surfaces;
 mod trust_command;
 mod users;
