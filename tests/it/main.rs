@@ -6,6 +6,7 @@ mod authorize;
 mod deepgram;
 mod endorsed;
 mod laws;
+mod mint;
 mod oauth2;
 mod people;
 mod process;

@@ -78,6 +78,7 @@ fn both_folders_give_the_same_tables_and_columns() {
         "session_clients",
         "sessions",
         "signing_keys",
+        "spent_tokens",
         "trusted_issuers",
         "usage",
         "user_links",
