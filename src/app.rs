@@ -11,7 +11,7 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::config::{PublicUrl, Settings};
+use crate::config::{self, PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
@@ -237,7 +237,8 @@ impl Services {
             read_timeout: settings.http.read_timeout(),
         };
         let surfaces = surfaces::switched(&settings.surfaces);
-        Self { engine, edge, surfaces, operations: Arc::new(all_operations()), base: base.to_owned() }
+        let operations = Arc::new(all_operations(&settings.surfaces));
+        Self { engine, edge, surfaces, operations, base: base.to_owned() }
     }
 
     /// Mounts everything: the standard endpoints and surfaces at the root and below `/p/{slug}`, the
@@ -254,9 +255,9 @@ impl Services {
             self.mount_at_root(config);
             config.service(web::scope(&self.base).configure(|config| self.mount_below_base(config)));
         }
-        let base = self.base.clone();
+        let (base, surfaces) = (self.base.clone(), self.surfaces.clone());
         config.default_service(web::to(move |request: HttpRequest| {
-            let base = base.clone();
+            let (base, surfaces) = (base.clone(), surfaces.clone());
             async move {
                 let below = request.path().strip_prefix(base.as_str()).unwrap_or_default().to_owned();
                 if Admin::PREFIXES.iter().any(|prefix| below.starts_with(prefix)) {
@@ -266,7 +267,7 @@ impl Services {
                 if Web::PREFIXES.iter().any(|prefix| below.starts_with(prefix) || inner.starts_with(prefix)) {
                     return not_found::<Web>(request).await;
                 }
-                dialects::unknown_path(request, &below).await
+                dialects::unknown_path(request, &below, &surfaces).await
             }
         }));
     }
@@ -322,9 +323,9 @@ pub fn request_ids(random: Random) -> impl Fn(UnixTime) -> String {
     move |now| random.uuid_v7(now)
 }
 
-/// Every operation there is, for the OpenAPI document.
-pub fn all_operations() -> Operations {
-    let mut all = dialects::operations();
+/// Every operation that is served, for the OpenAPI document.
+pub fn all_operations(settings: &config::Surfaces) -> Operations {
+    let mut all = dialects::operations(&surfaces::switched(settings));
     all.extend(Web::routes().iter().map(|route| (Web::NAME, route)));
     all.extend(Admin::routes().iter().map(|route| (Admin::NAME, route)));
     all.extend(Ops::routes().iter().map(|route| (Ops::NAME, route)));

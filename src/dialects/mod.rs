@@ -94,12 +94,13 @@ pub fn mount(config: &mut web::ServiceConfig, on: &Surfaces) {
 }
 
 /// Answers an unknown path (below the base of the public URL) in the shape of the surface that owns
-/// its prefix.
-pub async fn unknown_path(request: HttpRequest, path: &str) -> HttpResponse {
+/// its prefix. One that is off owns none.
+pub async fn unknown_path(request: HttpRequest, path: &str, on: &Surfaces) -> HttpResponse {
     macro_rules! owned {
         ($surface:ty, $switch:expr) => {
+            let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
             let owns = |prefix: &&str| path.starts_with(*prefix) || below_provider(path).starts_with(*prefix);
-            if <$surface as Surface>::PREFIXES.iter().any(owns) {
+            if switch(on).is_some() && <$surface as Surface>::PREFIXES.iter().any(owns) {
                 return not_found::<$surface>(request).await;
             }
         };
@@ -114,12 +115,14 @@ pub fn below_provider(path: &str) -> &str {
     rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("")
 }
 
-/// Every operation of every surface, for the OpenAPI document.
-pub fn operations() -> Vec<(&'static str, &'static RouteSpec)> {
+/// Every operation of every surface that is on, for the OpenAPI document.
+pub fn operations(on: &Surfaces) -> Vec<(&'static str, &'static RouteSpec)> {
     let mut all = Vec::new();
     macro_rules! collect {
         ($surface:ty, $switch:expr) => {
-            all.extend(<$surface as Surface>::routes().iter().map(|route| (<$surface as Surface>::NAME, route)));
+            let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
+            let routes = if switch(on).is_some() { <$surface as Surface>::routes() } else { &[] };
+            all.extend(routes.iter().map(|route| (<$surface as Surface>::NAME, route)));
         };
     }
     surfaces!(collect);

@@ -45,6 +45,15 @@ fn issuer(answer: &Answer) -> String {
     decoded(token).1["iss"].as_str().unwrap().to_owned()
 }
 
+/// Whether the OpenAPI document has each of the calls.
+async fn described(app: &TestApp) -> [bool; 3] {
+    let document = app.get("/openapi.json").send().await.json();
+    SURFACES.map(|(_, method, path)| {
+        let path = path.split('?').next().unwrap();
+        document["paths"][path][method.to_lowercase()].is_object()
+    })
+}
+
 fn started(environment: &'static [(&'static str, &'static str)], test: impl AsyncFnOnce(TestApp)) {
     block_on(async {
         test(TestApp::start_as(Kind::Sqlite, Setup { environment, ..Setup::default() }).await).await;
@@ -66,6 +75,11 @@ fn a_surface_that_is_off_is_not_there() {
                 assert_eq!(caller.call(&app, surface, base, "id.example.com").await.status, 404, "{base} {surface:?}");
             }
         }
+        for path in ["/security/other", "/p/acme/security/other", "/v1/auth/other", "/api/v1/auth/other"] {
+            let answer = app.get(path).send().await;
+            assert_eq!((answer.refusal().1.as_str(), answer.header("x-api-version")), ("not_found", ""), "{path}");
+        }
+        assert_eq!(described(&app).await, [false; 3]);
         let answer = app.get("/healthz").header("x-expected-api-version", "1.1.0").send().await;
         assert_eq!(answer.header("x-api-version"), "", "nobody speaks that version");
     });
@@ -121,6 +135,7 @@ fn a_surface_serves_the_provider_it_is_pointed_at_and_a_bound_key_its_own() {
 #[test]
 fn a_provider_turns_a_surface_on_below_its_own_path() {
     started(&[], async |app| {
+        assert_eq!(described(&app).await, [true; 3]);
         app.provider("acme", json!({})).await;
         let free = Caller::of(&app, "acme", json!({"role": "member"})).await;
         let foreign = Caller::of(&app, "default", json!({"role": "member", "provider": "default"})).await;
