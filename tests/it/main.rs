@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
 mod authorize;
+mod deepgram;
 mod domains;
+mod endorsed;
 mod forward_auth;
 mod laws;
 mod mint;
@@ -13,6 +15,8 @@ mod process;
 mod runai;
 mod store;
 mod support;
+mod surfaces;
 mod trust;
 mod upstream;
+mod vocalstack;
 mod web;

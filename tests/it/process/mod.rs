@@ -16,5 +16,6 @@ mod neighbours;
 mod one_time;
 mod public_url;
 mod strict_clients;
+mod token_surfaces;
 mod trust_command;
 mod users;

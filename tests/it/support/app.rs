@@ -102,6 +102,8 @@ pub struct Setup {
     pub runai_host: &'static str,
     /// `forward_auth.method`.
     pub forward_auth_method: &'static str,
+    /// Variables beside those that every test has.
+    pub environment: &'static [(&'static str, &'static str)],
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -115,6 +117,7 @@ impl Default for Setup {
             hash_queue: "64",
             runai_host: "",
             forward_auth_method: "x-forwarded-method",
+            environment: &[],
             routes: |_| {},
         }
     }
@@ -342,8 +345,8 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_SURFACES__RUNAI__HOST", setup.runai_host),
         ("GRANTD_FORWARD_AUTH__METHOD", setup.forward_auth_method),
     ];
-    let given = variables.into_iter().filter(|(_, value)| !value.is_empty());
-    inputs.environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let given = variables.iter().chain(setup.environment).filter(|(_, value)| !value.is_empty());
+    inputs.environment = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings
 }
 
