@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use crate::dialects::deepgram::wire::TokenAnswer;
 use crate::dialects::{Dialect, serve};
 use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, PresentedClient};
-use crate::domain::{AccessClaims, Context, Failed, FreeClaim, MintAsk, Provider, Refusal, Role, ScopeSet};
+use crate::domain::{AccessClaims, Class, Context, Failed, FreeClaim, MintAsk, Provider, Refusal, Role, ScopeSet};
 use crate::edge::{Call, Failure, Received, RouteSpec, Surface, credentials, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
@@ -169,7 +169,7 @@ impl Manager<'_> {
 fn found<T>(read: Result<T, Failed>) -> Result<Option<T>, Failed> {
     match read {
         Ok(found) => Ok(Some(found)),
-        Err(Failed::Refused(refusal)) if refusal.class() == crate::domain::Class::Unknown => Ok(None),
+        Err(Failed::Refused(refusal)) if refusal.class() == Class::Unknown => Ok(None),
         Err(failed) => Err(failed),
     }
 }
