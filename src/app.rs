@@ -11,7 +11,7 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::config::{self, PublicUrl, Settings};
+use crate::config::{self, MethodSource, PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
@@ -21,12 +21,12 @@ use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{resource_at, resources};
-use crate::edge::{Edge, Surface};
+use crate::edge::{Edge, JudgedMethod, Surface};
 use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
 use crate::store::{Db, StoreOptions, Tx, is_away};
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
 mod files;
@@ -233,8 +233,13 @@ impl Services {
             trusted_proxies: trusted.into(),
             root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
             dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
+            hosts: engine.hosts(),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
+            judged_method: match settings.forward_auth.method {
+                MethodSource::XForwardedMethod => JudgedMethod::Forwarded,
+                MethodSource::Request => JudgedMethod::OfTheCall,
+            },
         };
         let surfaces = surfaces::switched(&settings.surfaces);
         let operations = Arc::new(all_operations(&settings.surfaces));
@@ -379,6 +384,7 @@ fn engine_options(settings: &Settings) -> EngineOptions {
         cache_bytes: settings.cache.bytes,
         revocation_max: settings.revocation_max as usize,
         login_floor: Duration::from_millis(settings.login_floor.into()),
+        own_hosts: settings.surfaces.hosts(),
         ..EngineOptions::default()
     }
 }
@@ -388,6 +394,7 @@ fn upstream_options(settings: &Settings) -> UpstreamOptions {
     UpstreamOptions {
         allow_networks: asked.allow_networks.clone(),
         timeout: asked.timeout(),
+        txt: TxtOptions { resolver: settings.dns.resolver, timeout: settings.dns.timeout() },
         ..UpstreamOptions::default()
     }
 }

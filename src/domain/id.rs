@@ -71,6 +71,10 @@ id!(
     IssuerId
 );
 id!(
+    /// Primary key of a provider's domain.
+    DomainId
+);
+id!(
     /// Primary key of an API key; also the `sub` of tokens it mints.
     ApiKeyId
 );

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::Network;
 use crate::upstream::guard::{Guard, UrlFlaw};
+use crate::upstream::txt::TxtOptions;
 
 /// Largest body that is read, bytes.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -35,19 +36,30 @@ pub struct UpstreamOptions {
     /// From the first lookup to the last byte.
     pub timeout: Duration,
     pub lookup: Lookup,
+    /// How TXT records are asked for.
+    pub txt: TxtOptions,
 }
 
 impl Default for UpstreamOptions {
     fn default() -> Self {
-        Self { allow_networks: Vec::new(), timeout: Duration::from_secs(5), lookup: Arc::new(system_lookup) }
+        Self {
+            allow_networks: Vec::new(),
+            timeout: Duration::from_secs(5),
+            lookup: Arc::new(system_lookup),
+            txt: TxtOptions::default(),
+        }
     }
 }
 
 impl std::fmt::Debug for UpstreamOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { allow_networks, timeout, lookup: _ } = self;
+        let Self { allow_networks, timeout, lookup: _, txt } = self;
         let mut shown = f.debug_struct("UpstreamOptions");
-        shown.field("allow_networks", allow_networks).field("timeout", timeout).finish_non_exhaustive()
+        shown
+            .field("allow_networks", allow_networks)
+            .field("timeout", timeout)
+            .field("txt", txt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +107,7 @@ struct Inner {
 
 impl Fetcher {
     pub fn new(options: UpstreamOptions) -> Self {
-        let UpstreamOptions { allow_networks, timeout, lookup } = options;
+        let UpstreamOptions { allow_networks, timeout, lookup, txt: _ } = options;
         let guard = Guard::new(allow_networks);
         let resolver = Arc::new(Lookups { lookup, turns: Arc::new(Semaphore::new(LOOKUPS)) });
         Self(Arc::new(Inner { guard, timeout, resolver, tls: OnceLock::new(), plain: OnceLock::new() }))

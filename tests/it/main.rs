@@ -4,7 +4,9 @@
 
 mod authorize;
 mod deepgram;
+mod domains;
 mod endorsed;
+mod forward_auth;
 mod laws;
 mod mint;
 mod oauth2;

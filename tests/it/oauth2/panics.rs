@@ -5,7 +5,7 @@ use grantd::admin::Admin;
 use grantd::dialects::deepgram::Deepgram;
 use grantd::dialects::endorsed::Endorsed;
 use grantd::dialects::vocalstack::VocalStack;
-use grantd::dialects::{oauth2, runai};
+use grantd::dialects::{forward_auth, oauth2, runai};
 use grantd::domain::Failed;
 use grantd::edge::{Received, Surface, exchange};
 use grantd::ops::Ops;
@@ -27,6 +27,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/panic/oauth2", web::post().to(panics::<oauth2::OAuth2>))
         .route("/panic/introspection", web::post().to(panics::<oauth2::Services>))
+        .route("/panic/forward-auth", web::post().to(panics::<forward_auth::ForwardAuth>))
         .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
@@ -60,6 +61,9 @@ async fn survives(kind: Kind) {
             assert_eq!((answer.status, &answer.json()), (500, expected), "{path}");
             assert!(!answer.header("x-request-id").is_empty());
         }
+        // A gateway lets nothing pass that could not be judged.
+        let answer = app.post("/panic/forward-auth").body("text/plain", body).send().await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
         let answer = app.post("/panic/vocalstack").body("text/plain", body).send().await;
         assert_eq!(answer.header("x-api-version"), "1.1.0");
         let answer = app.post("/panic/deepgram").body("text/plain", body).send().await;

@@ -70,6 +70,7 @@ fn both_folders_give_the_same_tables_and_columns() {
         "login_failures",
         "logout_deliveries",
         "meta",
+        "provider_domains",
         "provider_issuers",
         "providers",
         "refresh_families",

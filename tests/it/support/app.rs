@@ -30,6 +30,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::databases::{Kind, Template, TestDb, soon};
+use crate::support::dns::dns;
 use crate::support::http::Call;
 
 /// The issuer of provider `default`.
@@ -39,11 +40,12 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 25] = [
+pub const TABLES: [&str; 26] = [
     "meta",
     "data_keys",
     "providers",
     "provider_issuers",
+    "provider_domains",
     "signing_keys",
     "scopes",
     "clients",
@@ -96,6 +98,10 @@ pub struct Setup {
     pub login_floor: Duration,
     /// Password hashes that may wait for one of two lanes.
     pub hash_queue: &'static str,
+    /// The host the Run:ai surface is bound to; empty: any.
+    pub runai_host: &'static str,
+    /// `forward_auth.method`.
+    pub forward_auth_method: &'static str,
     /// Variables beside those that every test has.
     pub environment: &'static [(&'static str, &'static str)],
     /// Routes beside the real ones.
@@ -109,6 +115,8 @@ impl Default for Setup {
             stale_after: A_LONG_TIME,
             login_floor: Duration::ZERO,
             hash_queue: "64",
+            runai_host: "",
+            forward_auth_method: "x-forwarded-method",
             environment: &[],
             routes: |_| {},
         }
@@ -151,10 +159,20 @@ impl TestApp {
         Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), Setup::default()).await
     }
 
+    /// A later start on the same database, with another setup.
+    pub async fn started_again_as(&self, setup: Setup) -> Self {
+        Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), setup).await
+    }
+
     async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
         let settings = settings(&setup);
         let Setup { stale_after, login_floor, .. } = setup;
-        let options = EngineOptions { stale_after, login_floor, ..EngineOptions::default() };
+        let options = EngineOptions {
+            stale_after,
+            login_floor,
+            own_hosts: settings.surfaces.hosts(),
+            ..EngineOptions::default()
+        };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
@@ -274,6 +292,7 @@ impl TestApp {
             now: self.wall.now(),
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
+            domain: None,
         }
     }
 
@@ -287,7 +306,8 @@ impl TestApp {
     }
 }
 
-fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
+/// How many rows a table has.
+pub fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
     let sql = format!("SELECT count(*) FROM {table}");
     let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sql);
     Ok(match conn {
@@ -307,6 +327,7 @@ async fn mount(services: &Services, routes: fn(&mut web::ServiceConfig)) -> Moun
 
 fn settings(setup: &Setup) -> Settings {
     let mut inputs = Inputs { directory: PathBuf::from("/nonexistent"), ..Inputs::default() };
+    let resolver = dns().address.to_string();
     let variables = [
         ("GRANTD_PUBLIC_URL", setup.public_url),
         ("GRANTD_MASTER_KEY", MASTER_KEY),
@@ -319,9 +340,13 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_PASSWORDS__ITERATIONS", "1"),
         ("GRANTD_PASSWORDS__LANES", "2"),
         ("GRANTD_PASSWORDS__QUEUE", setup.hash_queue),
+        ("GRANTD_DNS__RESOLVER", &resolver),
+        ("GRANTD_DNS__TIMEOUT_MS", "1000"),
+        ("GRANTD_SURFACES__RUNAI__HOST", setup.runai_host),
+        ("GRANTD_FORWARD_AUTH__METHOD", setup.forward_auth_method),
     ];
-    let all = variables.iter().chain(setup.environment);
-    inputs.environment = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let given = variables.iter().chain(setup.environment).filter(|(_, value)| !value.is_empty());
+    inputs.environment = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings
 }
 
