@@ -225,17 +225,23 @@ impl Application {
 
 impl Services {
     pub fn new(settings: &Settings, engine: Engine, wall: &Arc<dyn Wall>, random: Random, base: &str) -> Self {
-        let runai = &settings.surfaces.runai;
+        let (runai, usegrant) = (&settings.surfaces.runai, &settings.surfaces.usegrant);
         let trusted: Vec<Network> = settings.trusted_proxies.clone();
         let edge = Edge {
             wall: Arc::clone(wall),
             request_ids: Arc::new(request_ids(random)),
             trusted_proxies: trusted.into(),
-            root_providers: Arc::new(HashMap::from([("runai", runai.provider.as_str().into())])),
+            root_providers: Arc::new(HashMap::from([
+                ("runai", runai.provider.as_str().into()),
+                ("usegrant", usegrant.provider.as_str().into()),
+            ])),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
         };
-        let surfaces = Surfaces { runai: runai.enabled.then(|| runai.host.clone()) };
+        let surfaces = Surfaces {
+            runai: runai.enabled.then(|| runai.host.clone()),
+            usegrant: usegrant.enabled.then(|| usegrant.host.clone()),
+        };
         Self { engine, edge, surfaces, operations: Arc::new(all_operations()), base: base.to_owned() }
     }
 
@@ -279,7 +285,10 @@ impl Services {
         {
             config.service(resource);
         }
-        let below_a_provider = Surfaces { runai: self.surfaces.runai.as_ref().map(|_host| None) };
+        let below_a_provider = Surfaces {
+            runai: self.surfaces.runai.as_ref().map(|_host| None),
+            usegrant: self.surfaces.usegrant.as_ref().map(|_host| None),
+        };
         config.service(web::scope("/p/{provider_slug}").configure(|config| {
             dialects::mount(config, &below_a_provider);
             for resource in resources::<Web>(None) {

@@ -9,6 +9,8 @@ section! {
     sections {
         /// Run:ai.
         runai: Surface,
+        /// UseGrant.
+        usegrant: Surface,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 pub mod oauth2;
 pub mod rfc6749;
 pub mod runai;
+pub mod usegrant;
 
 /// A token endpoint on one wire.
 pub trait Dialect: Surface {
@@ -37,6 +38,8 @@ pub async fn serve<D: Dialect>(request: HttpRequest, payload: web::Payload, engi
 pub struct Surfaces {
     /// Run:ai; `None`: off.
     pub runai: Option<OnHost>,
+    /// UseGrant.
+    pub usegrant: Option<OnHost>,
 }
 
 /// The host a surface is bound to; `None`: any.
@@ -50,6 +53,7 @@ macro_rules! surfaces {
         $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());
+        $visit!(usegrant::UseGrant, |on: &Surfaces| on.usegrant.clone());
     };
 }
 

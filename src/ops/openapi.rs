@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::edge::RouteSpec;
 
+/// Surfaces of which every call needs an API key.
+const BY_API_KEY: [&str; 2] = ["admin", "usegrant"];
+
 /// Every operation with the name of its surface, collected by the application.
 pub struct Operations(pub Vec<(&'static str, &'static RouteSpec)>);
 
@@ -42,7 +45,7 @@ fn operation(surface: &str, route: &RouteSpec) -> Value {
         "parameters": parameters,
         "responses": {"default": {"description": "See the documentation of the surface."}},
     });
-    if route.path.starts_with("/admin/") || route.path == "/metrics" {
+    if BY_API_KEY.contains(&surface) || route.path == "/metrics" {
         operation["security"] = json!([{"api_key": []}]);
     }
     operation

@@ -40,6 +40,8 @@ pub mod sessions;
 pub mod signing_keys;
 mod sqlite;
 mod statements;
+pub mod tenants;
+pub mod trust_policies;
 pub mod trusted_issuers;
 pub mod usage;
 pub mod user_links;

@@ -3,10 +3,11 @@
 //! URL that somebody typed into a form must not reach what only this machine can reach. This room
 //! knows no database and no request; the engine says which URL belongs to a stored row.
 
+pub mod certificates;
 pub mod fetch;
 pub mod guard;
 pub mod keys;
 
 pub use fetch::{FetchFlaw, Fetcher, UpstreamOptions};
 pub use guard::Guard;
-pub use keys::{KeySource, KeysFlaw, PublishedKeys};
+pub use keys::{FetchedKeys, KeySource, KeysFlaw, PublishedKeys};

@@ -12,4 +12,5 @@ mod store;
 mod support;
 mod trust;
 mod upstream;
+mod usegrant;
 mod web;

@@ -25,9 +25,13 @@ pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
 pub mod fields;
+pub mod policies;
 pub mod provider_fields;
 pub mod providers_resource;
 pub mod signing_keys;
+pub mod surfaces;
+pub mod tenant_providers;
+pub mod tenants;
 pub mod trusted_issuer_fields;
 pub mod trusted_issuers;
 pub mod user_fields;
@@ -82,7 +86,7 @@ impl Actor {
     }
 
     /// Refuses below `role`.
-    pub(in crate::engine) fn require(&self, role: Role) -> Result<(), Refusal> {
+    pub fn require(&self, role: Role) -> Result<(), Refusal> {
         if self.role() >= role {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use grantd::admin::Admin;
-use grantd::dialects::{oauth2, runai};
+use grantd::dialects::{oauth2, runai, usegrant};
 use grantd::domain::Failed;
 use grantd::edge::{Received, Surface, exchange};
 use grantd::ops::Ops;
@@ -27,6 +27,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
+        .route("/panic/usegrant", web::post().to(panics::<usegrant::UseGrant>))
         .route("/panic/admin", web::post().to(panics::<Admin>))
         .route("/panic/web", web::post().to(panics::<Web>))
         .route("/panic/ops", web::post().to(panics::<Ops>));
@@ -43,6 +44,7 @@ async fn survives(kind: Kind) {
             ("runai/v1", &runai),
             ("runai/apptoken", &runai),
             ("runai/v2", &oauth),
+            ("usegrant", &json!({"code": "internal_server_error", "message": "Something went wrong."})),
             ("ops", &json!({"status": "error"})),
         ] {
             let answer = app.post(&format!("/panic/{path}")).body("text/plain", body).send().await;

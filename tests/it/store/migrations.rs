@@ -78,6 +78,8 @@ fn both_folders_give_the_same_tables_and_columns() {
         "session_clients",
         "sessions",
         "signing_keys",
+        "tenants",
+        "trust_policies",
         "trusted_issuers",
         "usage",
         "user_links",

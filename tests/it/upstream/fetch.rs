@@ -26,6 +26,7 @@ pub fn fetcher(allowed: &[&str], answers: &[&[&str]]) -> (Fetcher, Arc<AtomicUsi
             let last = answers.len() == 1;
             Ok(if last { answers[0].clone() } else { answers.remove(0) })
         }),
+        ..UpstreamOptions::default()
     };
     (Fetcher::new(options), questions)
 }
