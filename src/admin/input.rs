@@ -37,12 +37,7 @@ pub trait FromJson: Sized {
 impl Fields {
     /// The body as an object; no body counts as `{}` where `optional`.
     pub fn of(received: &Received, optional: bool) -> Result<Self, Refusal> {
-        if received.body.is_empty() && optional {
-            return Ok(Self { members: Map::new(), errors: Vec::new() });
-        }
-        require_json(received)?;
-        let members = Members::parse(&received.body)?.into_object()?;
-        Ok(Self { members, errors: Vec::new() })
+        Ok(Self { members: object(received, optional)?, errors: Vec::new() })
     }
 
     pub fn take<T: FromJson>(&mut self, name: &str) -> Field<T> {
@@ -75,6 +70,15 @@ impl Fields {
         self.members.clear();
         std::mem::take(&mut self.errors)
     }
+}
+
+/// The members of the body; no body counts as `{}` where `optional`.
+pub fn object(received: &Received, optional: bool) -> Result<Map<String, Value>, Refusal> {
+    if received.body.is_empty() && optional {
+        return Ok(Map::new());
+    }
+    require_json(received)?;
+    Members::parse(&received.body)?.into_object()
 }
 
 /// RFC 6901 §3: `~` and `/` are escaped.

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
 mod api_keys;
+mod client_tokens;
 pub mod client_wire;
 mod clients;
 mod input;
@@ -33,7 +34,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 45] = [
+        static ROUTES: [RouteSpec; 46] = [
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
@@ -55,6 +56,9 @@ impl Surface for Admin {
             route(Method::DELETE, CLIENT, "delete_client", "End a client", || web::to(clients::delete)),
             route(Method::DELETE, CLIENT_TOKENS, "revoke_client_tokens", "Revoke all its tokens", || {
                 web::to(clients::revoke_tokens)
+            }),
+            route(Method::POST, CLIENT_TOKENS, "mint_client_token", "An ephemeral token for a client", || {
+                web::to(client_tokens::mint)
             }),
             route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list)),
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create)),

@@ -49,7 +49,7 @@ pub type OnHost = Option<String>;
 macro_rules! surfaces {
     ($visit:ident) => {
         $visit!(oauth2::OAuth2, |_: &Surfaces| Some(None));
-        $visit!(oauth2::Introspection, |_: &Surfaces| Some(None));
+        $visit!(oauth2::Services, |_: &Surfaces| Some(None));
         $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());

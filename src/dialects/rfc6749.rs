@@ -35,6 +35,9 @@ struct TokenAnswer<'a> {
     /// RFC 8693 §2.2.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<&'static str>,
+    /// Of a minted token: good for one use.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    one_time: bool,
 }
 
 /// RFC 6749 §5.2.
@@ -147,6 +150,7 @@ pub fn token_answer(granted: &Granted) -> HttpResponse {
         id_token: granted.id_token.as_ref().map(ExposeSecret::expose_secret),
         refresh_token: granted.refresh_token.as_ref().map(ExposeSecret::expose_secret),
         issued_token_type: granted.issued_token_type,
+        one_time: granted.one_time,
     })
 }
 

@@ -170,6 +170,13 @@ pub struct AccessClaims {
     pub extra: Option<Box<ExtraClaims>>,
 }
 
+impl AccessClaims {
+    /// Good for one use only.
+    pub fn is_one_time(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.one_time)
+    }
+}
+
 /// What a person's access token says beside: the grant it belongs to, and the session it ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonClaims {

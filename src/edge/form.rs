@@ -47,6 +47,11 @@ impl<'a> Form<'a> {
         Ok(Self { pairs })
     }
 
+    /// Parameters that came in another form, each at most once.
+    pub fn of_texts(texts: Vec<(&'a str, String)>) -> Self {
+        Self { pairs: texts.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
     /// The value of a parameter; `None` when absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(own, value)| own == name && !value.is_empty()).map(|(_, value)| value.as_ref())

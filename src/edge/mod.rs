@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod exchange;
 pub mod form;
 pub mod json;
+pub mod mint_request;
 pub mod mount;
 pub mod security_headers;
 pub mod surface;

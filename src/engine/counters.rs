@@ -9,6 +9,8 @@ pub struct Counters {
     pub faulted: Counter,
     pub introspected: Counter,
     pub revoked: Counter,
+    /// One-time tokens used.
+    pub spent: Counter,
     pub throttled: Counter,
 }
 

@@ -1,4 +1,4 @@
-//! RFC 7662: who may see what of a token. Zero rows are written.
+//! RFC 7662: who may see what of a token. No row is written, but for the use of a one-time token.
 
 use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::{AccessClaims, Context, Failed, Refusal, RefusalKind};
@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::engine::authenticate::Caller;
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::spend::{SpentBy, check_use_id};
 
 impl Engine {
     /// The claims of `token` if it is active and the caller may see it, else `None`
@@ -14,20 +15,27 @@ impl Engine {
     /// An API key sees every token of its provider; a resource server those meant for it; any other
     /// confidential client those issued to it or with its `client_id` as audience. A public client
     /// is refused (RFC 7662 §4).
+    ///
+    /// A one-time token is spent by this. `use_id` (1 to 64 characters, the caller's own) makes the same
+    /// call within ten seconds get the same answer.
     pub async fn introspect(
         &self,
         ctx: &Context,
         provider: &ProviderRef,
         caller: PresentedClient,
         token: &str,
+        use_id: Option<&str>,
     ) -> Result<Option<AccessClaims>, Failed> {
+        use_id.map_or(Ok(()), check_use_id)?;
         self.require_fresh()?;
         let provider = self.provider(ctx, provider).await?;
         let caller = self.authenticate(ctx, &provider, caller).await?;
         may_introspect(&caller, &provider)?;
         self.counters().introspected.add_one();
         let claims = self.active_token(ctx, &provider, token).await?;
-        Ok(claims.filter(|claims| may_see(&caller, claims)))
+        let Some(claims) = claims.filter(|claims| may_see(&caller, claims)) else { return Ok(None) };
+        let by = SpentBy { caller: Some(&caller), use_id };
+        Ok(self.spend(ctx, &provider, &claims, by).await?.then_some(claims))
     }
 }
 

@@ -58,6 +58,7 @@ pub mod revocations;
 pub mod revoke;
 pub mod sessions;
 pub mod signing_keys;
+pub mod spend;
 pub mod throttle;
 pub mod tick;
 pub mod trust;

@@ -13,6 +13,7 @@ pub fn text(engine: &Engine) -> String {
         ("grantd_tokens_refused_total", "Token requests refused.", counters.refused.get()),
         ("grantd_tokens_faulted_total", "Token requests that failed on our side.", counters.faulted.get()),
         ("grantd_introspections_total", "Tokens introspected.", counters.introspected.get()),
+        ("grantd_one_time_uses_total", "One-time tokens used.", counters.spent.get()),
         ("grantd_revocations_total", "Tokens revoked.", counters.revoked.get()),
         ("grantd_throttled_total", "Requests refused for too many failures.", counters.throttled.get()),
         ("grantd_hashes_total", "Password hashes computed.", engine.hashes_computed()),

@@ -18,6 +18,8 @@ const JOBS: u32 = 20;
 const LEEWAY: i64 = 60;
 /// `change_log` is kept this many seconds; a node that was away for longer drops its caches.
 const CHANGE_LOG_KEPT: i64 = 600;
+/// A used token is remembered for this many seconds beyond its end.
+const SPENT_KEPT: i64 = 3600;
 /// A session is kept this many seconds beyond its end: a person may look for it.
 const SESSIONS_KEPT: i64 = 86_400;
 /// A code is recognised for this many seconds after its end.
@@ -30,6 +32,8 @@ pub enum Expired {
     Revoked,
     /// Assertion ids whose assertions have expired.
     AssertionJtis,
+    /// One-time tokens that were used and have long expired.
+    SpentTokens,
     /// Failed logins that have leaked away.
     LoginFailures,
     ChangeLog,
@@ -44,9 +48,10 @@ pub enum Expired {
 }
 
 impl Expired {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Revoked,
         Self::AssertionJtis,
+        Self::SpentTokens,
         Self::LoginFailures,
         Self::ChangeLog,
         Self::SigningKeys,
@@ -61,6 +66,7 @@ impl Expired {
         match self {
             Self::Revoked => ("revoked", "expires_at <= $1", "expires_at", seconds),
             Self::AssertionJtis => ("assertion_jtis", "expires_at <= $1", "expires_at", seconds),
+            Self::SpentTokens => ("spent_tokens", "expires_at <= $1", "expires_at", now.seconds() - SPENT_KEPT),
             Self::LoginFailures => ("login_failures", "clear_at <= $1", "clear_at", seconds),
             Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
             Self::AuthorizationCodes => ("authorization_codes", "expires_at <= $1", "expires_at", seconds - CODES_KEPT),

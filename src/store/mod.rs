@@ -38,6 +38,7 @@ pub mod scopes;
 pub mod session_clients;
 pub mod sessions;
 pub mod signing_keys;
+pub mod spent_tokens;
 mod sqlite;
 mod statements;
 pub mod tenants;

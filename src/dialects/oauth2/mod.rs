@@ -1,5 +1,5 @@
 //! The standard endpoints: token, revocation, introspection, userinfo, metadata and keys, by the RFCs'
-//! own words. Two surfaces, because browsers of any origin may use the first and none the second.
+//! own words, and minting. Two surfaces, because browsers of any origin may use the first and none the second.
 
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
@@ -11,6 +11,7 @@ use crate::edge::{Call, Failure, RouteSpec, Surface};
 
 mod introspect;
 mod metadata;
+mod mint;
 mod revoke;
 mod userinfo;
 mod wire;
@@ -18,8 +19,8 @@ mod wire;
 /// Token, revocation, userinfo, metadata, keys.
 pub struct OAuth2;
 
-/// Introspection: for services, never for browsers.
-pub struct Introspection;
+/// Introspection and minting: for services, never for browsers.
+pub struct Services;
 
 impl Surface for OAuth2 {
     const NAME: &'static str = "oauth2";
@@ -104,18 +105,27 @@ impl Dialect for OAuth2 {
     }
 }
 
-impl Surface for Introspection {
+impl Surface for Services {
     const NAME: &'static str = "oauth2";
     const PREFIXES: &'static [&'static str] = &[];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 1] = [RouteSpec {
-            method: Method::POST,
-            path: "/oauth2/introspect",
-            operation_id: "oauth2_introspect",
-            summary: "Token introspection (RFC 7662), by client authentication or an API key",
-            route: || web::to(introspect::introspect),
-        }];
+        static ROUTES: [RouteSpec; 2] = [
+            RouteSpec {
+                method: Method::POST,
+                path: "/oauth2/introspect",
+                operation_id: "oauth2_introspect",
+                summary: "Token introspection (RFC 7662), by client authentication or an API key; spends a one-time token",
+                route: || web::to(introspect::introspect),
+            },
+            RouteSpec {
+                method: Method::POST,
+                path: "/oauth2/mint",
+                operation_id: "oauth2_mint",
+                summary: "An ephemeral or one-time token, by an API key or a client with may_mint",
+                route: || web::to(mint::mint),
+            },
+        ];
         &ROUTES
     }
 

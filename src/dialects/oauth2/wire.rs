@@ -1,6 +1,7 @@
 //! The standard endpoints' own spelling, and nothing else.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// RFC 7662 §2.2.
 #[derive(Serialize)]
@@ -21,6 +22,22 @@ pub struct ActiveToken<'a> {
     pub grant_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<&'a str>,
+    /// Of an ephemeral token: that this was its only use, what its holder may do, and who made it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub one_time: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor<'a>>,
+    /// Claims of free form; none has the name of a member above.
+    #[serde(flatten)]
+    pub free: Map<String, Value>,
+}
+
+/// RFC 8693 §4.1.
+#[derive(Serialize)]
+pub struct Actor<'a> {
+    pub sub: &'a str,
 }
 
 /// RFC 7662 §2.2: of a token that is not active nothing else is said.

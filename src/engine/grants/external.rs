@@ -130,7 +130,7 @@ impl Engine {
         if let Standing::Nobody(why) = standing {
             return Err(call.refused(why));
         }
-        self.spend(ctx, call, accepted).await?;
+        self.use_up(ctx, call, accepted).await?;
         match standing {
             Standing::Linked(user) => Ok(user),
             Standing::SameEmail(user) => match self.link(ctx, accepted, &user).await? {
@@ -173,7 +173,7 @@ impl Engine {
             extra: ExtraClaims::default(),
             own_id_token: false,
         };
-        self.spend(ctx, call, accepted).await?;
+        self.use_up(ctx, call, accepted).await?;
         self.issue(ctx, provider, terms, call.ask).await
     }
 
@@ -192,7 +192,7 @@ impl Engine {
         }
     }
 
-    async fn spend(&self, ctx: &Context, call: &Call<'_>, accepted: &Accepted) -> Result<(), Failed> {
+    async fn use_up(&self, ctx: &Context, call: &Call<'_>, accepted: &Accepted) -> Result<(), Failed> {
         if self.spend_external(ctx, accepted).await? {
             Ok(())
         } else {

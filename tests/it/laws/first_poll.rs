@@ -38,7 +38,7 @@ fn is_granted(app: &TestApp, client: &TestClient) -> bool {
 
 fn is_introspected(app: &TestApp, caller: PresentedClient, token: &str) -> bool {
     let (ctx, provider) = (app.context(), provider());
-    match first_poll(app.engine.introspect(&ctx, &provider, caller, token)) {
+    match first_poll(app.engine.introspect(&ctx, &provider, caller, token, None)) {
         Poll::Ready(claims) => claims.unwrap().is_some(),
         Poll::Pending => false,
     }

@@ -23,7 +23,7 @@ async fn panics<S: Surface>(request: HttpRequest, payload: web::Payload) -> Http
 fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/panic/oauth2", web::post().to(panics::<oauth2::OAuth2>))
-        .route("/panic/introspection", web::post().to(panics::<oauth2::Introspection>))
+        .route("/panic/introspection", web::post().to(panics::<oauth2::Services>))
         .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
