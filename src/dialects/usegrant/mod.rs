@@ -146,12 +146,12 @@ struct Here<'a> {
     received: &'a Received,
     engine: &'a Engine,
     actor: &'a Actor,
-    /// The provider below whose own path the call came in; none: at the root.
+    /// The provider at whose own path or domain the call came in; none: at the root.
     below: Option<Provider>,
 }
 
 impl Here<'_> {
-    /// The id of the provider that the path names. Below a provider's own path there is no other.
+    /// The id of the provider that the path names. At a provider's own place there is no other.
     fn provider(&self) -> Result<&str, Refusal> {
         let id = self.received.path("provider_id");
         let is_here = self.below.as_ref().is_none_or(|own| own.id.as_str() == id);
@@ -190,9 +190,9 @@ async fn call(
         let key = bearer(received.request.headers())?;
         let actor = engine.actor(&received.ctx, key.as_ref()).await?;
         actor.require(least)?;
-        let asked = received.call();
-        let below = match asked.path_provider {
-            Some(_) => Some(engine.surface_home(&received.ctx, &actor, &asked.surface_provider()?).await?),
+        let named = received.call().surface_provider()?;
+        let below = match named.must_serve {
+            Some(_) => Some(engine.surface_home(&received.ctx, &actor, &named).await?),
             None => None,
         };
         handle(&Here { received, engine: &engine, actor: &actor, below }).await

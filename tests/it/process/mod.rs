@@ -13,4 +13,5 @@ mod neighbours;
 mod public_url;
 mod strict_clients;
 mod trust_command;
+mod usegrant;
 mod users;

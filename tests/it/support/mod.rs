@@ -11,4 +11,5 @@ pub mod origin;
 pub mod people;
 mod postgres;
 pub mod process;
+pub mod tls;
 pub mod wire;

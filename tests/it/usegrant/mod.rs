@@ -129,6 +129,14 @@ impl<'a> Sdk<'a> {
         token
     }
 
+    /// What introspection at the provider says of a token.
+    pub async fn is_active(&self, provider: &Value, token: &str) -> bool {
+        let call = self.app.post(&format!("/p/{}/oauth2/introspect", slug(provider))).form(&[("token", token)]);
+        let answer = call.bearer(&self.app.first.owner_key).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["active"] == json!(true)
+    }
+
     pub async fn tenant(&self) -> Value {
         self.made("tenants", json!({"name": "A customer", "description": "Of ours"}), &TENANT).await
     }

@@ -33,7 +33,7 @@ on_both_apps! {
             let jwks = app.get(&format!("{base}/.well-known/{path}")).send().await.json();
             verified(text(&token, "accessToken"), &jwks);
         }
-        assert!(app.is_active(text(&token, "accessToken")).await);
+        assert!(sdk.is_active(&provider, text(&token, "accessToken")).await);
     }
 
     async fn the_switches_change_the_type_and_the_form_of_the_audience_and_nothing_else(app: TestApp) {
@@ -143,11 +143,12 @@ on_both_apps! {
         let token = async |client| text(&sdk.token(&provider, client, json!({})).await, "accessToken").to_owned();
         let (of_first, of_second) = (token(&first).await, token(&second).await);
         sdk.delete(&format!("{path}/clients/{}", text(&first, "id"))).await;
-        assert!(!app.is_active(&of_first).await && app.is_active(&of_second).await);
+        assert!(sdk.is_active(&provider, &of_second).await && !sdk.is_active(&provider, &of_first).await);
         let answer = sdk.token_answer(&provider, &first, json!({})).await;
         assert_eq!(refusal(&answer).0, 404);
         sdk.delete(&path).await;
-        assert!(!app.is_active(&of_second).await);
+        let gone = app.post(&format!("/p/{}/oauth2/introspect", slug(&provider))).form(&[("token", &of_second)]);
+        assert_eq!(gone.bearer(&app.first.owner_key).send().await.status, 404);
         assert_eq!(refusal(&sdk.token_answer(&provider, &second, json!({})).await).0, 404);
     }
 
