@@ -26,7 +26,7 @@ use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
 use crate::store::{Db, StoreOptions, Tx, is_away};
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
 mod files;
@@ -235,6 +235,7 @@ impl Services {
                 ("runai", runai.provider.as_str().into()),
                 ("usegrant", usegrant.provider.as_str().into()),
             ])),
+            hosts: engine.hosts(),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
         };
@@ -386,6 +387,7 @@ fn engine_options(settings: &Settings) -> EngineOptions {
         cache_bytes: settings.cache.bytes,
         revocation_max: settings.revocation_max as usize,
         login_floor: Duration::from_millis(settings.login_floor.into()),
+        own_hosts: settings.surfaces.hosts(),
         ..EngineOptions::default()
     }
 }
@@ -395,6 +397,7 @@ fn upstream_options(settings: &Settings) -> UpstreamOptions {
     UpstreamOptions {
         allow_networks: asked.allow_networks.clone(),
         timeout: asked.timeout(),
+        txt: TxtOptions { resolver: settings.dns.resolver, timeout: settings.dns.timeout() },
         ..UpstreamOptions::default()
     }
 }

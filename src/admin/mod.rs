@@ -14,6 +14,7 @@ mod api_keys;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
+mod domains;
 mod input;
 mod list;
 mod problem;
@@ -34,7 +35,7 @@ impl Surface for Admin {
     const PREFIXES: &'static [&'static str] = &["/admin"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 46] = [
+        static ROUTES: &[RouteSpec] = &[
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
@@ -49,6 +50,26 @@ impl Surface for Admin {
             route(Method::POST, ROTATE, "rotate_signing_keys", "Make the next signing keys", || {
                 web::to(signing_keys::rotate)
             }),
+            route(Method::GET, DOMAINS, "list_domains", "Domains of a provider", || web::to(domains::list)),
+            route(Method::POST, DOMAINS, "create_domain", "Add a domain, to be verified", || web::to(domains::create)),
+            route(Method::GET, DOMAIN, "read_domain", "A domain, and the TXT record that proves it", || {
+                web::to(domains::read)
+            }),
+            route(
+                Method::PATCH,
+                DOMAIN,
+                "update_domain",
+                "Make a verified domain the issuer of new tokens, or not",
+                || web::to(domains::update),
+            ),
+            route(Method::DELETE, DOMAIN, "delete_domain", "End a domain", || web::to(domains::delete)),
+            route(
+                Method::POST,
+                VERIFY_DOMAIN,
+                "verify_domain",
+                "Look for the TXT record, and serve the domain",
+                || web::to(domains::verify),
+            ),
             route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list)),
             route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create)),
             route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read)),
@@ -112,7 +133,7 @@ impl Surface for Admin {
             }),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
         ];
-        &ROUTES
+        ROUTES
     }
 
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
@@ -125,6 +146,9 @@ const PROVIDER_TOKENS: &str = "/admin/v1/providers/{provider}/tokens";
 const SIGNING_KEYS: &str = "/admin/v1/providers/{provider}/signing-keys";
 const SIGNING_KEY: &str = "/admin/v1/providers/{provider}/signing-keys/{kid}";
 const ROTATE: &str = "/admin/v1/providers/{provider}/signing-keys/rotate";
+const DOMAINS: &str = "/admin/v1/providers/{provider}/domains";
+const DOMAIN: &str = "/admin/v1/providers/{provider}/domains/{domain_id}";
+const VERIFY_DOMAIN: &str = "/admin/v1/providers/{provider}/domains/{domain_id}/verify";
 const CLIENTS: &str = "/admin/v1/providers/{provider}/clients";
 const CLIENT: &str = "/admin/v1/providers/{provider}/clients/{client_id}";
 const CLIENT_TOKENS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/tokens";

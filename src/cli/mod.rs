@@ -202,6 +202,7 @@ impl Local {
             now: self.wall.now(),
             deadline: deadline_in(COMMAND_TIMEOUT),
             surface: "cli",
+            domain: None,
         }
     }
 

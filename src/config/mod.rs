@@ -7,6 +7,7 @@
 
 mod cache;
 mod database;
+mod dns;
 mod http;
 mod log_format;
 mod passwords;
@@ -26,6 +27,7 @@ use std::fmt;
 
 pub use self::cache::Cache;
 pub use self::database::Database;
+pub use self::dns::Dns;
 pub use self::http::Http;
 pub use self::log_format::LogFormat;
 pub use self::passwords::Passwords;

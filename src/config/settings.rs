@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::section::{Rules, Slips, section};
-use crate::config::{Cache, Database, Http, LogFormat, Passwords, PublicUrl, Surfaces, Upstream};
+use crate::config::{Cache, Database, Dns, Http, LogFormat, Passwords, PublicUrl, Surfaces, Upstream};
 use crate::domain::Network;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET};
 
@@ -62,6 +62,8 @@ section! {
         cache: Cache,
         /// Calls to other servers.
         upstream: Upstream,
+        /// Proof of domains.
+        dns: Dns,
     }
 }
 

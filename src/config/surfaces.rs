@@ -2,6 +2,7 @@
 
 use crate::config::section::{Rules, Slips, section};
 use crate::domain::id::is_slug;
+use crate::domain::provider_domain::without_port;
 
 section! {
     /// One section for each wire dialect.
@@ -27,6 +28,15 @@ section! {
 }
 
 impl Rules for Surfaces {}
+
+impl Surfaces {
+    /// The host names that surfaces are bound to, without a port.
+    pub fn hosts(&self) -> Vec<String> {
+        let Self { runai } = self;
+        let bound = [runai].into_iter().filter_map(|surface| surface.host.as_deref());
+        bound.map(|host| without_port(host).to_owned()).collect()
+    }
+}
 
 impl Rules for Surface {
     fn validate(&self, slips: &mut Slips<'_>) {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::domain::UnixTime;
+use crate::domain::{ServedDomain, UnixTime};
 
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -18,4 +18,6 @@ pub struct Context {
     pub deadline: Instant,
     /// The surface that took the call, for logs and events.
     pub surface: &'static str,
+    /// The verified domain that the request was sent to; `None`: the public URL.
+    pub domain: Option<ServedDomain>,
 }

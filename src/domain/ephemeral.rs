@@ -63,6 +63,8 @@ pub enum IssuerChoice {
     Primary,
     /// A verified domain of the provider, where there is one; else the primary.
     VerifiedDomain,
+    /// The one below the public URL, whatever is primary.
+    Base,
 }
 
 /// What kind of ephemeral token is wanted. Scope and audience stand in

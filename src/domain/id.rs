@@ -79,6 +79,10 @@ id!(
     TrustPolicyId
 );
 id!(
+    /// Primary key of a provider's domain.
+    DomainId
+);
+id!(
     /// Primary key of an API key; also the `sub` of tokens it mints.
     ApiKeyId
 );

@@ -23,6 +23,7 @@ pub mod page;
 pub mod patch;
 pub mod person;
 pub mod provider;
+pub mod provider_domain;
 pub mod refusal;
 pub mod scope;
 pub mod secret;
@@ -41,11 +42,13 @@ pub use ephemeral::{Access, ExtraClaims, FreeClaim, MintAsk};
 pub use failed::Failed;
 pub use fault::Fault;
 pub use id::{
-    ApiKeyId, ClientId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId, UserId,
+    ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId,
+    UserId,
 };
 pub use network::Network;
 pub use person::{AuthorizationCode, PersonGrant, RefreshFamily};
 pub use provider::Provider;
+pub use provider_domain::{DomainName, Hosts, ProviderDomain, ServedDomain};
 pub use refusal::{Class, Decision, Refusal, RefusalKind};
 pub use scope::ScopeSet;
 pub use session::Session;

@@ -14,7 +14,7 @@ pub struct Received {
     pub request: HttpRequest,
     pub body: web::Bytes,
     pub ctx: Context,
-    /// The provider that the surface serves where the path names none.
+    /// The provider that is served where the path names none: that of the domain, else the surface's.
     pub root_provider: ProviderSlug,
 }
 
@@ -27,7 +27,7 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     /// The provider that the path names, if it names one.
     pub path_provider: Option<&'a str>,
-    /// The provider that the surface serves where the path names none.
+    /// The provider that is served where the path names none: that of the domain, else the surface's.
     pub root_provider: &'a ProviderSlug,
     pub ctx: &'a Context,
 }
@@ -53,9 +53,10 @@ impl Received {
 
 impl Call<'_> {
     /// The provider this call is for: that of the path, else the one served at the root. The
-    /// provider `default` has one address only, the root.
+    /// provider `default` has one address only, the root; at a domain there is one provider only.
     pub fn provider(&self) -> Result<ProviderRef, Refusal> {
         match self.path_provider {
+            Some(_) if self.ctx.domain.is_some() => Err(Refusal::unknown("There is no such provider.")),
             Some(DEFAULT_SLUG) => Err(Refusal::unknown("There is no such provider.")),
             // What is no slug is nobody's, and is not looked up.
             Some(slug) if !is_slug(slug) => Err(Refusal::unknown("There is no such provider.")),
@@ -64,11 +65,12 @@ impl Call<'_> {
         }
     }
 
-    /// As [`Call::provider`], for a surface that a provider has to turn on below its own path. At the
-    /// root an API key's own provider is meant.
+    /// As [`Call::provider`], for a surface that a provider has to turn on below its own path and on its
+    /// domain. At the root an API key's own provider is meant.
     pub fn surface_provider(&self) -> Result<ProviderRef, Refusal> {
-        let must_serve = self.path_provider.map(|_| self.ctx.surface);
-        Ok(ProviderRef { must_serve, key_decides: self.path_provider.is_none(), ..self.provider()? })
+        let is_named = self.path_provider.is_some() || self.ctx.domain.is_some();
+        let must_serve = is_named.then_some(self.ctx.surface);
+        Ok(ProviderRef { must_serve, key_decides: !is_named, ..self.provider()? })
     }
 
     /// The media type without parameters, lower case; `None` when absent or unreadable.

@@ -1,5 +1,5 @@
 //! Makes the [`Context`] of a request: its id, the clock read once, the client's address behind
-//! trusted proxies, and the deadline.
+//! trusted proxies, the verified domain it was sent to, and the deadline.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 
 use crate::domain::clock::deadline_in;
 use crate::domain::provider::DEFAULT_SLUG;
-use crate::domain::{Context, Network, ProviderSlug, UnixTime, Wall};
+use crate::domain::provider_domain::without_port;
+use crate::domain::{Context, Hosts, Network, ProviderSlug, ServedDomain, UnixTime, Wall};
 
 type RequestIds = dyn Fn(UnixTime) -> String + Send + Sync;
 
@@ -25,6 +26,8 @@ pub struct Edge {
     pub trusted_proxies: Arc<[Network]>,
     /// The provider a surface serves at the root, by the surface's name; `default` if not named.
     pub root_providers: Arc<HashMap<&'static str, ProviderSlug>>,
+    /// Verified domains: which provider a host selects.
+    pub hosts: Hosts,
     /// A request is not worked on for longer.
     pub request_timeout: Duration,
     /// A body must have arrived within this.
@@ -40,11 +43,19 @@ impl Edge {
             now,
             deadline: deadline_in(self.request_timeout),
             surface,
+            domain: self.domain(request.headers()),
         }
     }
 
     pub fn root_provider(&self, surface: &str) -> ProviderSlug {
         self.root_providers.get(surface).cloned().unwrap_or_else(|| DEFAULT_SLUG.into())
+    }
+
+    /// The verified domain that `Host` names. A request with two of them names none (RFC 9112 §3.2).
+    pub fn domain(&self, headers: &HeaderMap) -> Option<ServedDomain> {
+        let mut lines = headers.get_all(header::HOST);
+        let (line, None) = (lines.next()?, lines.next()) else { return None };
+        self.hosts.find(without_port(line.to_str().ok()?))
     }
 
     fn client_address(&self, request: &HttpRequest) -> IpAddr {

@@ -30,7 +30,10 @@ pub async fn exchange<S: Surface>(
         Ok(body) => body,
         Err(unread) => return finish::<S>(&request, fail_unread::<S>(&request, unread, &ctx), &ctx, began),
     };
-    let root_provider = edge.root_provider(S::NAME);
+    let root_provider = match &ctx.domain {
+        Some(domain) => domain.provider.clone(),
+        None => edge.root_provider(S::NAME),
+    };
     let received = Received { request, body, ctx, root_provider };
     if received.request.match_info().iter().any(|(_, value)| value.contains('\0')) {
         // Nothing has such a name, and PostgreSQL cannot even be asked for it.

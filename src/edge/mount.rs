@@ -5,8 +5,9 @@ use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
+use crate::domain::provider_domain::without_port;
 use crate::edge::exchange::{without_body, wrong_method};
-use crate::edge::{RouteSpec, Surface};
+use crate::edge::{Edge, RouteSpec, Surface};
 
 /// The resources of surface `S`, in the order its routes name their paths.
 pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
@@ -81,7 +82,7 @@ fn preflight<S: Surface>(request: HttpRequest, methods: String) -> HttpResponse 
     })
 }
 
-/// A surface bound to a host answers there only.
+/// A surface bound to a host answers there, and at the domains of providers that have turned it on.
 struct OnHost(String);
 
 impl Guard for OnHost {
@@ -89,10 +90,8 @@ impl Guard for OnHost {
         let host = ctx.head().headers().get(header::HOST).and_then(|value| value.to_str().ok());
         // With a port in the setting both must fit, without one the name alone.
         let name = host.map(|host| if self.0.contains(':') { host } else { without_port(host) });
-        name.is_some_and(|name| name.eq_ignore_ascii_case(&self.0))
+        let is_own = name.is_some_and(|name| name.eq_ignore_ascii_case(&self.0));
+        let edge = || ctx.app_data::<web::Data<Edge>>();
+        is_own || edge().is_some_and(|edge| edge.domain(ctx.head().headers()).is_some())
     }
-}
-
-fn without_port(host: &str) -> &str {
-    host.rsplit_once(':').map_or(host, |(name, _port)| name)
 }

@@ -347,7 +347,7 @@ fn judge_assertion(
     }
     let ours = |value: &String| {
         let token_endpoint = value.strip_suffix("/oauth2/token");
-        provider.has_issuer(value) || token_endpoint.is_some_and(|issuer| provider.has_issuer(issuer))
+        provider.answers_to(value) || token_endpoint.is_some_and(|issuer| provider.answers_to(issuer))
     };
     if audience.is_empty() || !audience.iter().all(ours) {
         return Err("aud is not this provider");

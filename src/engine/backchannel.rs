@@ -128,7 +128,7 @@ impl Engine {
             session: delivery.session.clone(),
         };
         let alg = policy.id_token_signed_response_alg.unwrap_or(LOGOUT_ALG);
-        let key = self.signing_key(ctx, &ProviderEntry::of(provider, Vec::new()), alg).await?;
+        let key = self.signing_key(ctx, &ProviderEntry::of_row(provider), alg).await?;
         // A compact JWS needs no escaping in a form.
         let form = format!("logout_token={}", key.sign_logout(&claims)?);
         Ok(match self.0.fetcher.post_form(url, form).await {

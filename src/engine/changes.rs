@@ -48,10 +48,14 @@ struct Position {
 }
 
 impl Position {
+    /// Whether a number was not taken in yet.
+    fn is_new(&self, seq: i64) -> bool {
+        seq > self.settled && !self.seen.contains_key(&seq)
+    }
+
     /// Takes the rows of one read in; answers those not seen before.
     fn take(&mut self, changes: Vec<Change>, now: Instant) -> Vec<Change> {
-        let fresh = |change: &Change| change.seq > self.settled && !self.seen.contains_key(&change.seq);
-        let unseen: Vec<Change> = changes.into_iter().filter(fresh).collect();
+        let unseen: Vec<Change> = changes.into_iter().filter(|change| self.is_new(change.seq)).collect();
         self.seen.extend(unseen.iter().map(|change| (change.seq, now)));
         self.settle(now);
         unseen
@@ -124,6 +128,7 @@ impl Engine {
         let settled = self.0.db.poll(deadline_in(POLL_TIMEOUT), place).await?;
         *self.0.changes.position() = Position { settled, seen: BTreeMap::new() };
         self.load_revocations(now).await?;
+        self.load_hosts(deadline_in(POLL_TIMEOUT)).await?;
         self.read_changes(now).await
     }
 
@@ -144,6 +149,7 @@ impl Engine {
         let (changes, theirs) = self.0.db.poll(deadline_in(POLL_TIMEOUT), read).await?;
         // Revocations first: a fault here must leave their numbers unseen.
         self.take_in_revocations(&changes).await?;
+        self.take_in_domains(&changes).await?;
         let unseen = self.0.changes.position().take(changes, began);
         for change in &unseen {
             self.forget(change);
@@ -171,7 +177,7 @@ impl Engine {
                 }
             }
             // Taken in together, before this.
-            ChangedTable::Revoked => {}
+            ChangedTable::Revoked | ChangedTable::Domains => {}
             ChangedTable::Sessions => {
                 if let Some((provider, session)) = change.id.split_once('/') {
                     caches.sessions.invalidate(&(provider.into(), session.into()));
@@ -192,6 +198,15 @@ impl Engine {
             self.0.revocations.insert(row);
         }
         Ok(())
+    }
+
+    async fn take_in_domains(&self, changes: &[Change]) -> Result<(), Fault> {
+        let is_new = {
+            let position = self.0.changes.position();
+            let mut named = changes.iter().filter(|change| change.table == Some(ChangedTable::Domains));
+            named.any(|change| position.is_new(change.seq))
+        };
+        if is_new { self.load_hosts(deadline_in(POLL_TIMEOUT)).await } else { Ok(()) }
     }
 
     async fn load_revocations(&self, now: UnixTime) -> Result<(), Fault> {

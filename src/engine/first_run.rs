@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::key::DataKeyPurpose;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::DEFAULT_SLUG;
+use crate::domain::provider_domain::issuer_at;
 use crate::domain::secret::SecretKind;
 use crate::domain::{ApiKey, Client, ClientId, Fault, Provider, Role, ScopeSet, SigningAlg, UnixTime};
 use crate::engine::Secrets;
@@ -19,7 +20,10 @@ use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::NewSecret;
 use crate::engine::manage::provider_fields::blank;
 use crate::engine::signing_keys::new_signing_key;
-use crate::store::{ChangedTable, Tx, api_keys, client_secrets, clients, data_keys, events, providers, signing_keys};
+use crate::store::{
+    ChangedTable, Tx, api_keys, client_secrets, clients, data_keys, events, issuers, provider_domains, providers,
+    signing_keys,
+};
 
 /// The surface that the built-in client serves.
 const BUILT_IN_CLIENT: &str = "runai";
@@ -69,6 +73,8 @@ pub enum StartRefused {
          issued. Start with --new-issuer if that is meant, or set GRANTD_PUBLIC_URL back"
     )]
     OtherIssuer { stored: String, given: String },
+    #[error("the public URL {given} is the issuer of another provider: delete that provider's domain first")]
+    Taken { given: String },
     #[error(
         "the master key is missing: the database was made with one, and nothing in it can be opened without it. Put \
          master.key back into the data directory, or give it as GRANTD_MASTER_KEY"
@@ -113,16 +119,19 @@ fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: Uni
 
 /// A public URL other than the stored one is taken over on loopback or when it is meant.
 fn settle_issuer(tx: &mut Tx<'_>, default: &Provider, start: &Start) -> Result<Option<String>, Fault> {
-    if !start.check_issuer || default.issuer == start.public_url {
+    let stored = issuers::base(tx, &default.id)?.unwrap_or_else(|| default.issuer.clone());
+    if !start.check_issuer || stored == start.public_url {
         return Ok(None);
     }
     if !start.is_loopback && !start.new_issuer {
-        let (stored, given) = (default.issuer.clone(), start.public_url.clone());
-        return Err(Fault::store(StartRefused::OtherIssuer { stored, given }));
+        return Err(Fault::store(StartRefused::OtherIssuer { stored, given: start.public_url.clone() }));
+    }
+    if providers::by_issuer(tx, &start.public_url)?.is_some_and(|holder| holder != default.id) {
+        return Err(Fault::store(StartRefused::Taken { given: start.public_url.clone() }));
     }
     move_issuer(tx, default, &start.public_url, start.now)?;
-    move_issuers_below(tx, &default.issuer, start)?;
-    Ok(Some(default.issuer.clone()))
+    move_issuers_below(tx, &stored, start)?;
+    Ok(Some(stored))
 }
 
 /// Every other provider's issuer lies below the public URL.
@@ -131,21 +140,38 @@ fn move_issuers_below(tx: &mut Tx<'_>, old: &str, start: &Start) -> Result<(), F
     loop {
         let Page { items, next } = providers::list(tx, &page)?;
         for provider in items {
-            let below = provider.issuer.strip_prefix(old).filter(|rest| rest.starts_with("/p/"));
-            if let Some(rest) = below {
+            let base = issuers::base(tx, &provider.id)?.unwrap_or_else(|| provider.issuer.clone());
+            if let Some(rest) = base.strip_prefix(old).filter(|rest| rest.starts_with("/p/")) {
                 let moved = format!("{}{rest}", start.public_url);
                 move_issuer(tx, &provider, &moved, start.now)?;
             }
+            move_domains(tx, &provider, start)?;
         }
         let Some(after) = next else { return Ok(()) };
         page.after = Some(after);
     }
 }
 
-/// New tokens carry the new issuer; those of the old one verify until they expire.
+/// New tokens carry the new issuer, unless a domain is primary; those of the old one verify until they
+/// expire.
 fn move_issuer(tx: &mut Tx<'_>, provider: &Provider, issuer: &str, now: UnixTime) -> Result<(), Fault> {
-    providers::replace_primary_issuer(tx, &provider.id, issuer, now.seconds())?;
+    issuers::move_base(tx, &provider.id, issuer, now.seconds())?;
     tx.changed(ChangedTable::Providers, &provider.slug, now)
+}
+
+/// Domains are served at scheme, port and path of the public URL, so what they state follows it.
+fn move_domains(tx: &mut Tx<'_>, provider: &Provider, start: &Start) -> Result<(), Fault> {
+    let now = start.now.seconds();
+    for (name, old) in provider_domains::verified(tx, &provider.id)? {
+        let Some(moved) = issuer_at(&start.public_url, &name).filter(|moved| *moved != old) else { continue };
+        let was_primary = issuers::primary_domain(tx, &provider.id)?.as_deref() == Some(&*old);
+        issuers::add(tx, &provider.id, &moved, now)?;
+        provider_domains::set_issuer(tx, &provider.id, &name, &moved, now)?;
+        if was_primary {
+            issuers::make_primary(tx, &provider.id, &moved, now)?;
+        }
+    }
+    tx.changed(ChangedTable::Providers, &provider.slug, start.now)
 }
 
 fn first_run(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, start: &Start) -> Result<FirstRun, Fault> {

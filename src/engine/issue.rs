@@ -121,7 +121,9 @@ impl Engine {
 /// The issuer a token names.
 fn issuer(provider: &ProviderEntry, choice: IssuerChoice) -> &str {
     match choice {
-        IssuerChoice::Primary | IssuerChoice::VerifiedDomain => &provider.provider.issuer,
+        IssuerChoice::Primary => &provider.provider.issuer,
+        IssuerChoice::VerifiedDomain => provider.domain_issuer().unwrap_or(&provider.provider.issuer),
+        IssuerChoice::Base => provider.base_issuer(),
     }
 }
 

@@ -18,7 +18,9 @@ use crate::engine::cache::{Cache, Weigh};
 use crate::engine::changes::client_change_id;
 use crate::store::api_keys::KeyDigest;
 use crate::store::usage::UsageKind;
-use crate::store::{Conn, api_keys, client_secrets, clients, providers, sessions, signing_keys, users};
+use crate::store::{
+    Conn, api_keys, client_secrets, clients, issuers, provider_domains, providers, sessions, signing_keys, users,
+};
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
@@ -47,8 +49,9 @@ impl Engine {
         let wanted = slug.clone();
         self.cached(ctx, &self.0.caches.slugs, slug, move |conn| {
             let Some(provider) = providers::by_slug(conn, wanted.as_str())? else { return Ok(None) };
-            let issuers = providers::issuers(conn, &provider.id)?;
-            Ok(Some(ProviderEntry::of(provider, issuers)))
+            let Some(issuers) = issuers::of_provider(conn, &provider.id)? else { return Ok(None) };
+            let domains = provider_domains::verified(conn, &provider.id)?;
+            Ok(Some(ProviderEntry::of(provider, issuers, domains)))
         })
         .await
     }

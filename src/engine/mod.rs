@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use crate::crypto::{Passwords, Peppers, Random, RefreshKeys, Sealer};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
-use crate::domain::{ApiKeyId, Fault, ProviderId, ProviderSlug};
+use crate::domain::{ApiKeyId, Fault, Hosts, ProviderId, ProviderSlug};
 use crate::engine::cache::Cache;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
@@ -27,7 +27,7 @@ use crate::engine::revocations::Revocations;
 use crate::engine::throttle::Throttle;
 use crate::store::Db;
 use crate::store::behind::WriteBehind;
-use crate::upstream::{Fetcher, PublishedKeys, UpstreamOptions};
+use crate::upstream::{Fetcher, PublishedKeys, TxtRecords, UpstreamOptions};
 
 pub mod account;
 pub mod authenticate;
@@ -41,6 +41,7 @@ pub mod discovery;
 pub mod first_run;
 pub mod grants;
 pub mod health;
+pub mod hosts;
 pub mod inspect;
 pub mod introspect;
 pub mod issue;
@@ -78,6 +79,8 @@ pub struct EngineOptions {
     pub stale_after: Duration,
     /// A failed login of a person answers no earlier than this after it began.
     pub login_floor: Duration,
+    /// Host names of the configuration, in lower case, without a port: nobody's domain.
+    pub own_hosts: Vec<String>,
 }
 
 impl Default for EngineOptions {
@@ -87,6 +90,7 @@ impl Default for EngineOptions {
             revocation_max: 1_000_000,
             stale_after: Duration::from_secs(1),
             login_floor: Duration::from_millis(400),
+            own_hosts: Vec::new(),
         }
     }
 }
@@ -145,6 +149,13 @@ pub(in crate::engine) struct Inner {
     deliveries: Arc<Semaphore>,
     /// The keys that they publish.
     published_keys: PublishedKeys,
+    /// Asks for the proof of a domain.
+    txt_records: TxtRecords,
+    /// Verified domains: which provider a host selects.
+    hosts: Hosts,
+    /// They are read by one at a time.
+    host_loading: Semaphore,
+    own_hosts: Vec<String>,
 }
 
 struct Caches {
@@ -186,6 +197,7 @@ impl Engine {
     /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
     pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
         let Parts { db, random, passwords, secrets, upstream, admin_key } = parts;
+        let txt_records = TxtRecords::new(upstream.txt.clone());
         let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
         Ok(Self(Arc::new(Inner {
@@ -207,6 +219,10 @@ impl Engine {
             deliveries: Arc::new(Semaphore::new(1)),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,
+            txt_records,
+            hosts: Hosts::default(),
+            host_loading: Semaphore::new(1),
+            own_hosts: options.own_hosts.clone(),
         })))
     }
 

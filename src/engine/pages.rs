@@ -13,8 +13,8 @@ use crate::engine::Engine;
 impl Engine {
     pub async fn brand(&self, ctx: &Context, provider: &ProviderRef) -> Result<Brand, Failed> {
         let entry = self.provider(ctx, provider).await?;
-        let provider = &entry.provider;
-        let issuer = Url::parse(&provider.issuer).ok();
+        let (provider, place) = (&entry.provider, entry.place_of(ctx)?);
+        let issuer = Url::parse(&place.issuer).ok();
         let path = issuer.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
         Ok(Brand {
             provider: provider.id.clone(),

@@ -34,5 +34,6 @@ pub(in crate::engine) fn background_context(now: UnixTime) -> Context {
         now,
         deadline: deadline_in(BACKGROUND_TIMEOUT),
         surface: "background",
+        domain: None,
     }
 }

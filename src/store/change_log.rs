@@ -33,11 +33,21 @@ pub enum ChangedTable {
     Users,
     /// Row id: `<provider id>/<session id>`.
     Sessions,
+    /// Verified domains of providers. Row id: the domain's id, or that of a provider that was deleted.
+    Domains,
 }
 
 impl ChangedTable {
-    pub const ALL: [Self; 7] =
-        [Self::Providers, Self::SigningKeys, Self::Clients, Self::ApiKeys, Self::Revoked, Self::Users, Self::Sessions];
+    pub const ALL: [Self; 8] = [
+        Self::Providers,
+        Self::SigningKeys,
+        Self::Clients,
+        Self::ApiKeys,
+        Self::Revoked,
+        Self::Users,
+        Self::Sessions,
+        Self::Domains,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,6 +58,7 @@ impl ChangedTable {
             Self::Revoked => "revoked",
             Self::Users => "users",
             Self::Sessions => "sessions",
+            Self::Domains => "provider_domains",
         }
     }
 

@@ -1,8 +1,8 @@
 //! `providers` and `provider_issuers`.
 //!
-//! The issuer of a provider is the primary row of `provider_issuers`; the others still verify. A
-//! deleted provider keeps its row, so its slug is never given out again, while its issuers are
-//! ended and free.
+//! The issuer of a provider is the primary row of `provider_issuers`; what becomes of the issuers of a
+//! provider that lives is in `store::issuers`. A deleted provider keeps its row, so its slug is never
+//! given out again, while its issuers are ended and free.
 
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ use crate::domain::{Fault, Provider, ProviderId, SigningAlg};
 use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::issuers;
 use crate::store::provider_policy::{self, Policy};
 use crate::store::users;
 
@@ -51,6 +52,7 @@ diesel::table! {
         is_primary -> Bool,
         created_at -> BigInt,
         ended_at -> Nullable<BigInt>,
+        is_base -> Bool,
     }
 }
 
@@ -278,7 +280,7 @@ pub fn insert(conn: &mut Conn, new: &Provider) -> Result<bool, Fault> {
     if rows == 1 {
         // Two providers that claim one issuer at the same moment: the index makes the later one a
         // fault, and its transaction takes the provider back too.
-        add_issuer(conn, id, issuer, true, *created_at)?;
+        issuers::add_base(conn, id, issuer, *created_at)?;
     }
     Ok(rows == 1)
 }
@@ -380,10 +382,10 @@ pub fn soft_delete(
     if rows == 0 {
         return Ok(Deletion::NotCurrent);
     }
-    let issuers = provider_issuers::table
+    let live = provider_issuers::table
         .filter(provider_issuers::provider_id.eq(id.as_str()))
         .filter(provider_issuers::ended_at.is_null());
-    diesel::update(issuers).set(provider_issuers::ended_at.eq(now)).execute(conn)?;
+    diesel::update(live).set(provider_issuers::ended_at.eq(now)).execute(conn)?;
     Ok(Deletion::Done)
 }
 
@@ -416,55 +418,4 @@ pub fn raise_epoch(conn: &mut Conn, id: &ProviderId) -> Result<bool, Fault> {
 /// Clients that are not deleted.
 pub fn count_live_clients(conn: &mut Conn, id: &ProviderId) -> Result<i64, Fault> {
     clients::count_live(conn, id)
-}
-
-/// Every issuer whose tokens verify, the primary one first.
-pub fn issuers(conn: &mut Conn, id: &ProviderId) -> Result<Vec<String>, Fault> {
-    let live = provider_issuers::table
-        .filter(provider_issuers::provider_id.eq(id.as_str()))
-        .filter(provider_issuers::ended_at.is_null());
-    let order = (provider_issuers::is_primary.desc(), provider_issuers::issuer);
-    Ok(live.select(provider_issuers::issuer).order(order).load(conn)?)
-}
-
-/// The issuer of new tokens; also of a deleted provider.
-pub fn primary_issuer(conn: &mut Conn, id: &ProviderId) -> Result<Option<String>, Fault> {
-    let primary = provider_issuers::table
-        .filter(provider_issuers::provider_id.eq(id.as_str()))
-        .filter(provider_issuers::is_primary);
-    Ok(primary.select(provider_issuers::issuer).first(conn).optional()?)
-}
-
-/// Adds an issuer. `now` in epoch seconds.
-///
-/// # Errors
-///
-/// A broken constraint if another provider lives under it.
-pub fn add_issuer(conn: &mut Conn, id: &ProviderId, issuer: &str, primary: bool, now: i64) -> Result<(), Fault> {
-    each!(conn, conn => diesel::insert_into(provider_issuers::table)
-        .values((
-            provider_issuers::provider_id.eq(id.as_str()),
-            provider_issuers::issuer.eq(issuer),
-            provider_issuers::is_primary.eq(primary),
-            provider_issuers::created_at.eq(now),
-        ))
-        .on_conflict((provider_issuers::provider_id, provider_issuers::issuer))
-        .do_update()
-        .set((provider_issuers::is_primary.eq(primary), provider_issuers::ended_at.eq(None::<i64>)))
-        .execute(conn))?;
-    Ok(())
-}
-
-/// Makes `issuer` the one of new tokens; tokens of the one before verify until they expire. Raises
-/// the provider's version. Call it in a transaction.
-pub fn replace_primary_issuer(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<(), Fault> {
-    lock(conn, id)?;
-    let primary = provider_issuers::table
-        .filter(provider_issuers::provider_id.eq(id.as_str()))
-        .filter(provider_issuers::is_primary);
-    diesel::update(primary).set(provider_issuers::is_primary.eq(false)).execute(conn)?;
-    add_issuer(conn, id, issuer, true, now)?;
-    let changed = (providers::version.eq(providers::version + 1), providers::updated_at.eq(now));
-    diesel::update(providers::table.filter(providers::id.eq(id.as_str()))).set(changed).execute(conn)?;
-    Ok(())
 }

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::Network;
 use crate::upstream::certificates::{Certificates, Noting};
 use crate::upstream::guard::{Guard, UrlFlaw};
+use crate::upstream::txt::TxtOptions;
 
 /// Largest body that is read, bytes.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -41,19 +42,31 @@ pub struct UpstreamOptions {
     pub lookup: Lookup,
     /// Certificates (DER) of authorities that are believed beside those the machine trusts.
     pub extra_roots: Vec<Vec<u8>>,
+    /// How TXT records are asked for.
+    pub txt: TxtOptions,
 }
 
 impl Default for UpstreamOptions {
     fn default() -> Self {
-        Self { allow_networks: Vec::new(), timeout: Duration::from_secs(5), lookup: Arc::new(system_lookup), extra_roots: Vec::new() }
+        Self {
+            allow_networks: Vec::new(),
+            timeout: Duration::from_secs(5),
+            lookup: Arc::new(system_lookup),
+            extra_roots: Vec::new(),
+            txt: TxtOptions::default(),
+        }
     }
 }
 
 impl std::fmt::Debug for UpstreamOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { allow_networks, timeout, lookup: _, extra_roots: _ } = self;
+        let Self { allow_networks, timeout, lookup: _, extra_roots: _, txt } = self;
         let mut shown = f.debug_struct("UpstreamOptions");
-        shown.field("allow_networks", allow_networks).field("timeout", timeout).finish_non_exhaustive()
+        shown
+            .field("allow_networks", allow_networks)
+            .field("timeout", timeout)
+            .field("txt", txt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,7 +119,7 @@ struct Inner {
 
 impl Fetcher {
     pub fn new(options: UpstreamOptions) -> Self {
-        let UpstreamOptions { allow_networks, timeout, lookup, extra_roots } = options;
+        let UpstreamOptions { allow_networks, timeout, lookup, extra_roots, txt: _ } = options;
         let guard = Guard::new(allow_networks);
         let resolver = Arc::new(Lookups { lookup, turns: Arc::new(Semaphore::new(LOOKUPS)) });
         let (verifier, tls, plain) = (OnceLock::new(), OnceLock::new(), OnceLock::new());

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
 mod authorize;
+mod domains;
 mod laws;
+mod mint;
 mod oauth2;
 mod people;
 mod process;

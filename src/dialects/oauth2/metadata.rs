@@ -1,6 +1,6 @@
 //! What a provider says of itself: metadata (OpenID Connect Discovery, RFC 8414) and public keys.
-//! It says what is on, nothing more. Both answers come from configuration and the database, never
-//! from `Host` or a forwarding header.
+//! It says what is on, nothing more. Both answers come from configuration and the database: `Host` only
+//! selects among them.
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -43,11 +43,12 @@ pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::
     exchange::<OAuth2>(request, payload, async |received| -> Result<HttpResponse, Failed> {
         let call = received.call();
         let entry = engine.described(call.ctx, &call.provider()?).await?;
-        let document = match entry.metadata.get() {
+        let place = entry.place_of(call.ctx)?;
+        let document = match place.metadata.get() {
             Some(document) => document,
             None => {
-                let made = Document::of(rendered(&entry.provider.issuer)?);
-                entry.metadata.get_or_init(|| made)
+                let made = Document::of(rendered(&place.issuer)?);
+                place.metadata.get_or_init(|| made)
             }
         };
         let max_age = entry.provider.ttls.jwks_max_age;
@@ -56,7 +57,8 @@ pub async fn metadata(request: HttpRequest, payload: web::Payload, engine: web::
     .await
 }
 
-/// The document of the provider with this issuer.
+/// The document of a provider where it answers as this issuer: what states itself is what a client
+/// compares with the URL it asked (RFC 8414 §3.3).
 fn rendered(issuer: &str) -> Result<Vec<u8>, Fault> {
     let at = |path: &str| format!("{issuer}{path}");
     let algs = assertion_algs();

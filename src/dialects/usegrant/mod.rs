@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
 mod clients;
+mod domains;
 mod fail;
 mod policies;
 mod providers;
@@ -35,6 +36,9 @@ const PROVIDER: &str = "/v1/providers/{provider_id}";
 const CLIENTS: &str = "/v1/providers/{provider_id}/clients";
 const CLIENT: &str = "/v1/providers/{provider_id}/clients/{client_id}";
 const TOKENS: &str = "/v1/providers/{provider_id}/clients/{client_id}/tokens";
+const DOMAINS: &str = "/v1/providers/{provider_id}/domains";
+const DOMAIN: &str = "/v1/providers/{provider_id}/domains/{domain_id}";
+const VERIFY: &str = "/v1/providers/{provider_id}/domains/{domain_id}/verify";
 const TENANTS: &str = "/v1/tenants";
 const TENANT: &str = "/v1/tenants/{tenant_id}";
 const VALIDATE: &str = "/v1/tenants/{tenant_id}/validate";
@@ -48,7 +52,7 @@ impl Surface for UseGrant {
     const PREFIXES: &'static [&'static str] = &[PROVIDERS, TENANTS];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 22] = [
+        static ROUTES: [RouteSpec; 27] = [
             get(PROVIDERS, "usegrant_list_providers", "UseGrant: providers", || web::to(providers::list)),
             post(PROVIDERS, "usegrant_create_provider", "UseGrant: make a provider (name, description)", || {
                 web::to(providers::create)
@@ -67,6 +71,13 @@ impl Surface for UseGrant {
                 "UseGrant: make a token for a client (expiresIn, useJwtType, audienceAsArray, forceDefaultDomain)",
                 || web::to(tokens::create),
             ),
+            get(DOMAINS, "usegrant_list_domains", "UseGrant: domains of a provider", || web::to(domains::list)),
+            post(DOMAINS, "usegrant_add_domain", "UseGrant: add a domain", || web::to(domains::create)),
+            get(DOMAIN, "usegrant_read_domain", "UseGrant: a domain", || web::to(domains::read)),
+            delete(DOMAIN, "usegrant_delete_domain", "UseGrant: end a domain", || web::to(domains::delete)),
+            post(VERIFY, "usegrant_verify_domain", "UseGrant: look for the TXT record of a domain", || {
+                web::to(domains::verify)
+            }),
             get(TENANTS, "usegrant_list_tenants", "UseGrant: tenants", || web::to(tenants::list)),
             post(TENANTS, "usegrant_create_tenant", "UseGrant: make a tenant (name, description)", || {
                 web::to(tenants::create)

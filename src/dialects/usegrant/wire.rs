@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::trust::{Condition, Operator};
-use crate::domain::{AudienceSet, Client, Provider, Refusal, Tenant, TrustPolicy, TrustedIssuer};
+use crate::domain::{AudienceSet, Client, Provider, ProviderDomain, Refusal, Tenant, TrustPolicy, TrustedIssuer};
 use crate::edge::json::Members;
 
 /// The members of a request; `null` counts as absent, a name that is not known is passed over.
@@ -170,6 +170,45 @@ impl From<&Client> for ClientOut {
             updated_at: time(client.updated_at),
         }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainOut {
+    id: String,
+    domain: String,
+    verified: bool,
+    /// Not in its client's schema: what the DNS must show.
+    dns_record: DnsRecordOut,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+struct DnsRecordOut {
+    r#type: &'static str,
+    name: String,
+    value: String,
+}
+
+impl From<&ProviderDomain> for DomainOut {
+    fn from(domain: &ProviderDomain) -> Self {
+        Self {
+            id: domain.id.to_string(),
+            domain: domain.name.clone(),
+            verified: domain.verified_at.is_some(),
+            dns_record: DnsRecordOut { r#type: "TXT", name: domain.record_name(), value: domain.record_value() },
+            created_at: time(domain.created_at),
+            updated_at: time(domain.updated_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct VerificationAnswer<'a> {
+    pub domain: DomainOut,
+    pub verified: bool,
+    pub message: &'a str,
 }
 
 #[derive(Serialize)]

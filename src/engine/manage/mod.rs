@@ -24,6 +24,7 @@ pub mod client_policy_fields;
 pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
+pub mod domains;
 pub mod fields;
 pub mod policies;
 pub mod provider_fields;

@@ -9,7 +9,7 @@ use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
-use crate::store::{ChangedTable, Tx, api_keys, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
 
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
@@ -44,10 +44,10 @@ impl Engine {
         Ok(provider)
     }
 
-    /// The issuer of `default`: what every other issuer lies below.
+    /// The issuer of `default` that is no domain's: what every other issuer lies below.
     pub(in crate::engine) async fn public_url(&self, ctx: &Context) -> Result<String, Failed> {
         let default = self.any_provider(ctx, &DEFAULT_SLUG.into()).await?;
-        let issuer = default.map(|entry| entry.provider.issuer.clone());
+        let issuer = default.map(|entry| entry.base_issuer().to_owned());
         issuer.ok_or_else(|| crate::domain::Fault::store("there is no provider default").into())
     }
 
@@ -173,6 +173,9 @@ impl Engine {
             Ok(match providers::soft_delete(tx, &row.id, expected, cascade, now.seconds())? {
                 Deletion::Done => {
                     tx.changed(ChangedTable::Providers, &row.slug, now)?;
+                    if provider_domains::end_of_provider(tx, &row.id, now.seconds())? > 0 {
+                        tx.changed(ChangedTable::Domains, row.id.as_str(), now)?;
+                    }
                     // A key bound to it has nothing left to open.
                     for key in api_keys::end_of_provider(tx, &row.id, now.seconds())? {
                         tx.changed(ChangedTable::ApiKeys, key.as_str(), now)?;
@@ -191,6 +194,8 @@ impl Engine {
         .await?;
         self.forget_provider(&provider);
         self.0.caches.api_keys.clear();
+        self.0.hosts.remove(|domain| domain.provider.as_str() == provider.slug);
+        self.refresh_hosts(ctx, None).await;
         Ok(())
     }
 
@@ -212,7 +217,7 @@ impl Engine {
         Ok(())
     }
 
-    fn forget_provider(&self, provider: &Provider) {
+    pub(in crate::engine) fn forget_provider(&self, provider: &Provider) {
         self.0.caches.slugs.invalidate(&provider.slug.as_str().into());
         self.0.caches.keys.invalidate(&provider.id);
     }

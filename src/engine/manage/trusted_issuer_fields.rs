@@ -189,8 +189,14 @@ fn check_together(issuer: &TrustedIssuer, fetcher: &Fetcher, checks: &mut Checks
     {
         checks.refuse("issuer", format!("as the place of its metadata, {flaw}; or give jwks or jwks_uri"));
     }
-    if matches!(issuer.keys, IssuerKeys::Pasted(_)) && !issuer.rules.fingerprints.is_empty() {
-        checks.refuse("fingerprints", "are for keys that are fetched: with jwks no server is asked");
+    if !issuer.rules.fingerprints.is_empty() {
+        match &issuer.keys {
+            IssuerKeys::Pasted(_) => {
+                checks.refuse("fingerprints", "are for keys that are fetched: with jwks no server is asked");
+            }
+            IssuerKeys::Url(url) => refuse_plain("jwks_uri", url, checks),
+            IssuerKeys::Discovery => refuse_plain("issuer", &issuer.issuer, checks),
+        }
     }
     if issuer.rules.audiences.is_empty() {
         checks.refuse("audiences", "must name at least one aud that its tokens must have");
@@ -207,6 +213,13 @@ fn check_together(issuer: &TrustedIssuer, fetcher: &Fetcher, checks: &mut Checks
     }
     if to_client && issuer.rules.allow_refresh {
         checks.refuse("allow_refresh", "is for map_to user: a client's own token has no refresh token");
+    }
+}
+
+/// A server without TLS shows no certificate.
+fn refuse_plain(name: &str, url: &str, checks: &mut Checks) {
+    if !url.starts_with("https://") {
+        checks.refuse(name, "must be https, since a certificate is asked for");
     }
 }
 

@@ -94,7 +94,7 @@ impl Engine {
         }
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let event = self.event(ctx, actor, Some(&provider.id), "grant.revoked", grant, &[]);
-        self.revoke_grant(ctx, &ProviderEntry::of(provider, Vec::new()), wanted, Some(event)).await
+        self.revoke_grant(ctx, &ProviderEntry::of_row(provider), wanted, Some(event)).await
     }
 
     async fn session_of_user(

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context as Polling, Poll, Waker};
 
+use grantd::domain::MintAsk;
 use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderRef, SecretVia};
 use serde_json::json;
 
@@ -70,6 +71,27 @@ on_both_apps! {
             for _ in 0..3 {
                 assert!(is_introspected(&app, secret(&client), &token), "{format}");
                 assert!(is_introspected(&app, key(), &token), "{format}");
+            }
+        }
+    }
+
+    async fn minting_is_ready_on_the_first_poll(app: TestApp) {
+        let key = app.api_key(json!({"role": "member", "audience": ["api"]})).await;
+        let client = app.client(json!({"may_mint": true})).await;
+        let by_key = || PresentedClient::ApiKey { key: key.as_str().into() };
+        for one_time in [false, true] {
+            let callers: [&dyn Fn() -> PresentedClient; 2] = [&by_key, &|| secret(&client)];
+            for caller in callers {
+                let wanted = || {
+                    let mint = MintAsk { one_time, ttl: Some(30), ..MintAsk::default() };
+                    GrantRequest { provider: provider(), client: caller(), grant: Grant::Mint(Box::new(mint)), ask: Ask::default() }
+                };
+                let ctx = app.context();
+                app.engine.grant(&ctx, wanted()).await.unwrap();
+                for _ in 0..3 {
+                    let Poll::Ready(granted) = first_poll(app.engine.grant(&ctx, wanted())) else { panic!("it waited") };
+                    assert_eq!(granted.unwrap().one_time, one_time);
+                }
             }
         }
     }

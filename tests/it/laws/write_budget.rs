@@ -52,6 +52,33 @@ on_both_apps! {
         }
     }
 
+    async fn minting_touches_no_row_and_a_use_costs_one(app: TestApp) {
+        let key = app.api_key(json!({"role": "member"})).await;
+        let client = app.client(json!({"may_mint": true, "audience": ["api"]})).await;
+        let by_key = |body| app.post("/oauth2/mint").bearer(&key).json(&body);
+        let by_client = |body| app.post("/oauth2/mint").basic(&client.id, &client.secret).json(&body);
+        for warm in [true, false, false] {
+            for one_time in [false, true] {
+                let body = json!({"one_time": one_time, "ttl_seconds": 60, "access": "readonly", "claims": {"room": 7}});
+                for call in [by_key(body.clone()), by_client(body)] {
+                    let (status, sent) = cost(&app, call).await;
+                    assert_eq!(status, 200);
+                    assert!(warm || sent == NOTHING, "{sent:?}");
+                }
+            }
+            let token = by_key(json!({"one_time": true})).send().await.json()["access_token"].as_str().unwrap().to_owned();
+            let used = || app.post("/oauth2/introspect").form(&[("token", &token)]).bearer(&app.first.owner_key);
+            for use_of_it in ["first", "second"] {
+                let (status, sent) = cost(&app, used()).await;
+                assert_eq!(status, 200);
+                assert!(warm || (sent.reads, sent.writes) == (0, 1), "{use_of_it}: {sent:?}");
+                if !warm && app.kind == crate::support::databases::Kind::Postgres {
+                    assert_eq!(sent.round_trips(), 1, "{sent:?}");
+                }
+            }
+        }
+    }
+
     async fn an_assertion_costs_one_write_and_one_round_trip(app: TestApp) {
         let signer = Signer::es256();
         let fields = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [signer.jwk("k1")]}});

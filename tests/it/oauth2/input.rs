@@ -235,7 +235,7 @@ on_both_apps! {
         let path = format!("/providers/default/clients/{}", client.id);
         let shown: Value = app.admin("GET", &path).send().await.json();
         for bad in [
-            json!({"scope": "b", "unknown": 1}), json!({"scope": "b", "access_token_ttl": 0}), json!({"scope": "b", "may_mint": true}),
+            json!({"scope": "b", "unknown": 1}), json!({"scope": "b", "access_token_ttl": 0}), json!({"scope": "b", "dpop_bound_access_tokens": true}),
             json!({"scope": "b", "client_id": "x"}), json!({"scope": "b", "client_secret": "x"}), json!({"scope": 7}),
         ] {
             let answer = app.admin("PATCH", &path).json(&bad).send().await;

@@ -28,7 +28,7 @@ async fn stored_hash(app: &TestApp, name: &'static str) -> String {
 
 async fn provider(app: &TestApp) -> ProviderEntry {
     let read = |conn: &mut _| providers::by_slug(conn, "default");
-    ProviderEntry::of(app.engine.db().read(soon(), read).await.unwrap().unwrap(), Vec::new())
+    ProviderEntry::of_row(app.engine.db().read(soon(), read).await.unwrap().unwrap())
 }
 
 /// How many hashes `act` costs.

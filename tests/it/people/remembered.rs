@@ -20,7 +20,7 @@ async fn ada(app: &TestApp) -> serde_json::Value {
 
 async fn provider(app: &TestApp) -> ProviderEntry {
     let read = |conn: &mut _| providers::by_slug(conn, "default");
-    ProviderEntry::of(app.engine.db().read(soon(), read).await.unwrap().unwrap(), Vec::new())
+    ProviderEntry::of_row(app.engine.db().read(soon(), read).await.unwrap().unwrap())
 }
 
 /// A login with the secret of a device.

@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 use grantd::domain::key::KeyState;
 use grantd::domain::token::{Jti, Revocation, RevokedKind};
-use grantd::domain::{ApiKeyId, ClientId, Decision, Fault, ProviderId, Role, SigningAlg};
+use grantd::domain::{ApiKeyId, ClientId, Decision, Fault, ProviderId, Role, SigningAlg, UnixTime};
 use grantd::store::api_keys::Change;
 use grantd::store::providers::Deletion;
+use grantd::store::spent_tokens::{self, Use};
 use grantd::store::{
     Db, Tx, api_keys, assertion_jtis, client_secrets, clients, meta, providers, revoked, signing_keys,
 };
@@ -47,6 +48,30 @@ on_both! {
             assertion_jtis::redeem(conn, &p(), &ClientId::from("d"), "jti-0", NOW)
         }).await;
         assert!(other.unwrap());
+    }
+
+    async fn a_token_is_spent_by_exactly_one_of_many_uses(test: TestDb) {
+        let db = test.db();
+        let now = UnixTime::from_seconds(NOW);
+        let spent = |round: u8, key: Option<String>| Use { provider: p(), jti: Jti([round; 16]), key, expires_at: NOW };
+        for round in 0..10 {
+            let spend = |caller: usize| {
+                // Every other use names itself; none as another does.
+                let spent = spent(round, (caller % 2 == 0).then(|| format!("caller {caller}")));
+                db.write_one(soon(), move |conn| spent_tokens::spend(conn, &spent, now))
+            };
+            let outcomes = join_all((0..16).map(spend)).await;
+            assert_eq!(wins(outcomes.into_iter().map(Result::unwrap)), 1);
+        }
+        // The same use may be repeated, by anybody who names it so, within ten seconds.
+        let again = |after: i64| {
+            let (spent, now) = (spent(99, Some("u".to_owned())), UnixTime::from_millis(NOW * 1000 + after));
+            db.write_one(soon(), move |conn| spent_tokens::spend(conn, &spent, now))
+        };
+        let same = join_all((0..16).map(|_| again(0))).await;
+        assert_eq!(wins(same.into_iter().map(Result::unwrap)), 16);
+        assert!(again(9_999).await.unwrap());
+        assert!(!again(10_000).await.unwrap(), "a repetition does not prolong it");
     }
 
     async fn no_client_gets_more_live_secrets_than_allowed(test: TestDb) {

@@ -8,7 +8,7 @@ use grantd::domain::{ApiKeyId, ClientId, Decision, Fault, ProviderId, Role, Unix
 use grantd::store::providers::Deletion;
 use grantd::store::usage::{self, Usage, UsageKind};
 use grantd::store::{
-    ChangedTable, Conn, Db, Tx, api_keys, client_secrets, clients, data_keys, events, meta, providers, scopes,
+    ChangedTable, Conn, Db, Tx, api_keys, client_secrets, clients, data_keys, events, issuers, meta, providers, scopes,
     signing_keys,
 };
 
@@ -84,12 +84,13 @@ on_both! {
     async fn the_issuer_before_still_verifies_after_another_is_primary(test: TestDb) {
         let db = test.db();
         write(db, |tx| furnish(tx)).await;
-        write(db, |tx| providers::replace_primary_issuer(tx, &p(), "https://new.example", NOW)).await;
+        write(db, |tx| issuers::move_base(tx, &p(), "https://new.example", NOW)).await;
         assert_eq!(read(db, |conn| providers::by_id(conn, &p())).await.unwrap().issuer, "https://new.example");
-        let issuers = read(db, |conn| providers::issuers(conn, &p())).await;
-        assert_eq!(issuers, ["https://new.example", "https://p.example"]);
-        write(db, |tx| providers::replace_primary_issuer(tx, &p(), "https://p.example", NOW)).await;
-        assert_eq!(read(db, |conn| providers::primary_issuer(conn, &p())).await.as_deref(), Some("https://p.example"));
+        let all = read(db, |conn| issuers::of_provider(conn, &p())).await.unwrap();
+        assert_eq!((all.base.as_str(), all.former.len()), ("https://new.example", 0));
+        assert_eq!(all.live, ["https://new.example", "https://p.example"]);
+        write(db, |tx| issuers::move_base(tx, &p(), "https://p.example", NOW)).await;
+        assert_eq!(read(db, |conn| issuers::primary(conn, &p())).await.as_deref(), Some("https://p.example"));
         assert_eq!(read(db, |conn| providers::by_issuer(conn, "https://new.example")).await, Some(p()));
         let mut thief = provider("thief");
         thief.issuer = "https://new.example".to_owned();

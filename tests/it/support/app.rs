@@ -30,6 +30,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::databases::{Kind, Template, TestDb, soon};
+use crate::support::dns::dns;
 use crate::support::http::Call;
 
 /// The issuer of provider `default`.
@@ -44,6 +45,7 @@ pub const TABLES: [&str; 26] = [
     "data_keys",
     "providers",
     "provider_issuers",
+    "provider_domains",
     "signing_keys",
     "scopes",
     "clients",
@@ -51,6 +53,7 @@ pub const TABLES: [&str; 26] = [
     "api_keys",
     "revoked",
     "assertion_jtis",
+    "spent_tokens",
     "events",
     "change_log",
     "usage",
@@ -97,6 +100,8 @@ pub struct Setup {
     pub login_floor: Duration,
     /// Password hashes that may wait for one of two lanes.
     pub hash_queue: &'static str,
+    /// The host the Run:ai surface is bound to; empty: any.
+    pub runai_host: &'static str,
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -108,6 +113,7 @@ impl Default for Setup {
             stale_after: A_LONG_TIME,
             login_floor: Duration::ZERO,
             hash_queue: "64",
+            runai_host: "",
             routes: |_| {},
         }
     }
@@ -149,10 +155,20 @@ impl TestApp {
         Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), Setup::default()).await
     }
 
+    /// A later start on the same database, with another setup.
+    pub async fn started_again_as(&self, setup: Setup) -> Self {
+        Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), setup).await
+    }
+
     async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
         let settings = settings(&setup);
         let Setup { stale_after, login_floor, .. } = setup;
-        let options = EngineOptions { stale_after, login_floor, ..EngineOptions::default() };
+        let options = EngineOptions {
+            stale_after,
+            login_floor,
+            own_hosts: settings.surfaces.hosts(),
+            ..EngineOptions::default()
+        };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
@@ -272,6 +288,7 @@ impl TestApp {
             now: self.wall.now(),
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
+            domain: None,
         }
     }
 
@@ -305,6 +322,7 @@ async fn mount(services: &Services, routes: fn(&mut web::ServiceConfig)) -> Moun
 
 fn settings(setup: &Setup) -> Settings {
     let mut inputs = Inputs { directory: PathBuf::from("/nonexistent"), ..Inputs::default() };
+    let resolver = dns().address.to_string();
     let variables = [
         ("GRANTD_PUBLIC_URL", setup.public_url),
         ("GRANTD_MASTER_KEY", MASTER_KEY),
@@ -317,8 +335,12 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_PASSWORDS__ITERATIONS", "1"),
         ("GRANTD_PASSWORDS__LANES", "2"),
         ("GRANTD_PASSWORDS__QUEUE", setup.hash_queue),
+        ("GRANTD_DNS__RESOLVER", &resolver),
+        ("GRANTD_DNS__TIMEOUT_MS", "1000"),
+        ("GRANTD_SURFACES__RUNAI__HOST", setup.runai_host),
     ];
-    inputs.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let given = variables.into_iter().filter(|(_, value)| !value.is_empty());
+    inputs.environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings
 }
 

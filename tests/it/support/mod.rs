@@ -5,6 +5,7 @@ pub mod at_end;
 pub mod browser;
 pub mod client;
 pub mod databases;
+pub mod dns;
 pub mod http;
 pub mod jose;
 pub mod origin;

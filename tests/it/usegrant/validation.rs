@@ -6,7 +6,7 @@ use crate::support::app::{TestApp, on_both_apps};
 use crate::support::http::Answer;
 use crate::support::jose::Signer;
 use crate::support::origin::{Origin, Reply};
-use crate::usegrant::{AUDIENCE, Sdk, condition, policy, refusal, text};
+use crate::usegrant::{AUDIENCE, FINGERPRINT, Sdk, condition, policy, refusal, text};
 
 const URL: &str = "https://idp.example.com";
 
@@ -183,15 +183,23 @@ on_both_apps! {
         trusted.refuses(&token, "replay").await;
     }
 
-    async fn keys_from_a_server_without_the_certificate_count_for_nothing(app: TestApp) {
+    async fn a_certificate_is_asked_for_only_where_a_server_could_show_one(app: TestApp) {
         let trusted = Trusted::on(&app, main_branch()).await;
         let jwks = json!({"keys": [trusted.signer.jwk("k1")]});
         let origin = Origin::always(Reply::json(jwks));
         trusted.change(json!({"jwks": null, "jwks_uri": origin.base})).await;
         assert_eq!(trusted.validate(&trusted.token(&json!({}))).await.status, 200, "nothing is asked of the server");
-        trusted.change(json!({"fingerprints": [crate::usegrant::FINGERPRINT]})).await;
-        trusted.refuses(&trusted.token(&json!({})), "keys").await;
-        assert_eq!(origin.asked().len(), 1, "the keys were there, and are not taken");
+        let row = format!("/providers/default/trusted-issuers/{}", text(&trusted.issuer, "id"));
+        for (fields, pointer) in [
+            (json!({"fingerprints": [FINGERPRINT]}), "/jwks_uri"),
+            (json!({"fingerprints": [FINGERPRINT], "jwks_uri": null, "issuer": "http://127.0.0.1"}), "/issuer"),
+            (json!({"fingerprints": [FINGERPRINT], "jwks_uri": null, "jwks": {"keys": [trusted.signer.jwk("k1")]}}), "/fingerprints"),
+            (json!({"fingerprints": ["x"]}), "/fingerprints"),
+            (json!({"fingerprints": [FINGERPRINT; 6]}), "/fingerprints"),
+        ] {
+            let answer = app.admin("PATCH", &row).json(&fields).send().await;
+            assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!(pointer)), "{fields}");
+        }
     }
 
     async fn a_validation_writes_nothing(app: TestApp) {

@@ -43,7 +43,7 @@ on_each! {
 
     fn each_wrong_field_of_a_key_is_named(api: Api) {
         let wrong = json!({
-            "name": "", "role": "god", "scope": "a\"", "audience": [""], "max_ttl": 0, "may_set_subject": true,
+            "name": "", "role": "god", "scope": "a\"", "audience": [""], "max_ttl": 0, "may_set_subject": 1,
             "expires_at": "2001-01-01T00:00:00Z", "provider": "nope", "x": 1,
         });
         let expected: Vec<String> = names(&wrong).iter().map(|name| format!("/{name}")).collect();

@@ -59,8 +59,6 @@ on_each! {
     fn what_is_not_built_is_refused_and_named(api: Api) {
         let (id, _) = api.new_client(&json!({}));
         for (field, value) in [
-            ("may_mint", json!(true)),
-            ("may_set_subject", json!(true)),
             ("require_pushed_authorization_requests", json!(true)),
             ("dpop_bound_access_tokens", json!(true)),
             ("grant_types", json!(["urn:ietf:params:oauth:grant-type:device_code"])),
