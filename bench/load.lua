@@ -3,7 +3,7 @@ wrk.method = os.getenv("LOAD_METHOD")
 local body, authorization = os.getenv("LOAD_BODY"), os.getenv("LOAD_AUTHORIZATION")
 if body then
     wrk.body = body
-    wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+    wrk.headers["Content-Type"] = os.getenv("LOAD_TYPE") or "application/x-www-form-urlencoded"
 end
 if authorization then
     wrk.headers["Authorization"] = authorization

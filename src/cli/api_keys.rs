@@ -49,6 +49,9 @@ pub struct Fields {
     /// Longest lifetime it may mint, seconds
     #[arg(long)]
     max_ttl: Option<i64>,
+    /// It may mint for a subject that is not its own
+    #[arg(long)]
+    may_set_subject: Option<bool>,
     /// When it stops working, as 2030-01-31T12:00:00Z
     #[arg(long)]
     expires_at: Option<String>,
@@ -62,6 +65,7 @@ impl Fields {
             scope: self.scope.into(),
             audience: self.audience.into(),
             max_ttl: self.max_ttl.into(),
+            may_set_subject: self.may_set_subject.into(),
             expires_at: self.expires_at.map(|text| epoch(&text)).transpose()?.into(),
             ..ApiKeyDraft::default()
         })

@@ -104,6 +104,15 @@ pub struct Fields {
     /// An audience value it answers for; repeat for more
     #[arg(long)]
     resource: Option<Vec<String>>,
+    /// It may turn its credential into ephemeral tokens
+    #[arg(long)]
+    may_mint: Option<bool>,
+    /// It may mint for a subject that is not its own
+    #[arg(long)]
+    may_set_subject: Option<bool>,
+    /// Longest lifetime of its access tokens, seconds
+    #[arg(long)]
+    max_ttl: Option<i64>,
     #[command(flatten)]
     people: PeopleFields,
     #[arg(long)]
@@ -166,6 +175,9 @@ impl Fields {
             access_token_format: self.access_token_format.into(),
             resource_server: self.resource_server.into(),
             resources: self.resource.into(),
+            may_mint: self.may_mint.into(),
+            may_set_subject: self.may_set_subject.into(),
+            max_ttl: self.max_ttl.into(),
             redirect_uris: self.people.redirect_uri.into(),
             post_logout_redirect_uris: self.people.post_logout_redirect_uri.into(),
             backchannel_logout_uri: self.people.backchannel_logout_uri.into(),

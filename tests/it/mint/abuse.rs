@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::mint::{member, mint, minted};
-use crate::support::app::{TestApp, on_both_apps};
+use crate::support::app::on_both_apps;
 use crate::support::http::refused;
 
 const FOREIGN: &str = "019a0001-0203-7405-8607-08090a0b0cff";

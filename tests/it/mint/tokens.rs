@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::mint::{member, mint, minted, read};
-use crate::support::app::{ISSUER, TestApp, on_both_apps};
+use crate::support::app::{ISSUER, on_both_apps};
 
 on_both_apps! {
     async fn a_member_key_turns_itself_into_a_token_that_says_what_was_asked(app: TestApp) {

@@ -57,7 +57,7 @@ on_both! {
         for round in 0..10 {
             let spend = |caller: usize| {
                 // Every other use names itself; none as another does.
-                let spent = spent(round, (caller % 2 == 0).then(|| format!("caller {caller}")));
+                let spent = spent(round, caller.is_multiple_of(2).then(|| format!("caller {caller}")));
                 db.write_one(soon(), move |conn| spent_tokens::spend(conn, &spent, now))
             };
             let outcomes = join_all((0..16).map(spend)).await;
