@@ -188,10 +188,13 @@ mod tests {
         let sha1 = "990f4193972f2becf12ddeda5237f9c952f20d9e";
         assert_eq!(fingerprint(sha1).as_deref(), Some(sha1));
         assert_eq!(fingerprint(&sha1.to_uppercase()).as_deref(), Some(sha1));
-        let pairs: Vec<String> = sha1.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
+        let pairs: Vec<String> =
+            sha1.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
         assert_eq!(fingerprint(&pairs.join(":")).as_deref(), Some(sha1));
         assert_eq!(fingerprint(&"a".repeat(64)), Some("a".repeat(64)));
-        for bad in ["", &"a".repeat(32), &"a".repeat(41), &"g".repeat(40), &format!("{sha1}:"), &format!("9:90{}", &sha1[3..])] {
+        for bad in
+            ["", &"a".repeat(32), &"a".repeat(41), &"g".repeat(40), &format!("{sha1}:"), &format!("9:90{}", &sha1[3..])]
+        {
             assert_eq!(fingerprint(bad), None, "{bad}");
         }
     }

@@ -73,8 +73,7 @@ impl ServerCertVerifier for Noting {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified =
-            self.within.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        let verified = self.within.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
         let shown = Shown { own: end_entity, others: intermediates, name: server_name, now };
         let mut digests = vec![certificate_digests(end_entity)];
         let vouching = intermediates.iter().take(MAX_CHAIN).filter(|certificate| self.vouches(certificate, &shown));

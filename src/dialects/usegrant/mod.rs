@@ -125,12 +125,7 @@ impl Surface for UseGrant {
     }
 }
 
-const fn get(
-    path: &'static str,
-    operation_id: &'static str,
-    summary: &'static str,
-    route: fn() -> Route,
-) -> RouteSpec {
+const fn get(path: &'static str, operation_id: &'static str, summary: &'static str, route: fn() -> Route) -> RouteSpec {
     RouteSpec { method: Method::GET, path, operation_id, summary, route }
 }
 

@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{Body, ProviderOut};
 use crate::dialects::usegrant::{MANAGES, NAME, call, whole};
-use crate::domain::patch::Field;
 use crate::domain::Refusal;
+use crate::domain::patch::Field;
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
 

@@ -26,10 +26,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, MANAGES, async |here| {
         let body = Body::read(&here.received.body)?;
-        let draft = TenantDraft {
-            name: body.text("name", 3..=LONGEST_NAME)?,
-            description: body.text("description", 1..=100)?,
-        };
+        let draft =
+            TenantDraft { name: body.text("name", 3..=LONGEST_NAME)?, description: body.text("description", 1..=100)? };
         let home = here.home().await?;
         let tenant = here.engine.create_tenant(&here.received.ctx, here.actor, home.id.as_str(), draft).await?;
         Ok(HttpResponse::Created().json(TenantOut::from(&tenant)))

@@ -36,8 +36,7 @@ async fn mint(here: &Here<'_>) -> Result<HttpResponse, Failed> {
 fn read(body: &[u8]) -> Result<(MintAsk, Ask), Refusal> {
     let body = Body::read_optional(body)?;
     let typ = if body.flag("useJwtType")? { AccessTyp::Jwt } else { AccessTyp::AtJwt };
-    let issuer =
-        if body.flag("forceDefaultDomain")? { IssuerChoice::Base } else { IssuerChoice::VerifiedDomain };
+    let issuer = if body.flag("forceDefaultDomain")? { IssuerChoice::Base } else { IssuerChoice::VerifiedDomain };
     let ttl = body.number("expiresIn", LONGEST)?;
     // 0 is what the documentation's own sample sends: whatever is usual.
     let ttl = ttl.filter(|seconds| *seconds > 0.0).map(|seconds| (seconds as i64).max(1));

@@ -3,9 +3,7 @@
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
-use crate::domain::{
-    AudienceSet, Context, Decision, Failed, Refusal, Role, TrustPolicy, TrustPolicyId, TrustedIssuer,
-};
+use crate::domain::{AudienceSet, Context, Decision, Failed, Refusal, Role, TrustPolicy, TrustPolicyId, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 use crate::engine::manage::fields::{Checks, label};
@@ -118,12 +116,7 @@ impl Engine {
         .await
     }
 
-    async fn issuer_at(
-        &self,
-        ctx: &Context,
-        actor: &Actor,
-        place: PolicyPlace<'_>,
-    ) -> Result<TrustedIssuer, Failed> {
+    async fn issuer_at(&self, ctx: &Context, actor: &Actor, place: PolicyPlace<'_>) -> Result<TrustedIssuer, Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, place.provider).await?;
         let tenant = self.stored_tenant(ctx, &provider, place.tenant).await?;

@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn every_name_gives_a_slug() {
         assert_eq!(slug_of("Acme App (Prod)", "1a2b3c4d"), "acme-app-prod-1a2b3c4d");
-        for name in ["", "   ", "日本語", "-x-", &"ÄÖÜ a".repeat(40), &"x".repeat(50), "497f6eca-6276-4993-bfeb"] {
+        for name in ["", "   ", "日本語", "-x-", &"ÄÖÜ a".repeat(40), &"x".repeat(50), "497f6eca-6276-4993-bfeb"]
+        {
             assert!(is_slug(&slug_of(name, "1a2b3c4d")), "{name}");
         }
     }

@@ -5,9 +5,7 @@ use crate::crypto::client_keys::assertion_alg;
 use crate::domain::id::is_client_id;
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
-use crate::domain::trust::{
-    Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules, fingerprint,
-};
+use crate::domain::trust::{Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules, fingerprint};
 use crate::domain::{AudienceSet, ClientId, IssuerId, ProviderId, Refusal, TrustedIssuer};
 use crate::engine::manage::fields::{Checks, any, audience, one_of, scope, seconds};
 use crate::engine::trust::rules::TOKEN_TYPES;

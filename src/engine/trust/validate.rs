@@ -8,8 +8,8 @@ use crate::domain::external::{ExternalToken, Outcome};
 use crate::domain::trust::TrustPurpose;
 use crate::domain::{Context, Failed, Refusal, RefusalKind, Role, TrustPolicy, TrustedIssuer};
 use crate::engine::Engine;
-use crate::engine::manage::policies::unknown_policy;
 use crate::engine::manage::Actor;
+use crate::engine::manage::policies::unknown_policy;
 use crate::engine::trust::rules::{self, HandedIn};
 use crate::engine::trust::{Accepted, Thoroughness};
 use crate::store::providers;
@@ -42,9 +42,10 @@ impl Engine {
         let policy = self.stored_policy(ctx, asked.policy).await?;
         // A policy of another tenant's issuer is none.
         let row = self.stored_tenant_provider(ctx, &tenant, policy.issuer.as_str()).await;
-        let row = row.map_err(|failed| if let Failed::Refused(_) = failed { unknown_policy().into() } else { failed })?;
-        let token = read_foreign(asked.token.expose_secret())
-            .map_err(|flaw| not_accepted("format", flaw.to_string()))?;
+        let row =
+            row.map_err(|failed| if let Failed::Refused(_) = failed { unknown_policy().into() } else { failed })?;
+        let token =
+            read_foreign(asked.token.expose_secret()).map_err(|flaw| not_accepted("format", flaw.to_string()))?;
         if token.issuer != row.issuer {
             return Err(not_accepted("issuer", "its iss is not the provider's URL").into());
         }

@@ -205,7 +205,8 @@ fn a_token_is_judged_by_keys_that_came_from_a_server_with_the_certificate() {
     let calls = Calls { http: server.http.clone() };
     let named = json!({"name": "A customer", "description": "Whose deploys are checked"});
     let now = grantd::domain::Wall::now(&grantd::domain::clock::SystemWall).seconds();
-    let claims = json!({"iss": idp.base, "sub": "repo:acme/app", "aud": "sts.example.com", "iat": now, "exp": now + 300});
+    let claims =
+        json!({"iss": idp.base, "sub": "repo:acme/app", "aud": "sts.example.com", "iat": now, "exp": now + 300});
     let token = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims);
     let judged = |fingerprint: String| {
         let tenant = calls.made("tenants", &named);
@@ -213,10 +214,13 @@ fn a_token_is_judged_by_keys_that_came_from_a_server_with_the_certificate() {
         let issuer = calls.made(&path, &json!({
             "url": idp.base, "fingerprints": [fingerprint], "audience": "sts.example.com", "earliestIssuanceTimeAllowed": 1,
         }));
-        let policy = calls.made(&format!("{path}/{issuer}/policies"), &json!({
-            "name": "Deploys", "description": "Who may deploy", "audience": "sts.example.com",
-            "conditions": [{"key": "sub", "operator": "stringLike", "value": "repo:acme/*"}],
-        }));
+        let policy = calls.made(
+            &format!("{path}/{issuer}/policies"),
+            &json!({
+                "name": "Deploys", "description": "Who may deploy", "audience": "sts.example.com",
+                "conditions": [{"key": "sub", "operator": "stringLike", "value": "repo:acme/*"}],
+            }),
+        );
         let body = json!({"tenantProviderPolicyId": policy, "token": token});
         let answer = calls.call("POST", &format!("tenants/{tenant}/validate"), Some(&body));
         (answer.status, serde_json::from_str::<Value>(&answer.text).unwrap())

@@ -24,8 +24,25 @@ impl Authority {
         let made = Self(tempfile::Builder::new().prefix("grantd-tls-").tempdir().expect("no temporary folder"));
         let subject = |part: &str| format!("/CN={name} {part}");
         for part in ["root", "middle", "server"] {
-            made.run(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &format!("{part}.key")]);
-            made.run(&["req", "-new", "-key", &format!("{part}.key"), "-subj", &subject(part), "-out", &format!("{part}.csr")]);
+            made.run(&[
+                "genpkey",
+                "-algorithm",
+                "EC",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-out",
+                &format!("{part}.key"),
+            ]);
+            made.run(&[
+                "req",
+                "-new",
+                "-key",
+                &format!("{part}.key"),
+                "-subj",
+                &subject(part),
+                "-out",
+                &format!("{part}.csr"),
+            ]);
         }
         let authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
         let server = "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1\n";

@@ -50,8 +50,7 @@ fn a_servers_own_certificate_and_those_above_it_are_known_by_either_digest() {
 #[test]
 fn a_certificate_that_is_shown_and_vouches_for_nothing_is_none() {
     let (pinned, other) = (Authority::new("pinned"), Authority::new("other"));
-    let expected: Vec<Certificate> =
-        ["server", "middle", "root"].iter().map(|part| pinned.certificate(part)).collect();
+    let expected: Vec<Certificate> = ["server", "middle", "root"].iter().map(|part| pinned.certificate(part)).collect();
     // The server has a certificate of another authority that the machine trusts, and shows the expected
     // ones beside it.
     let shown = [&[other.certificate("middle")], &expected[..]].concat();
@@ -80,7 +79,8 @@ fn every_server_that_is_asked_must_show_one() {
         move |_base, _path| jwks.clone()
     });
     let middle = of_issuer.certificate("middle");
-    let issuer = TlsOrigin::issuer(&of_issuer, std::slice::from_ref(&middle), jwks(), Some(format!("{}/keys", keys.base)));
+    let issuer =
+        TlsOrigin::issuer(&of_issuer, std::slice::from_ref(&middle), jwks(), Some(format!("{}/keys", keys.base)));
     let source = KeySource::Issuer(issuer.base);
     let known = |fingerprints: &[String]| come_by(&source, &[&of_issuer, &of_keys], fingerprints);
     let (of_issuer, of_keys) = (middle.sha1(), of_keys.certificate("middle").sha1());

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, on_both_apps};
-use crate::usegrant::{AUDIENCE, CLIENT, PROVIDER, Sdk, TENANT, condition, policy, refusal, slug, tenant_provider, text};
+use crate::usegrant::{
+    AUDIENCE, CLIENT, DOMAIN, PROVIDER, Sdk, TENANT, condition, policy, refusal, slug, tenant_provider, text,
+};
 
 /// Everything there is at one provider.
 struct World {
     provider: Value,
     client: Value,
+    domain: Value,
     tenant: Value,
     issuer: Value,
     policy: Value,
@@ -21,16 +24,20 @@ impl World {
         let provider = owner.provider(name).await;
         let sdk = Sdk::of_role(app, "admin", Some(text(&provider, "id"))).await;
         let client = sdk.client(&provider, AUDIENCE).await;
+        let domains = format!("providers/{}/domains", text(&provider, "id"));
+        let name = format!("{}.example", name.to_lowercase());
+        let domain = sdk.made(&domains, json!({"domain": name}), &DOMAIN).await;
         let tenant = sdk.tenant().await;
         let issuer = sdk.tenant_provider(&tenant, "https://idp.example.com").await;
         let policy = sdk.policy(&tenant, &issuer, json!([condition("sub", "stringLike", "*")])).await;
-        Self { provider, client, tenant, issuer, policy }
+        Self { provider, client, domain, tenant, issuer, policy }
     }
 
     /// Every management call with a body that would be taken.
     fn management(&self) -> Vec<(&'static str, String, Option<Value>)> {
         let provider = format!("providers/{}", text(&self.provider, "id"));
         let client = format!("{provider}/clients/{}", text(&self.client, "id"));
+        let domain = format!("{provider}/domains/{}", text(&self.domain, "id"));
         let tenant = format!("tenants/{}", text(&self.tenant, "id"));
         let issuer = format!("{tenant}/providers/{}", text(&self.issuer, "id"));
         let rule = format!("{issuer}/policies/{}", text(&self.policy, "id"));
@@ -42,6 +49,11 @@ impl World {
             ("GET", format!("{provider}/clients"), None),
             ("POST", format!("{provider}/clients"), Some(json!({"name": "Another", "audience": AUDIENCE}))),
             ("GET", client.clone(), None),
+            ("GET", format!("{provider}/domains"), None),
+            ("POST", format!("{provider}/domains"), Some(json!({"domain": "another.example"}))),
+            ("GET", domain.clone(), None),
+            ("POST", format!("{domain}/verify"), None),
+            ("DELETE", domain, None),
             ("GET", "tenants".to_owned(), None),
             ("POST", "tenants".to_owned(), named()),
             ("GET", tenant.clone(), None),
@@ -84,7 +96,7 @@ on_both_apps! {
             }
         }
         let after = app.rows().await;
-        for table in ["providers", "clients", "tenants", "trusted_issuers", "trust_policies"] {
+        for table in ["providers", "clients", "provider_domains", "tenants", "trusted_issuers", "trust_policies"] {
             let count = |rows: &[(&str, i64)]| rows.iter().find(|(name, _)| *name == table).unwrap().1;
             assert_eq!(count(&before), count(&after), "{table}");
         }

@@ -171,6 +171,6 @@ on_both_apps! {
         let own = document["paths"].as_object().unwrap().iter().filter(|(path, _)| {
             path.starts_with("/v1/providers") || path.starts_with("/v1/tenants")
         });
-        assert!(own.map(|(_, item)| item.as_object().unwrap().len()).sum::<usize>() >= 22);
+        assert!(own.map(|(_, item)| item.as_object().unwrap().len()).sum::<usize>() == 27);
     }
 }

@@ -2,6 +2,7 @@
 //! every answer against the schema that the client holds it against.
 
 mod abuse;
+mod domains;
 mod management;
 mod tenants;
 mod tokens;
@@ -17,6 +18,7 @@ use crate::support::http::Answer;
 const TIMES: [(&str, &str); 2] = [("createdAt", "string"), ("updatedAt", "string")];
 const PROVIDER: [(&str, &str); 3] = [("id", "string"), ("name", "string"), ("description", "string")];
 const CLIENT: [(&str, &str); 3] = [("id", "string"), ("name", "string"), ("audience", "string")];
+const DOMAIN: [(&str, &str); 3] = [("id", "string"), ("domain", "string"), ("verified", "boolean")];
 const TENANT: [(&str, &str); 3] = PROVIDER;
 const TENANT_PROVIDER: [(&str, &str); 5] = [
     ("id", "string"),
@@ -201,6 +203,7 @@ fn has(value: &Value, schema: &[(&str, &str)]) {
         let fits = match *kind {
             "string" => member.is_string(),
             "array" => member.is_array(),
+            "boolean" => member.is_boolean(),
             _ => member.is_number(),
         };
         assert!(fits, "{name} is no {kind}: {value}");
