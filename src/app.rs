@@ -1,7 +1,6 @@
 //! Wires everything: settings in, a running server out. Tests and production start by the same
 //! function; port 0 is allowed, and the address it became is told.
 
-use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +11,11 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::config::{PublicUrl, Settings};
+use crate::config::{self, PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
+use crate::dialects::vocalstack::VocalStack;
 use crate::dialects::{self, Surfaces};
 use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
@@ -30,6 +30,7 @@ use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
 mod files;
+mod surfaces;
 
 pub use files::LockedFile;
 
@@ -225,25 +226,20 @@ impl Application {
 
 impl Services {
     pub fn new(settings: &Settings, engine: Engine, wall: &Arc<dyn Wall>, random: Random, base: &str) -> Self {
-        let (runai, usegrant) = (&settings.surfaces.runai, &settings.surfaces.usegrant);
         let trusted: Vec<Network> = settings.trusted_proxies.clone();
         let edge = Edge {
             wall: Arc::clone(wall),
             request_ids: Arc::new(request_ids(random)),
             trusted_proxies: trusted.into(),
-            root_providers: Arc::new(HashMap::from([
-                ("runai", runai.provider.as_str().into()),
-                ("usegrant", usegrant.provider.as_str().into()),
-            ])),
+            root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
             hosts: engine.hosts(),
+            dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
         };
-        let surfaces = Surfaces {
-            runai: runai.enabled.then(|| runai.host.clone()),
-            usegrant: usegrant.enabled.then(|| usegrant.host.clone()),
-        };
-        Self { engine, edge, surfaces, operations: Arc::new(all_operations()), base: base.to_owned() }
+        let surfaces = surfaces::switched(&settings.surfaces);
+        let operations = Arc::new(all_operations(&settings.surfaces));
+        Self { engine, edge, surfaces, operations, base: base.to_owned() }
     }
 
     /// Mounts everything: the standard endpoints and surfaces at the root and below `/p/{slug}`, the
@@ -260,9 +256,9 @@ impl Services {
             self.mount_at_root(config);
             config.service(web::scope(&self.base).configure(|config| self.mount_below_base(config)));
         }
-        let base = self.base.clone();
+        let (base, surfaces) = (self.base.clone(), self.surfaces.clone());
         config.default_service(web::to(move |request: HttpRequest| {
-            let base = base.clone();
+            let (base, surfaces) = (base.clone(), surfaces.clone());
             async move {
                 let below = request.path().strip_prefix(base.as_str()).unwrap_or_default().to_owned();
                 if Admin::PREFIXES.iter().any(|prefix| below.starts_with(prefix)) {
@@ -272,7 +268,7 @@ impl Services {
                 if Web::PREFIXES.iter().any(|prefix| below.starts_with(prefix) || inner.starts_with(prefix)) {
                     return not_found::<Web>(request).await;
                 }
-                dialects::unknown_path(request, &below).await
+                dialects::unknown_path(request, &below, &surfaces).await
             }
         }));
     }
@@ -286,10 +282,7 @@ impl Services {
         {
             config.service(resource);
         }
-        let below_a_provider = Surfaces {
-            runai: self.surfaces.runai.as_ref().map(|_host| None),
-            usegrant: self.surfaces.usegrant.as_ref().map(|_host| None),
-        };
+        let below_a_provider = self.surfaces.on_any_host();
         config.service(web::scope("/p/{provider_slug}").configure(|config| {
             dialects::mount(config, &below_a_provider);
             for resource in resources::<Web>(None) {
@@ -331,9 +324,9 @@ pub fn request_ids(random: Random) -> impl Fn(UnixTime) -> String {
     move |now| random.uuid_v7(now)
 }
 
-/// Every operation there is, for the OpenAPI document.
-pub fn all_operations() -> Operations {
-    let mut all = dialects::operations();
+/// Every operation that is served, for the OpenAPI document.
+pub fn all_operations(settings: &config::Surfaces) -> Operations {
+    let mut all = dialects::operations(&surfaces::switched(settings));
     all.extend(Web::routes().iter().map(|route| (Web::NAME, route)));
     all.extend(Admin::routes().iter().map(|route| (Admin::NAME, route)));
     all.extend(Ops::routes().iter().map(|route| (Ops::NAME, route)));

@@ -141,7 +141,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::Serve => serve(settings, StartFlags { new_issuer }).await,
         Command::Config => Ok(()),
         Command::Openapi => {
-            let document = ops::openapi_document(&app::all_operations());
+            let document = ops::openapi_document(&app::all_operations(&settings.surfaces));
             Ok(writeln!(std::io::stdout(), "{document:#}")?)
         }
         Command::Healthcheck => healthcheck::run(settings.listen),

@@ -10,8 +10,14 @@ section! {
     sections {
         /// Run:ai.
         runai: Surface,
+        /// Deepgram.
+        deepgram: Surface,
         /// UseGrant.
         usegrant: Surface,
+        /// VocalStack.
+        vocalstack: Surface,
+        /// Endorsed.
+        endorsed: Surface,
     }
 }
 
@@ -32,8 +38,9 @@ impl Rules for Surfaces {}
 impl Surfaces {
     /// The host names that surfaces are bound to, without a port.
     pub fn hosts(&self) -> Vec<String> {
-        let Self { runai } = self;
-        let bound = [runai].into_iter().filter_map(|surface| surface.host.as_deref());
+        let Self { runai, deepgram, usegrant, vocalstack, endorsed } = self;
+        let all = [runai, deepgram, usegrant, vocalstack, endorsed];
+        let bound = all.into_iter().filter_map(|surface| surface.host.as_deref());
         bound.map(|host| without_port(host).to_owned()).collect()
     }
 }

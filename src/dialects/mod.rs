@@ -11,10 +11,13 @@ use crate::edge::mount::resources;
 use crate::edge::{Call, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 
+pub mod deepgram;
+pub mod endorsed;
 pub mod oauth2;
 pub mod rfc6749;
 pub mod runai;
 pub mod usegrant;
+pub mod vocalstack;
 
 /// A token endpoint on one wire.
 pub trait Dialect: Surface {
@@ -36,10 +39,27 @@ pub async fn serve<D: Dialect>(request: HttpRequest, payload: web::Payload, engi
 /// Which surfaces are mounted, and where they answer.
 #[derive(Clone, Debug, Default)]
 pub struct Surfaces {
-    /// Run:ai; `None`: off.
+    /// Run:ai; `None`: off, here as below.
     pub runai: Option<OnHost>,
-    /// UseGrant.
+    pub deepgram: Option<OnHost>,
     pub usegrant: Option<OnHost>,
+    pub vocalstack: Option<OnHost>,
+    pub endorsed: Option<OnHost>,
+}
+
+impl Surfaces {
+    /// The same surfaces where no host binds them: below the path of a provider.
+    pub fn on_any_host(&self) -> Self {
+        let Self { runai, deepgram, usegrant, vocalstack, endorsed } = self;
+        let freed = |surface: &Option<OnHost>| surface.as_ref().map(|_host| None);
+        Self {
+            runai: freed(runai),
+            deepgram: freed(deepgram),
+            usegrant: freed(usegrant),
+            vocalstack: freed(vocalstack),
+            endorsed: freed(endorsed),
+        }
+    }
 }
 
 /// The host a surface is bound to; `None`: any.
@@ -53,7 +73,10 @@ macro_rules! surfaces {
         $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());
+        $visit!(deepgram::Deepgram, |on: &Surfaces| on.deepgram.clone());
         $visit!(usegrant::UseGrant, |on: &Surfaces| on.usegrant.clone());
+        $visit!(vocalstack::VocalStack, |on: &Surfaces| on.vocalstack.clone());
+        $visit!(endorsed::Endorsed, |on: &Surfaces| on.endorsed.clone());
     };
 }
 
@@ -73,12 +96,13 @@ pub fn mount(config: &mut web::ServiceConfig, on: &Surfaces) {
 }
 
 /// Answers an unknown path (below the base of the public URL) in the shape of the surface that owns
-/// its prefix.
-pub async fn unknown_path(request: HttpRequest, path: &str) -> HttpResponse {
+/// its prefix. One that is off owns none.
+pub async fn unknown_path(request: HttpRequest, path: &str, on: &Surfaces) -> HttpResponse {
     macro_rules! owned {
         ($surface:ty, $switch:expr) => {
+            let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
             let owns = |prefix: &&str| path.starts_with(*prefix) || below_provider(path).starts_with(*prefix);
-            if <$surface as Surface>::PREFIXES.iter().any(owns) {
+            if switch(on).is_some() && <$surface as Surface>::PREFIXES.iter().any(owns) {
                 return not_found::<$surface>(request).await;
             }
         };
@@ -93,12 +117,14 @@ pub fn below_provider(path: &str) -> &str {
     rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("")
 }
 
-/// Every operation of every surface, for the OpenAPI document.
-pub fn operations() -> Vec<(&'static str, &'static RouteSpec)> {
+/// Every operation of every surface that is on, for the OpenAPI document.
+pub fn operations(on: &Surfaces) -> Vec<(&'static str, &'static RouteSpec)> {
     let mut all = Vec::new();
     macro_rules! collect {
         ($surface:ty, $switch:expr) => {
-            all.extend(<$surface as Surface>::routes().iter().map(|route| (<$surface as Surface>::NAME, route)));
+            let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
+            let routes = if switch(on).is_some() { <$surface as Surface>::routes() } else { &[] };
+            all.extend(routes.iter().map(|route| (<$surface as Surface>::NAME, route)));
         };
     }
     surfaces!(collect);

@@ -149,6 +149,14 @@ impl Refusal {
     pub fn class(&self) -> Class {
         self.kind.class()
     }
+
+    /// Seconds until another try is worth it, where it is known.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self.kind {
+            RefusalKind::RateLimited { retry_after } => Some(retry_after),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::clock::deadline_in;
 use crate::domain::provider::DEFAULT_SLUG;
@@ -28,6 +28,8 @@ pub struct Edge {
     pub root_providers: Arc<HashMap<&'static str, ProviderSlug>>,
     /// Verified domains: which provider a host selects.
     pub hosts: Hosts,
+    /// What an answer carries because of its request's headers, whatever surface it leaves by.
+    pub dress_for: Option<fn(&HeaderMap, &mut HttpResponse)>,
     /// A request is not worked on for longer.
     pub request_timeout: Duration,
     /// A body must have arrived within this.

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 
 use crate::domain::grant::{PresentedClient, SecretVia};
-use crate::domain::{ClientId, Refusal};
+use crate::domain::{ClientId, Refusal, RefusalKind};
 use crate::edge::form::Form;
 
 /// RFC 7523 §2.2.
@@ -51,6 +51,27 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
         Some(Authorization::Bearer(key)) => Ok(Some(key)),
         Some(Authorization::Basic { .. }) | None => Ok(None),
     }
+}
+
+/// The API key of a surface whose clients send it as `Token <key>`, `Bearer <key>` or bare. Scheme
+/// names in any letter case.
+pub fn api_key(headers: &HeaderMap) -> Result<SecretString, Refusal> {
+    let missing = || Refusal::new(RefusalKind::MissingCredentials, "An API key is needed.");
+    let invalid = || Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about("unreadable API key");
+    let mut lines = headers.get_all(header::AUTHORIZATION);
+    let line = lines.next().ok_or_else(missing)?;
+    if lines.next().is_some() {
+        return Err(Refusal::malformed("More than one Authorization header."));
+    }
+    let text = line.to_str().map_err(|_| invalid())?.trim();
+    let key = match text.split_once(' ') {
+        None => text,
+        Some((scheme, rest)) if ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+            rest.trim()
+        }
+        Some(_) => return Err(invalid()),
+    };
+    if key.is_empty() { Err(missing()) } else { Ok(key.into()) }
 }
 
 /// The client of a standard endpoint: Basic header, body secret, assertion, or a bare `client_id`.
@@ -163,6 +184,19 @@ mod tests {
     #[test]
     fn scheme_names_come_in_any_letter_case() {
         assert!(matches!(authorization(&headers(&["bEaReR abc"])), Ok(Some(Authorization::Bearer(_)))));
+    }
+
+    #[test]
+    fn an_api_key_comes_with_a_scheme_or_bare() {
+        for line in ["Token gk_x", "token  gk_x", "TOKEN gk_x", "Bearer gk_x", "bearer gk_x", "gk_x", " gk_x "] {
+            assert_eq!(api_key(&headers(&[line])).unwrap().expose_secret(), "gk_x", "{line}");
+        }
+        let kind = |lines: &[&str]| api_key(&headers(lines)).unwrap_err().kind;
+        assert_eq!(kind(&[]), RefusalKind::MissingCredentials);
+        assert_eq!(kind(&[""]), RefusalKind::MissingCredentials);
+        assert_eq!(kind(&["Basic YTpi"]), RefusalKind::InvalidApiKey);
+        assert_eq!(kind(&["gk_x gk_x"]), RefusalKind::InvalidApiKey);
+        assert_eq!(kind(&["gk_x", "gk_x"]), RefusalKind::MalformedRequest);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub async fn exchange<S: Surface>(
     let ctx = edge.context(&request, S::NAME);
     let body = match body::read(payload, edge.read_timeout).await {
         Ok(body) => body,
-        Err(unread) => return finish::<S>(&request, fail_unread::<S>(&request, unread, &ctx), &ctx, began),
+        Err(unread) => return finish::<S>(&edge, &request, fail_unread::<S>(&request, unread, &ctx), &ctx, began),
     };
     let root_provider = match &ctx.domain {
         Some(domain) => domain.provider.clone(),
@@ -38,7 +38,7 @@ pub async fn exchange<S: Surface>(
     if received.request.match_info().iter().any(|(_, value)| value.contains('\0')) {
         // Nothing has such a name, and PostgreSQL cannot even be asked for it.
         let answer = S::fail_for(&received.request, Failure::NotFound, &received.ctx);
-        return finish::<S>(&received.request, answer, &received.ctx, began);
+        return finish::<S>(&edge, &received.request, answer, &received.ctx, began);
     }
     let outcome = AssertUnwindSafe(handle(&received)).catch_unwind().await;
     let response = match outcome {
@@ -46,7 +46,7 @@ pub async fn exchange<S: Surface>(
         Ok(Err(failed)) => failed_response::<S>(&received, &failed),
         Err(panic) => failed_response::<S>(&received, &Failed::Fault(fault_of(panic.as_ref()))),
     };
-    finish::<S>(&received.request, response, &received.ctx, began)
+    finish::<S>(&edge, &received.request, response, &received.ctx, began)
 }
 
 /// Answers an unknown path in the shape of surface `S`.
@@ -70,10 +70,11 @@ pub fn without_body<S: Surface>(
     let began = monotonic();
     let ctx = edge.context(&request, S::NAME);
     let response = answer(&request, &ctx);
-    finish::<S>(&request, response, &ctx, began)
+    finish::<S>(&edge, &request, response, &ctx, began)
 }
 
 fn finish<S: Surface>(
+    edge: &Edge,
     request: &HttpRequest,
     mut response: HttpResponse,
     ctx: &Context,
@@ -81,6 +82,9 @@ fn finish<S: Surface>(
 ) -> HttpResponse {
     if S::CROSS_ORIGIN {
         security_headers::allow_any_origin(&mut response);
+    }
+    if let Some(dress_for) = edge.dress_for {
+        dress_for(request.headers(), &mut response);
     }
     S::dress(&mut response, ctx);
     security_headers::dress(&mut response, ctx);

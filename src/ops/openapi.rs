@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use crate::edge::RouteSpec;
 
-/// Surfaces of which every call needs an API key.
-const BY_API_KEY: [&str; 2] = ["admin", "usegrant"];
-
 /// Every operation with the name of its surface, collected by the application.
 pub struct Operations(pub Vec<(&'static str, &'static RouteSpec)>);
+
+/// Surfaces whose every call takes an API key, as `Bearer` too.
+const BY_API_KEY: [&str; 3] = ["deepgram", "usegrant", "vocalstack"];
 
 pub fn document(operations: &Operations) -> Value {
     let mut paths: Map<String, Value> = Map::new();
@@ -45,7 +45,7 @@ fn operation(surface: &str, route: &RouteSpec) -> Value {
         "parameters": parameters,
         "responses": {"default": {"description": "See the documentation of the surface."}},
     });
-    if BY_API_KEY.contains(&surface) || route.path == "/metrics" {
+    if BY_API_KEY.contains(&surface) || route.path.starts_with("/admin/") || route.path == "/metrics" {
         operation["security"] = json!([{"api_key": []}]);
     }
     operation

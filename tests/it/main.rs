@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
 mod authorize;
+mod deepgram;
 mod domains;
+mod endorsed;
 mod laws;
 mod mint;
 mod oauth2;
@@ -12,7 +14,9 @@ mod process;
 mod runai;
 mod store;
 mod support;
+mod surfaces;
 mod trust;
 mod upstream;
 mod usegrant;
+mod vocalstack;
 mod web;

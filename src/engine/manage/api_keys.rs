@@ -13,7 +13,7 @@ use crate::domain::{
 };
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::{self, ApiKeyDraft, inherit, within_reach};
-use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
 use crate::store::api_keys::{Change, KeyDigest};
 use crate::store::{ChangedTable, api_keys};
 
@@ -112,6 +112,22 @@ impl Engine {
             let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id).cloned());
             ShownApiKey { key, provider_slug }
         }))
+    }
+
+    /// Those that are bound to one provider, ordered by id.
+    pub async fn list_api_keys_of(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &Provider,
+        page: PageRequest,
+    ) -> Result<Page<ApiKey>, Failed> {
+        actor.require(Role::Admin)?;
+        if !actor.sees(&provider.id) {
+            return Err(unknown_provider().into());
+        }
+        let owner = provider.id.clone();
+        Ok(self.0.db.read(ctx.deadline, move |conn| api_keys::list(conn, Some(&owner), &page)).await?)
     }
 
     pub async fn update_api_key(

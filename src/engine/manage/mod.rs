@@ -8,12 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::event::Event;
+use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::secret::SecretKind;
 use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role, UserId};
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::api_keys::ApiKeyEntry;
+use crate::engine::introspect::key_reaches;
 use crate::store::{Tx, events, providers};
 
 pub mod api_key_fields;
@@ -122,6 +124,26 @@ impl Engine {
             Caller::Env => Ok(Actor::Env),
             Caller::Client(_) => Err(Caller::not_a_client().into()),
         }
+    }
+
+    /// The provider that a management call of a surface is for: that of the path, which must have turned
+    /// the surface on, or at the root the key's own, else the surface's.
+    pub async fn surface_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        named: &ProviderRef,
+    ) -> Result<Provider, Failed> {
+        let own = match actor {
+            Actor::Key(entry) if named.key_decides => entry.provider_slug.clone(),
+            _ => None,
+        };
+        let entry = match own {
+            Some(slug) => self.provider(ctx, &ProviderRef { slug, must_serve: None, key_decides: true }).await?,
+            None => self.provider(ctx, named).await?,
+        };
+        key_reaches(actor.bound_to(), &entry)?;
+        Ok(entry.provider.clone())
     }
 
     /// The provider with this id or slug, if the actor may see it.

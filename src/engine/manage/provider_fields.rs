@@ -11,7 +11,7 @@ const DAY: i64 = 86_400;
 const TEN_YEARS: i64 = 3650 * DAY;
 const MAX_LOGO: usize = 32_768;
 /// Surfaces that a provider can turn on for its own path.
-const SURFACES: [&str; 2] = ["runai", "usegrant"];
+const SURFACES: [&str; 5] = ["runai", "deepgram", "usegrant", "vocalstack", "endorsed"];
 
 /// A provider to be made, or a change to one. Lifetimes in seconds.
 #[derive(Clone, Debug, Default)]

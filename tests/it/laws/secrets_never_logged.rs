@@ -3,9 +3,9 @@
 
 use std::sync::{Mutex, Once, PoisonError};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::app::{ISSUER, TestApp, on_both_apps};
+use crate::support::app::{ISSUER, TestApp, TestClient, on_both_apps};
 use crate::support::jose::Signer;
 use crate::support::people::{Wish, text};
 
@@ -81,6 +81,29 @@ async fn log_people_in(app: &TestApp) {
     app.admin("POST", &set).json(&json!({"password": PASSWORD, "password_hash": HASH})).send().await;
 }
 
+/// Each token surface, asked well and badly; the tokens and keys it gave.
+async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Vec<String> {
+    let token = |answer: Value, name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    let bare = |method: &str, path: &str| app.call(method, path).header("authorization", key);
+    let grant = "/v1/auth/grant";
+    let mut made = vec![token(bare("POST", grant).send().await.json(), "access_token")];
+    bare("POST", grant).body("", format!("{{\"ttl_seconds\": \"{key}\"}}")).send().await;
+    bare("POST", grant).body("", key).send().await;
+    let project = &bare("GET", "/v1/projects").send().await.json()["projects"][0]["project_id"];
+    let keys = format!("/v1/projects/{}/keys", project.as_str().unwrap());
+    made.push(token(bare("POST", &keys).json(&json!({"scopes": ["member"]})).send().await.json(), "key"));
+    bare("POST", &keys).json(&json!({"scopes": [key], "comment": 7, "expiration_date": key})).send().await;
+    for query in ["", "one_time=false"] {
+        let path = format!("/security/generate-token?{query}");
+        made.push(token(bare("GET", &path).send().await.json(), "data"));
+    }
+    bare("GET", &format!("/security/generate-token?access={key}")).send().await;
+    let form = [("grant_type", "client_credentials"), ("client_id", &client.id), ("client_secret", &client.secret)];
+    made.push(token(app.post("/api/v1/auth/tokens").form(&form).send().await.json(), "access_token"));
+    app.post("/api/v1/auth/tokens").body("", &client.secret).send().await;
+    made
+}
+
 on_both_apps! {
     async fn no_credential_ever_stands_in_a_log_line(app: TestApp) {
         keep_lines();
@@ -120,6 +143,7 @@ on_both_apps! {
             app.post("/api/v1/token").body("application/json", format!("{{\"appSecret\": \"{secret}\"")).send().await;
             app.post("/api/v1/token").json(&json!({"grantType": secret, "appID": WRONG, "appSecret": WRONG, "password": WRONG})).send().await;
         }
+        secrets.extend(use_token_surfaces(&app, &key, &generated).await);
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         for _ in 0..2 {
             app.post("/oauth2/token").form(&[grant, ("client_assertion_type", kind), ("client_assertion", &assertion)]).send().await;

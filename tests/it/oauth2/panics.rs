@@ -2,7 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use grantd::admin::Admin;
-use grantd::dialects::{oauth2, runai, usegrant};
+use grantd::dialects::deepgram::Deepgram;
+use grantd::dialects::endorsed::Endorsed;
+use grantd::dialects::usegrant::UseGrant;
+use grantd::dialects::vocalstack::VocalStack;
+use grantd::dialects::{oauth2, runai};
 use grantd::domain::Failed;
 use grantd::edge::{Received, Surface, exchange};
 use grantd::ops::Ops;
@@ -27,7 +31,10 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
-        .route("/panic/usegrant", web::post().to(panics::<usegrant::UseGrant>))
+        .route("/panic/deepgram", web::post().to(panics::<Deepgram>))
+        .route("/panic/vocalstack", web::post().to(panics::<VocalStack>))
+        .route("/panic/endorsed", web::post().to(panics::<Endorsed>))
+        .route("/panic/usegrant", web::post().to(panics::<UseGrant>))
         .route("/panic/admin", web::post().to(panics::<Admin>))
         .route("/panic/web", web::post().to(panics::<Web>))
         .route("/panic/ops", web::post().to(panics::<Ops>));
@@ -44,6 +51,11 @@ async fn survives(kind: Kind) {
             ("runai/v1", &runai),
             ("runai/apptoken", &runai),
             ("runai/v2", &oauth),
+            ("vocalstack", &json!({"status": "error", "error": "Something went wrong."})),
+            (
+                "endorsed",
+                &json!({"is_error": true, "error": "server_error", "error_description": "Something went wrong."}),
+            ),
             ("usegrant", &json!({"code": "internal_server_error", "message": "Something went wrong."})),
             ("ops", &json!({"status": "error"})),
         ] {
@@ -51,6 +63,11 @@ async fn survives(kind: Kind) {
             assert_eq!((answer.status, &answer.json()), (500, expected), "{path}");
             assert!(!answer.header("x-request-id").is_empty());
         }
+        let answer = app.post("/panic/vocalstack").body("text/plain", body).send().await;
+        assert_eq!(answer.header("x-api-version"), "1.1.0");
+        let answer = app.post("/panic/deepgram").body("text/plain", body).send().await;
+        let said = json!({"err_code": "INTERNAL_SERVER_ERROR", "err_msg": "Something went wrong.", "request_id": answer.header("x-request-id")});
+        assert_eq!((answer.status, answer.json()), (500, said));
         let answer = app.post("/panic/web").body("text/plain", body).send().await;
         assert_eq!((answer.status, answer.header("content-type")), (500, "text/html; charset=utf-8"));
         assert!(answer.text().contains(answer.header("x-request-id")) && !answer.text().contains("planted"));

@@ -12,6 +12,7 @@ mod lost_answer;
 mod neighbours;
 mod public_url;
 mod strict_clients;
+mod token_surfaces;
 mod trust_command;
 mod usegrant;
 mod users;

@@ -102,6 +102,8 @@ pub struct Setup {
     pub hash_queue: &'static str,
     /// The host the Run:ai surface is bound to; empty: any.
     pub runai_host: &'static str,
+    /// Variables beside those that every test has.
+    pub environment: &'static [(&'static str, &'static str)],
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -114,6 +116,7 @@ impl Default for Setup {
             login_floor: Duration::ZERO,
             hash_queue: "64",
             runai_host: "",
+            environment: &[],
             routes: |_| {},
         }
     }
@@ -339,8 +342,8 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_DNS__TIMEOUT_MS", "1000"),
         ("GRANTD_SURFACES__RUNAI__HOST", setup.runai_host),
     ];
-    let given = variables.into_iter().filter(|(_, value)| !value.is_empty());
-    inputs.environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let given = variables.iter().chain(setup.environment).filter(|(_, value)| !value.is_empty());
+    inputs.environment = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     config::load(&inputs).unwrap_or_else(|error| panic!("{error}")).settings
 }
 

@@ -1,0 +1,3 @@
+//! Endorsed on its own wire.
+
+mod tokens;

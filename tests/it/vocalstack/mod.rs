@@ -1,0 +1,3 @@
+//! VocalStack on its own wire.
+
+mod generate_token;
