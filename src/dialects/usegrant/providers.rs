@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{Body, ProviderOut};
 use crate::dialects::usegrant::{MANAGES, NAME, call, whole};
-use crate::domain::Refusal;
 use crate::domain::patch::Field;
+use crate::domain::{Refusal, SigningAlg};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
 
@@ -33,6 +33,9 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
             name: Field::Set(name),
             description: Field::Set(body.text("description", 1..=100)?),
             surfaces: Field::Set(vec![NAME.to_owned()]),
+            // What its tokens are signed with, so that the key is published before the first of them: whoever is
+            // told of a provider fetches its keys then.
+            access_token_signing_alg: Field::Set(SigningAlg::Rs256.name().to_owned()),
             ..ProviderDraft::default()
         };
         let provider = here.engine.create_provider(&here.received.ctx, here.actor, draft).await?;

@@ -20,6 +20,9 @@ on_both_apps! {
         assert!(own.starts_with("acme-app-prod-") && own.len() == "acme-app-prod-".len() + 8, "{own}");
         let path = format!("providers/{}", text(&made, "id"));
         assert_eq!(sdk.get(&path, &PROVIDER).await, made);
+        // Whoever is told of it finds the key that will sign its tokens.
+        let jwks = app.get(&format!("/p/{own}/.well-known/jwks")).send().await.json();
+        assert_eq!((jwks["keys"].as_array().unwrap().len(), &jwks["keys"][0]["alg"]), (1, &json!("RS256")));
         assert_eq!(sdk.list("providers", &PROVIDER).await.len(), 2);
         // A name is not a key: the next one is another provider.
         assert_ne!(slug(&sdk.provider("Acme App (Prod)").await), own);

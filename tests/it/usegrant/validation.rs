@@ -195,7 +195,7 @@ on_both_apps! {
             (json!({"fingerprints": [FINGERPRINT], "jwks_uri": null, "issuer": "http://127.0.0.1"}), "/issuer"),
             (json!({"fingerprints": [FINGERPRINT], "jwks_uri": null, "jwks": {"keys": [trusted.signer.jwk("k1")]}}), "/fingerprints"),
             (json!({"fingerprints": ["x"]}), "/fingerprints"),
-            (json!({"fingerprints": [FINGERPRINT; 6]}), "/fingerprints"),
+            (json!({"fingerprints": vec![FINGERPRINT; 6]}), "/fingerprints"),
         ] {
             let answer = app.admin("PATCH", &row).json(&fields).send().await;
             assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!(pointer)), "{fields}");
