@@ -11,7 +11,7 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::config::{self, PublicUrl, Settings};
+use crate::config::{self, MethodSource, PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
@@ -21,7 +21,7 @@ use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{resource_at, resources};
-use crate::edge::{Edge, Surface};
+use crate::edge::{Edge, JudgedMethod, Surface};
 use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
@@ -236,6 +236,10 @@ impl Services {
             dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
+            judged_method: match settings.forward_auth.method {
+                MethodSource::XForwardedMethod => JudgedMethod::Forwarded,
+                MethodSource::Request => JudgedMethod::OfTheCall,
+            },
         };
         let surfaces = surfaces::switched(&settings.surfaces);
         let operations = Arc::new(all_operations(&settings.surfaces));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::section::{Rules, Slips, section};
-use crate::config::{Cache, Database, Dns, Http, LogFormat, Passwords, PublicUrl, Surfaces, Upstream};
+use crate::config::{Cache, Database, Dns, ForwardAuth, Http, LogFormat, Passwords, PublicUrl, Surfaces, Upstream};
 use crate::domain::Network;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET};
 
@@ -52,6 +52,8 @@ section! {
     sections {
         /// The wire dialects.
         surfaces: Surfaces,
+        /// What gateways ask.
+        forward_auth: ForwardAuth,
         /// How the database is used.
         database: Database,
         /// The cost of password hashes.

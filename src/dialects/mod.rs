@@ -13,6 +13,7 @@ use crate::engine::Engine;
 
 pub mod deepgram;
 pub mod endorsed;
+pub mod forward_auth;
 pub mod oauth2;
 pub mod rfc6749;
 pub mod runai;
@@ -70,6 +71,7 @@ macro_rules! surfaces {
     ($visit:ident) => {
         $visit!(oauth2::OAuth2, |_: &Surfaces| Some(None));
         $visit!(oauth2::Services, |_: &Surfaces| Some(None));
+        $visit!(forward_auth::ForwardAuth, |_: &Surfaces| Some(None));
         $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());

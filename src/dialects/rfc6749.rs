@@ -185,7 +185,10 @@ fn refused(refusal: &Refusal) -> HttpResponse {
             answer.insert_header((header::WWW_AUTHENTICATE, r#"Basic realm="grantd""#));
         }
         RefusalKind::InsufficientScope { needed } => {
-            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
+            let mut challenge = r#"Bearer error="insufficient_scope""#.to_owned();
+            if !needed.is_empty() {
+                challenge = format!(r#"{challenge}, scope="{needed}""#);
+            }
             answer.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         RefusalKind::InvalidApiKey | RefusalKind::InvalidToken => {

@@ -28,6 +28,7 @@ pub enum RefusalKind {
     InvalidToken,
     /// An access token that lacks a scope.
     InsufficientScope {
+        /// Empty where it is not ours to name.
         needed: &'static str,
     },
     /// No credential where one is needed.

@@ -16,6 +16,6 @@ pub mod security_headers;
 pub mod surface;
 
 pub use call::{Call, Received};
-pub use context::Edge;
+pub use context::{Edge, JudgedMethod};
 pub use exchange::exchange;
 pub use surface::{Failure, RouteSpec, Surface};

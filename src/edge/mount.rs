@@ -9,6 +9,9 @@ use crate::domain::provider_domain::without_port;
 use crate::edge::exchange::{without_body, wrong_method};
 use crate::edge::{Edge, RouteSpec, Surface};
 
+/// What a surface that takes any path calls the rest of it.
+pub const BELOW: &str = "below";
+
 /// The resources of surface `S`, in the order its routes name their paths.
 pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
     let mut paths: Vec<&'static str> = Vec::new();
@@ -17,7 +20,10 @@ pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
             paths.push(route.path);
         }
     }
-    paths.into_iter().map(|path| resource_at::<S>(path, path, host)).collect()
+    let below = |path: &str| format!("{path}/{{{BELOW}}}*");
+    let deeper = paths.iter().filter(|_| S::TAKES_ANY).map(|path| resource_at::<S>(path, &below(path), host));
+    let deeper: Vec<Resource> = deeper.collect();
+    paths.into_iter().map(|path| resource_at::<S>(path, path, host)).chain(deeper).collect()
 }
 
 /// The resource that the routes name `path`, answering at `at`.
@@ -26,6 +32,9 @@ pub fn resource_at<S: Surface>(path: &str, at: &str, host: Option<&str>) -> Reso
     let mut resource = web::resource(at);
     if let Some(host) = host {
         resource = resource.guard(OnHost(host.to_ascii_lowercase()));
+    }
+    if S::TAKES_ANY {
+        return routes().take(1).fold(resource, |resource, route| resource.route((route.route)()));
     }
     for route in routes() {
         resource = resource.route(with_method(route));

@@ -13,6 +13,9 @@ pub trait Surface: 'static {
     const PREFIXES: &'static [&'static str];
     /// Readable from any origin, without credentials.
     const CROSS_ORIGIN: bool = false;
+    /// The first route of a path answers every method there and every path below it: what comes in is
+    /// another server's request, handed over to be judged.
+    const TAKES_ANY: bool = false;
 
     /// Mounts the routes and feeds the OpenAPI paths, so that they cannot drift.
     fn routes() -> &'static [RouteSpec];

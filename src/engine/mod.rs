@@ -39,6 +39,7 @@ pub mod counters;
 pub mod devices;
 pub mod discovery;
 pub mod first_run;
+pub mod forward_auth;
 pub mod grants;
 pub mod health;
 pub mod hosts;

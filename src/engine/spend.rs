@@ -1,6 +1,6 @@
 //! One-time tokens: the first success spends one, durably, before anybody hears of it.
 
-use crate::domain::{AccessClaims, Context, Failed, Refusal};
+use crate::domain::{AccessClaims, Context, Failed, Fault, Refusal};
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::providers::ProviderEntry;
@@ -44,6 +44,22 @@ impl Engine {
             log::info!("{} one-time token {} was used before", ctx.request_id, claims.jti);
         }
         Ok(first)
+    }
+}
+
+impl Engine {
+    /// Whether a one-time token was used already. Spends nothing, so it decides no use.
+    pub(in crate::engine) async fn is_spent(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        claims: &AccessClaims,
+    ) -> Result<bool, Fault> {
+        if !claims.is_one_time() {
+            return Ok(false);
+        }
+        let (provider, jti) = (provider.provider.id.clone(), claims.jti);
+        self.0.db.read(ctx.deadline, move |conn| spent_tokens::is_spent(conn, &provider, jti)).await
     }
 }
 

@@ -24,7 +24,7 @@ pub fn document(operations: &Operations) -> Value {
         "info": {
             "title": "grantd",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Standard endpoints and surfaces are also served below /p/{provider_slug}.",
+            "description": "Standard endpoints and surfaces are also served below /p/{provider_slug}, and at the root of verified domains.",
         },
         "components": {"securitySchemes": {"api_key": {"type": "http", "scheme": "bearer"}}},
         "paths": paths,

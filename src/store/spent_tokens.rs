@@ -53,3 +53,12 @@ pub fn spend(conn: &mut Conn, spent: &Use, now: UnixTime) -> Result<bool, Fault>
         .execute(conn))?;
     Ok(rows == 1)
 }
+
+/// Whether the token was used, by whomever.
+pub fn is_spent(conn: &mut Conn, provider: &ProviderId, jti: Jti) -> Result<bool, Fault> {
+    let row = FilterDsl::filter(
+        spent_tokens::table,
+        spent_tokens::provider_id.eq(provider.as_str()).and(spent_tokens::jti.eq(jti.to_string())),
+    );
+    Ok(diesel::select(diesel::dsl::exists(row)).get_result(conn)?)
+}

@@ -6,6 +6,7 @@ mod authorize;
 mod deepgram;
 mod domains;
 mod endorsed;
+mod forward_auth;
 mod laws;
 mod mint;
 mod oauth2;

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context as Polling, Poll, Waker};
 
-use grantd::domain::MintAsk;
 use grantd::domain::grant::{Ask, Grant, GrantRequest, PresentedClient, ProviderRef, SecretVia};
+use grantd::domain::{MintAsk, ScopeSet};
+use grantd::engine::forward_auth::{Act, Question};
 use serde_json::json;
 
 use crate::support::app::{TestApp, TestClient, on_both_apps};
@@ -45,6 +46,22 @@ fn is_introspected(app: &TestApp, caller: PresentedClient, token: &str) -> bool 
     }
 }
 
+/// The one question of a gateway about a token for provider `default`.
+fn is_passed(app: &TestApp, token: &str) -> bool {
+    let (ctx, provider) = (app.context(), provider());
+    let question = Question {
+        token: Some(token),
+        act: Act::Change,
+        scope: ScopeSet::default(),
+        audience: None,
+        preflight_passes: false,
+    };
+    match first_poll(app.engine.forward_auth(&ctx, &provider, &question)) {
+        Poll::Ready(claims) => claims.unwrap().is_some(),
+        Poll::Pending => false,
+    }
+}
+
 /// Whether a read is seen as waiting. A very quick one may be over within the first poll, so one of
 /// many is enough.
 async fn waits_for_unknown_clients(app: &TestApp) -> bool {
@@ -71,6 +88,7 @@ on_both_apps! {
             for _ in 0..3 {
                 assert!(is_introspected(&app, secret(&client), &token), "{format}");
                 assert!(is_introspected(&app, key(), &token), "{format}");
+                assert!(is_passed(&app, &token), "{format}");
             }
         }
     }

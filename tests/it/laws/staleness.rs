@@ -19,6 +19,7 @@ async fn deciding(app: &TestApp, token: &str) -> Vec<(&'static str, u16, String)
     let calls = [
         ("/oauth2/token", app.post("/oauth2/token").form(&[("grant_type", "client_credentials")]).basic(id, secret)),
         ("/oauth2/introspect", app.post("/oauth2/introspect").form(&[("token", token)]).basic(id, secret)),
+        ("/forward-auth", app.get("/forward-auth").bearer(token)),
         ("/oauth2/revoke", app.post("/oauth2/revoke").form(&[("token", "x")]).basic(id, secret)),
         ("/api/v1/token", app.post("/api/v1/token").json(&run)),
         ("/v1/k8s/auth/oauth/apptoken", app.post("/v1/k8s/auth/oauth/apptoken").json(&apptoken)),

@@ -173,6 +173,31 @@ on_both_apps! {
         }
     }
 
+    async fn a_gateway_costs_no_row_and_one_to_spend_a_token(app: TestApp) {
+        let minted = async |one_time: bool| {
+            let call = app.post("/oauth2/mint").json(&json!({"one_time": one_time})).bearer(&app.first.owner_key);
+            text(&call.send().await.json(), "access_token")
+        };
+        let asked = |method: &str, token: &str| {
+            app.get("/forward-auth").at_address("127.0.0.1").header("x-forwarded-method", method).bearer(token)
+        };
+        let token = minted(false).await;
+        asked("GET", &token).send().await;
+        for _ in 0..3 {
+            for method in ["GET", "POST", "OPTIONS"] {
+                assert_eq!(cost(&app, asked(method, &token)).await, (200, NOTHING));
+            }
+            let one_time = minted(true).await;
+            for (method, status, reads, writes) in [("OPTIONS", 200, 1, 0), ("POST", 200, 0, 1), ("POST", 401, 0, 1), ("OPTIONS", 401, 1, 0)] {
+                let (answered, sent) = cost(&app, asked(method, &one_time)).await;
+                assert_eq!((answered, sent.reads, sent.writes), (status, reads, writes), "{method} {sent:?}");
+                if app.kind == crate::support::databases::Kind::Postgres {
+                    assert_eq!(sent.round_trips(), 1, "{sent:?}");
+                }
+            }
+        }
+    }
+
     async fn looking_at_a_persons_token_touches_no_row(app: TestApp) {
         let client = app.web_client(json!({"scope": "openid profile email"})).await;
         let who = app.logged_in("ada").await;

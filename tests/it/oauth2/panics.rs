@@ -6,7 +6,7 @@ use grantd::dialects::deepgram::Deepgram;
 use grantd::dialects::endorsed::Endorsed;
 use grantd::dialects::usegrant::UseGrant;
 use grantd::dialects::vocalstack::VocalStack;
-use grantd::dialects::{oauth2, runai};
+use grantd::dialects::{forward_auth, oauth2, runai};
 use grantd::domain::Failed;
 use grantd::edge::{Received, Surface, exchange};
 use grantd::ops::Ops;
@@ -28,6 +28,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/panic/oauth2", web::post().to(panics::<oauth2::OAuth2>))
         .route("/panic/introspection", web::post().to(panics::<oauth2::Services>))
+        .route("/panic/forward-auth", web::post().to(panics::<forward_auth::ForwardAuth>))
         .route("/panic/runai/v1", web::post().to(panics::<runai::V1>))
         .route("/panic/runai/apptoken", web::post().to(panics::<runai::AppToken>))
         .route("/panic/runai/v2", web::post().to(panics::<runai::V2>))
@@ -68,6 +69,9 @@ async fn survives(kind: Kind) {
         let answer = app.post("/panic/deepgram").body("text/plain", body).send().await;
         let said = json!({"err_code": "INTERNAL_SERVER_ERROR", "err_msg": "Something went wrong.", "request_id": answer.header("x-request-id")});
         assert_eq!((answer.status, answer.json()), (500, said));
+        // A gateway lets nothing pass that could not be judged.
+        let answer = app.post("/panic/forward-auth").body("text/plain", body).send().await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
         let answer = app.post("/panic/web").body("text/plain", body).send().await;
         assert_eq!((answer.status, answer.header("content-type")), (500, "text/html; charset=utf-8"));
         assert!(answer.text().contains(answer.header("x-request-id")) && !answer.text().contains("planted"));

@@ -2,14 +2,18 @@
 
 pub mod admin;
 mod browser;
+mod browser_token;
 mod clients;
 mod command_line;
+mod domains;
 mod durability;
 mod first_run;
 mod foreign_issuer;
+mod gateway;
 mod limits;
 mod lost_answer;
 mod neighbours;
+mod one_time;
 mod public_url;
 mod strict_clients;
 mod token_surfaces;

@@ -104,6 +104,8 @@ pub struct Setup {
     pub runai_host: &'static str,
     /// Variables beside those that every test has.
     pub environment: &'static [(&'static str, &'static str)],
+    /// `forward_auth.method`.
+    pub forward_auth_method: &'static str,
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -117,6 +119,7 @@ impl Default for Setup {
             hash_queue: "64",
             runai_host: "",
             environment: &[],
+            forward_auth_method: "x-forwarded-method",
             routes: |_| {},
         }
     }
@@ -305,7 +308,8 @@ impl TestApp {
     }
 }
 
-fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
+/// How many rows a table has.
+pub fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
     let sql = format!("SELECT count(*) FROM {table}");
     let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sql);
     Ok(match conn {
@@ -341,6 +345,7 @@ fn settings(setup: &Setup) -> Settings {
         ("GRANTD_DNS__RESOLVER", &resolver),
         ("GRANTD_DNS__TIMEOUT_MS", "1000"),
         ("GRANTD_SURFACES__RUNAI__HOST", setup.runai_host),
+        ("GRANTD_FORWARD_AUTH__METHOD", setup.forward_auth_method),
     ];
     let given = variables.iter().chain(setup.environment).filter(|(_, value)| !value.is_empty());
     inputs.environment = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

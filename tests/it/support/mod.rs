@@ -8,6 +8,8 @@ pub mod databases;
 pub mod dns;
 pub mod http;
 pub mod jose;
+pub mod muted_postgres;
+pub mod nginx;
 pub mod origin;
 pub mod people;
 mod postgres;
