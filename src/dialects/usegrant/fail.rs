@@ -45,13 +45,14 @@ pub fn fail(failure: Failure<'_>) -> HttpResponse {
 
 fn refused(refusal: &Refusal) -> HttpResponse {
     let kind = kind(refusal.class());
-    match &refusal.kind {
+    let answer = match &refusal.kind {
         RefusalKind::Invalid(errors) => error(kind, &sentences(errors)),
-        RefusalKind::RateLimited { retry_after } => {
-            with_header(error(kind, &refusal.hint), header::RETRY_AFTER, &retry_after.to_string())
-        }
-        _ if kind == UNAUTHORIZED => with_header(error(kind, &refusal.hint), header::WWW_AUTHENTICATE, "Bearer"),
         _ => error(kind, &refusal.hint),
+    };
+    match refusal.retry_after() {
+        Some(seconds) => with_header(answer, header::RETRY_AFTER, &seconds.to_string()),
+        None if kind == UNAUTHORIZED => with_header(answer, header::WWW_AUTHENTICATE, "Bearer"),
+        None => answer,
     }
 }
 

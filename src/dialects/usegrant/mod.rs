@@ -170,7 +170,7 @@ impl Here<'_> {
             Some(own) => Ok(own.clone()),
             None => {
                 let named = self.received.call().surface_provider()?;
-                self.engine.surface_home(&self.received.ctx, self.actor, &named).await
+                self.engine.surface_provider(&self.received.ctx, self.actor, &named).await
             }
         }
     }
@@ -198,7 +198,7 @@ async fn call(
         actor.require(least)?;
         let named = received.call().surface_provider()?;
         let below = match named.must_serve {
-            Some(_) => Some(engine.surface_home(&received.ctx, &actor, &named).await?),
+            Some(_) => Some(engine.surface_provider(&received.ctx, &actor, &named).await?),
             None => None,
         };
         handle(&Here { received, engine: &engine, actor: &actor, below }).await

@@ -1,12 +1,11 @@
-//! What a surface manages through calls of its own: the provider it works at, and clients that work on
-//! that surface only. A client that was made elsewhere is not there for it, so that a call of the
+//! What a surface manages through calls of its own: providers, and clients that work on that surface
+//! only. A client that was made elsewhere is not there for it, so that a call of the
 //! surface neither ends it nor speaks in its name.
 
-use crate::domain::grant::ProviderRef;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::provider::DEFAULT_SLUG;
-use crate::domain::{Client, Context, Decision, Failed, Provider};
+use crate::domain::{Client, Context, Decision, Failed};
 use crate::engine::Engine;
 use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::clients::{CreatedClient, unknown_client};
@@ -21,18 +20,6 @@ const SUFFIX: usize = 8;
 const NAME_PART: usize = 48;
 
 impl Engine {
-    /// The provider that a management call of a surface works at: the one that the path names, which
-    /// must have turned the surface on; at the root the key's own, else the surface's.
-    pub async fn surface_home(&self, ctx: &Context, actor: &Actor, named: &ProviderRef) -> Result<Provider, Failed> {
-        if named.must_serve.is_none()
-            && let Some(bound) = actor.bound_to()
-        {
-            return self.managed_provider(ctx, actor, bound.as_str()).await;
-        }
-        let entry = self.provider(ctx, named).await?;
-        if actor.sees(&entry.provider.id) { Ok(entry.provider.clone()) } else { Err(unknown_provider().into()) }
-    }
-
     /// A slug for a provider of this name that no other one has.
     pub fn fresh_slug(&self, name: &str) -> String {
         slug_of(name, &self.0.random.base62(SUFFIX).to_ascii_lowercase())

@@ -246,7 +246,7 @@ on_both_apps! {
         let refused = owner.refused("POST", "providers", Some(&json!({"name": "Third", "description": "x"}))).await;
         assert_eq!(refused.0, 403);
         let stranger = Sdk::of_role(&app, "admin", Some(text(&other.provider, "id"))).await.below(slug(&world.provider));
-        assert_eq!(stranger.refused("GET", "tenants", None).await.0, 404);
+        assert_eq!(stranger.refused("GET", "tenants", None).await.0, 401, "a key of another provider is none here");
         // One that has not turned the surface on serves none of it.
         app.provider("plain", json!({})).await;
         let plain = Sdk::of(&app).below("plain");
