@@ -232,8 +232,8 @@ impl Services {
             request_ids: Arc::new(request_ids(random)),
             trusted_proxies: trusted.into(),
             root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
-            hosts: engine.hosts(),
             dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
+            hosts: engine.hosts(),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
             judged_method: match settings.forward_auth.method {

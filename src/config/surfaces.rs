@@ -39,8 +39,8 @@ impl Surfaces {
     /// The host names that surfaces are bound to, without a port.
     pub fn hosts(&self) -> Vec<String> {
         let Self { runai, deepgram, usegrant, vocalstack, endorsed } = self;
-        let all = [runai, deepgram, usegrant, vocalstack, endorsed];
-        let bound = all.into_iter().filter_map(|surface| surface.host.as_deref());
+        let bound =
+            [runai, deepgram, usegrant, vocalstack, endorsed].into_iter().filter_map(|surface| surface.host.as_deref());
         bound.map(|host| without_port(host).to_owned()).collect()
     }
 }

@@ -64,14 +64,14 @@ async fn survives(kind: Kind) {
             assert_eq!((answer.status, &answer.json()), (500, expected), "{path}");
             assert!(!answer.header("x-request-id").is_empty());
         }
+        // A gateway lets nothing pass that could not be judged.
+        let answer = app.post("/panic/forward-auth").body("text/plain", body).send().await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
         let answer = app.post("/panic/vocalstack").body("text/plain", body).send().await;
         assert_eq!(answer.header("x-api-version"), "1.1.0");
         let answer = app.post("/panic/deepgram").body("text/plain", body).send().await;
         let said = json!({"err_code": "INTERNAL_SERVER_ERROR", "err_msg": "Something went wrong.", "request_id": answer.header("x-request-id")});
         assert_eq!((answer.status, answer.json()), (500, said));
-        // A gateway lets nothing pass that could not be judged.
-        let answer = app.post("/panic/forward-auth").body("text/plain", body).send().await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
         let answer = app.post("/panic/web").body("text/plain", body).send().await;
         assert_eq!((answer.status, answer.header("content-type")), (500, "text/html; charset=utf-8"));
         assert!(answer.text().contains(answer.header("x-request-id")) && !answer.text().contains("planted"));

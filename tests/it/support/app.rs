@@ -102,10 +102,10 @@ pub struct Setup {
     pub hash_queue: &'static str,
     /// The host the Run:ai surface is bound to; empty: any.
     pub runai_host: &'static str,
-    /// Variables beside those that every test has.
-    pub environment: &'static [(&'static str, &'static str)],
     /// `forward_auth.method`.
     pub forward_auth_method: &'static str,
+    /// Variables beside those that every test has.
+    pub environment: &'static [(&'static str, &'static str)],
     /// Routes beside the real ones.
     pub routes: fn(&mut web::ServiceConfig),
 }
@@ -118,8 +118,8 @@ impl Default for Setup {
             login_floor: Duration::ZERO,
             hash_queue: "64",
             runai_host: "",
-            environment: &[],
             forward_auth_method: "x-forwarded-method",
+            environment: &[],
             routes: |_| {},
         }
     }
