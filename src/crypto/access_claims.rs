@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::crypto::jose::OneOrMany;
 use crate::domain::token::{AccessClaims, AccessTyp, Epochs, Jti, PersonClaims};
-use crate::domain::{Access, AudienceSet, ExtraClaims, FreeClaim, ScopeSet};
+use crate::domain::{Access, Actor, AudienceSet, ExtraClaims, FreeClaim, ScopeSet};
 
 /// Reads the payload of a token whose genuineness has been proven; `None` if we did not write it.
 pub(in crate::crypto) fn read_access(payload: &[u8], typ: AccessTyp) -> Option<AccessClaims> {
@@ -49,9 +49,10 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// RFC 8693 §4.1, no deeper than we write it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Actor<'a> {
+struct WireActor<'a> {
     #[serde(borrow)]
     sub: Cow<'a, str>,
+    ep: Option<u32>,
 }
 
 #[derive(Default)]
@@ -69,7 +70,7 @@ struct WireAccess<'a> {
     sid: Option<Text<'a>>,
     one_time: Option<bool>,
     access: Option<Text<'a>>,
-    act: Option<Actor<'a>>,
+    act: Option<WireActor<'a>>,
     free: Vec<FreeClaim>,
 }
 
@@ -84,7 +85,7 @@ impl WireAccess<'_> {
         let extra = ExtraClaims {
             one_time: self.one_time.unwrap_or(false),
             access,
-            actor: self.act.take().map(|act| act.sub.into_owned()),
+            actor: self.act.take().map(|act| Actor { subject: act.sub.into_owned(), epoch: act.ep }),
             free: std::mem::take(&mut self.free),
         };
         Some((!extra.is_empty()).then(|| Box::new(extra)))
@@ -158,11 +159,11 @@ mod tests {
 
     #[test]
     fn claims_of_free_form_read_back_as_they_were() {
-        for audience_as_list in [false, true] {
+        for (audience_as_list, epoch) in [(false, None), (true, Some(0)), (true, Some(u32::MAX))] {
             let extra = ExtraClaims {
                 one_time: true,
                 access: Some(Access::ReadWrite),
-                actor: Some("ÿ".into()),
+                actor: Some(Actor { subject: "ÿ".into(), epoch }),
                 free: vec![
                     FreeClaim { name: "a>b".into(), json: r#"["~",{"k":"é"},1]"#.into() },
                     FreeClaim { name: "z".into(), json: "null".into() },
@@ -182,6 +183,7 @@ mod tests {
             r#""access":7"#,
             r#""act":"x""#,
             r#""act":{}"#,
+            r#""act":{"sub":"x","ep":-1}"#,
             r#""act":{"sub":"x","act":{"sub":"y"}}"#,
             r#""room":1,"room":1"#,
             r#""one_time":true,"one_time":true"#,

@@ -8,7 +8,7 @@
 use std::io::Write;
 
 use crate::domain::token::{AccessClaims, IdClaims, Jti, LogoutClaims, PersonClaims, PersonIdClaims, Profile};
-use crate::domain::{Access, ExtraClaims, FreeClaim};
+use crate::domain::{Access, Actor, ExtraClaims, FreeClaim};
 
 /// The payload of an access token (RFC 9068 §2.2), with the epochs as `ep`. `aud` is a string if
 /// there is one value, else an array; `scope` is left out when empty. Claims of free form come last.
@@ -63,10 +63,13 @@ fn push_extra(json: &mut JsonObject, extra: &ExtraClaims) {
         json.boolean("one_time", true);
     }
     json.known_texts([("access", access.map(Access::name))]);
-    if let Some(actor) = actor {
+    if let Some(Actor { subject, epoch }) = actor {
         json.name("act");
-        let mut act = JsonObject::with_capacity(actor.len() + 16);
-        act.text("sub", actor);
+        let mut act = JsonObject::with_capacity(subject.len() + 32);
+        act.text("sub", subject);
+        if let Some(epoch) = epoch {
+            act.number("ep", i64::from(*epoch));
+        }
         json.0.extend_from_slice(&act.end());
     }
     for FreeClaim { name, json: value } in free {
@@ -328,7 +331,7 @@ pub mod tests {
         claims.extra = Some(Box::new(ExtraClaims {
             one_time: true,
             access: Some(Access::ReadOnly),
-            actor: Some("key>1".into()),
+            actor: Some(Actor { subject: "key>1".into(), epoch: Some(7) }),
             free: vec![
                 FreeClaim { name: "room".into(), json: r#"{"a":["ÿ~>?","\\\"😀",1.5,null]}"#.into() },
                 FreeClaim { name: "n".into(), json: "7".into() },
@@ -340,7 +343,7 @@ pub mod tests {
         assert_eq!(value["aud"], serde_json::json!(["https://api.example"]));
         assert_eq!(value["one_time"], true);
         assert_eq!(value["access"], "readonly");
-        assert_eq!(value["act"], serde_json::json!({"sub": "key>1"}));
+        assert_eq!(value["act"], serde_json::json!({"sub": "key>1", "ep": 7}));
         assert_eq!(value["room"], serde_json::json!({"a": ["ÿ~>?", "\\\"😀", 1.5, null]}));
         assert_eq!(value["n"], 7);
     }

@@ -33,6 +33,15 @@ pub struct FreeClaim {
     pub json: String,
 }
 
+/// Who made a token whose subject is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub subject: String,
+    /// Of an API key that made it for a client: the token, which is the client's, ends with the key as
+    /// well. `None`: the token is issued to the actor.
+    pub epoch: Option<u32>,
+}
+
 /// What an access token says beside the claims of RFC 9068: an ephemeral one, or one in the form of a
 /// surface of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,8 +49,8 @@ pub struct ExtraClaims {
     /// Good for one use; such a token is always sealed.
     pub one_time: bool,
     pub access: Option<Access>,
-    /// `act.sub` (RFC 8693 §4.1): who made it for another subject.
-    pub actor: Option<String>,
+    /// `act` (RFC 8693 §4.1): who made it for another subject.
+    pub actor: Option<Actor>,
     /// Names no claim that we write ourselves.
     pub free: Vec<FreeClaim>,
 }

@@ -38,7 +38,7 @@ pub use audience::AudienceSet;
 pub use client::Client;
 pub use clock::{UnixTime, Wall};
 pub use context::Context;
-pub use ephemeral::{Access, ExtraClaims, FreeClaim, MintAsk};
+pub use ephemeral::{Access, Actor, ExtraClaims, FreeClaim, MintAsk};
 pub use failed::Failed;
 pub use fault::Fault;
 pub use id::{

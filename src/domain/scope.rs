@@ -98,7 +98,7 @@ pub fn is_built_in(token: &str) -> bool {
 /// Whether a name speaks of a person's login, or of grantd itself. Letter case is not trusted to tell
 /// them apart: whoever reads the token may not look at it.
 pub fn is_of_login(token: &str) -> bool {
-    let login = ["openid", "profile", "email", "offline_access"];
+    let login = ["openid", "profile", "email", "phone", "address", "offline_access"];
     let of_grantd = token.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("grantd:"));
     of_grantd || login.iter().any(|name| token.eq_ignore_ascii_case(name))
 }

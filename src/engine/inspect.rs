@@ -3,7 +3,7 @@
 use crate::crypto::{opaque, verify_access};
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Jti, PersonClaims, RevokedKind};
-use crate::domain::{AccessClaims, Context, Fault, UserId};
+use crate::domain::{AccessClaims, Actor, Context, Fault, UserId};
 use crate::engine::Engine;
 use crate::engine::authenticate::ENV;
 use crate::engine::cache::api_keys::ApiKeyEntry;
@@ -53,7 +53,7 @@ impl Engine {
         if claims.epochs.provider < provider.provider.epoch {
             return Ok(false);
         }
-        if !self.is_of_live_owner(ctx, provider, claims).await? {
+        if !self.is_of_live_owner(ctx, provider, claims).await? || !self.is_of_live_actor(ctx, claims).await? {
             return Ok(false);
         }
         match &claims.person {
@@ -82,6 +82,17 @@ impl Engine {
             return Ok(self.0.admin_key.is_some());
         }
         Ok(self.api_key(ctx, &owner.into()).await?.is_some_and(|entry| of_key(&entry)))
+    }
+
+    /// The API key that made the token for its owner, if one did, is live and of no later epoch.
+    async fn is_of_live_actor(&self, ctx: &Context, claims: &AccessClaims) -> Result<bool, Fault> {
+        let actor = claims.extra.as_ref().and_then(|extra| extra.actor.as_ref());
+        let Some(Actor { subject, epoch: Some(epoch) }) = actor else { return Ok(true) };
+        if subject == ENV {
+            return Ok(self.0.admin_key.is_some());
+        }
+        let key = self.api_key(ctx, &subject.as_str().into()).await?;
+        Ok(key.is_some_and(|entry| entry.key.is_live(ctx.now.seconds()) && *epoch >= entry.key.epoch))
     }
 
     /// The account is live, and the session too if the token ends with one.

@@ -8,7 +8,7 @@ use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::provider::ProviderTtls;
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Revocation, RevokedKind};
-use crate::domain::{Context, Decision, Failed, Fault, GrantId, PersonGrant, UnixTime};
+use crate::domain::{AccessClaims, Context, Decision, Failed, Fault, GrantId, PersonGrant, UnixTime};
 use crate::engine::Engine;
 use crate::engine::authenticate::Caller;
 use crate::engine::cache::providers::ProviderEntry;
@@ -52,7 +52,7 @@ impl Engine {
         token: &str,
     ) -> Result<bool, Failed> {
         let Some(claims) = self.active_token(ctx, provider, token).await? else { return Ok(false) };
-        if !may_revoke(caller, &claims.client_id) {
+        if !may_revoke(caller, &claims.client_id) && !has_made(caller, &claims) {
             log::info!("{} token {} left alone: it is another's", ctx.request_id, claims.jti);
             return Ok(false);
         }
@@ -169,6 +169,12 @@ fn note_revoked(tx: &mut Tx<'_>, revocation: &Revocation, now: UnixTime) -> Resu
         tx.changed(ChangedTable::Revoked, &revocation.id.to_string(), now)?;
     }
     Ok(first)
+}
+
+/// An API key may take back what it made for a client.
+fn has_made(caller: &Caller, claims: &AccessClaims) -> bool {
+    let actor = claims.extra.as_ref().and_then(|extra| extra.actor.as_ref());
+    matches!((caller, actor), (Caller::ApiKey(entry), Some(actor)) if entry.key.id.as_str() == actor.subject)
 }
 
 /// The client it was issued to, the API key that minted it, or an API key that administers.

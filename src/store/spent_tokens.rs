@@ -43,13 +43,20 @@ pub fn spend(conn: &mut Conn, spent: &Use, now: UnixTime) -> Result<bool, Fault>
         spent_tokens::spent_at.eq(now.millis()),
         spent_tokens::expires_at.eq(expires_at),
     );
-    // No key equals none, so a call without one matches no row that is there.
+    let Some(key) = key.as_deref() else {
+        // Nothing to repeat: a second use touches no row, so that replays cost no flush to the disk.
+        let rows = each!(conn, conn => diesel::insert_into(spent_tokens::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+        return Ok(rows == 1);
+    };
     let rows = each!(conn, conn => diesel::insert_into(spent_tokens::table)
         .values(row)
         .on_conflict((spent_tokens::provider_id, spent_tokens::jti))
         .do_update()
         .set(spent_tokens::use_key.eq(spent_tokens::use_key))
-        .filter(spent_tokens::use_key.eq(key.as_deref()).and(spent_tokens::spent_at.gt(now.millis() - REPEATABLE)))
+        .filter(spent_tokens::use_key.eq(key).and(spent_tokens::spent_at.gt(now.millis() - REPEATABLE)))
         .execute(conn))?;
     Ok(rows == 1)
 }

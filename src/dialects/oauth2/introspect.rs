@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
 
 use crate::dialects::oauth2::Services;
-use crate::dialects::oauth2::wire::{ActiveToken, Actor, InactiveToken, OneOrMany};
+use crate::dialects::oauth2::wire::{ActiveToken, ActorOut, InactiveToken, OneOrMany};
 use crate::domain::{Access, AccessClaims, Failed, FreeClaim, Refusal, SessionId};
 use crate::edge::form::Form;
 use crate::edge::{credentials, exchange};
@@ -42,7 +42,7 @@ fn active(claims: &AccessClaims) -> ActiveToken<'_> {
         sid: claims.person.as_ref().and_then(|person| person.session.as_ref()).map(SessionId::as_str),
         one_time: claims.is_one_time(),
         access: extra.and_then(|extra| extra.access).map(Access::name),
-        act: extra.and_then(|extra| extra.actor.as_deref()).map(|sub| Actor { sub }),
+        act: extra.and_then(|extra| extra.actor.as_ref()).map(|actor| ActorOut { sub: &actor.subject }),
         free: extra.map(|extra| free(&extra.free)).unwrap_or_default(),
     }
 }

@@ -28,7 +28,7 @@ pub struct ActiveToken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub act: Option<Actor<'a>>,
+    pub act: Option<ActorOut<'a>>,
     /// Claims of free form; none has the name of a member above.
     #[serde(flatten)]
     pub free: Map<String, Value>,
@@ -36,7 +36,7 @@ pub struct ActiveToken<'a> {
 
 /// RFC 8693 §4.1.
 #[derive(Serialize)]
-pub struct Actor<'a> {
+pub struct ActorOut<'a> {
     pub sub: &'a str,
 }
 

@@ -4,12 +4,12 @@ use crate::domain::{FreeClaim, Refusal};
 
 const MAX_CLAIMS: usize = 32;
 const MAX_NAME: usize = 128;
-/// Names and values together, bytes: a token travels in a header.
+/// Names and values together, bytes as they are written: a token travels in a header.
 const MAX_BYTES: usize = 4096;
 
 /// Refuses names that are reserved or odd, and too much of it.
 pub fn check(claims: &[FreeClaim]) -> Result<(), Refusal> {
-    let bytes: usize = claims.iter().map(|claim| claim.name.len() + claim.json.len()).sum();
+    let bytes: usize = claims.iter().map(|claim| written(&claim.name) + written(&claim.json)).sum();
     if claims.len() > MAX_CLAIMS || bytes > MAX_BYTES {
         return Err(Refusal::malformed("claims must be at most 32, and 4096 bytes in all."));
     }
@@ -28,10 +28,18 @@ pub fn check(claims: &[FreeClaim]) -> Result<(), Refusal> {
 
 /// In any letter case: JSON readers exist that match members without regard to it.
 fn is_reserved(name: &str) -> bool {
+    let begins = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     RESERVED.iter().flat_map(|group| group.iter()).any(|reserved| name.eq_ignore_ascii_case(reserved))
+        || RESERVED_PREFIXES.iter().any(begins)
 }
 
-const RESERVED: [&[&str]; 5] = [
+/// Bytes of a value in a token: what base64 cannot take as it is gets six for each UTF-16 unit.
+fn written(json: &str) -> usize {
+    let plain = |character: char| matches!(character, ' '..='}') && !matches!(character, '>' | '?');
+    json.chars().map(|character| if plain(character) { 1 } else { 6 * character.len_utf16() }).sum()
+}
+
+const RESERVED: [&[&str]; 7] = [
     // RFC 7519 §4.1, RFC 8693, RFC 9068, RFC 7800, RFC 8417, RFC 9449, RFC 9396.
     &[
         "iss",
@@ -49,6 +57,7 @@ const RESERVED: [&[&str]; 5] = [
         "events",
         "toe",
         "txn",
+        "trn",
         "htm",
         "htu",
         "ath",
@@ -93,12 +102,131 @@ const RESERVED: [&[&str]; 5] = [
         "updated_at",
     ],
     // OpenID Connect for Identity Assurance, SD-JWT, verifiable credentials, Vectors of Trust.
-    &["verified_claims", "_sd", "_sd_alg", "...", "sd_hash", "vct", "status", "vc", "vp", "vot", "vtm"],
-    // RFC 7662 §2.2: what introspection itself says.
-    &["active", "username", "token_type"],
+    &[
+        "verified_claims",
+        "place_of_birth",
+        "nationalities",
+        "birth_family_name",
+        "birth_given_name",
+        "birth_middle_name",
+        "salutation",
+        "title",
+        "msisdn",
+        "also_known_as",
+        "_sd",
+        "_sd_alg",
+        "...",
+        "sd_hash",
+        "vct",
+        "status",
+        "vc",
+        "vp",
+        "vot",
+        "vtm",
+        "attest",
+        "trust_framework",
+    ],
+    // What else the registry of JWT claims holds: telephony, entity attestation, ACE, workflows.
+    &[
+        "orig",
+        "dest",
+        "mky",
+        "origid",
+        "div",
+        "opt",
+        "crn",
+        "rcd",
+        "rcdi",
+        "rph",
+        "sip_from_tag",
+        "sip_date",
+        "sip_callid",
+        "sip_cseq_num",
+        "sip_via_branch",
+        "msgi",
+        "ccp",
+        "jcard",
+        "ace_profile",
+        "cnonce",
+        "exi",
+        "eat_nonce",
+        "ueid",
+        "sueids",
+        "oemid",
+        "hwmodel",
+        "hwversion",
+        "swname",
+        "swversion",
+        "oemboot",
+        "dbgstat",
+        "location",
+        "eat_profile",
+        "submods",
+        "uptime",
+        "bootcount",
+        "bootseed",
+        "dloas",
+        "manifests",
+        "measurements",
+        "measres",
+        "intuse",
+        "cdniv",
+        "cdnicrit",
+        "cdniip",
+        "cdniuc",
+        "cdniets",
+        "cdnistt",
+        "cdnistd",
+        "at_use_nbr",
+        "rdap_allowed_purposes",
+        "rdap_dnt_allowed",
+        "geohash",
+        "token_introspection",
+        "metadata",
+        "_metadata_policy",
+        "sig_val_claims",
+        "client_extension_claims",
+        "deployment_environment",
+        "request_response",
+        "ht",
+        "atc",
+        "pas",
+    ],
+    // RFC 7662 §2.2: what introspection itself says; and the header's names, which some readers merge.
+    &["active", "username", "token_type", "alg", "typ", "kid", "cty", "jwk", "jku", "x5c", "x5u", "crit"],
+    // What widespread libraries read as principal, role or scope though nobody registered it.
+    &[
+        "scp",
+        "scopes",
+        "role",
+        "authorities",
+        "permissions",
+        "realm_access",
+        "resource_access",
+        "wids",
+        "upn",
+        "unique_name",
+        "nameid",
+        "oid",
+        "tid",
+        "uid",
+        "cid",
+        "appid",
+        "user_id",
+        "user_name",
+        "token_use",
+        "idp",
+        "login",
+        "__proto__",
+        "constructor",
+        "prototype",
+    ],
     // Our own, and those of the surfaces.
-    &["ep", "grant_id", "one_time", "access", "data", "subject", "scopes", "project_claims"],
+    &["ep", "grant_id", "one_time", "access", "data", "subject", "project_claims"],
 ];
+
+/// What WS-Federation calls its claims, which .NET reads as identity and role.
+const RESERVED_PREFIXES: [&str; 2] = ["http://schemas.", "https://schemas."];
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +238,22 @@ mod tests {
 
     #[test]
     fn reserved_names_are_refused_in_any_letter_case_and_others_pass() {
-        for bad in ["sub", "SUB", "nonce", "Email", "ep", "scopes", "active", "", "a b", "\u{17f}ub", "x\n"] {
+        for bad in [
+            "sub",
+            "SUB",
+            "nonce",
+            "Email",
+            "ep",
+            "scopes",
+            "active",
+            "scp",
+            "UPN",
+            "http://schemas.example/role",
+            "",
+            "a b",
+            "\u{17f}ub",
+            "x\n",
+        ] {
             assert!(judge(bad).is_err(), "{bad}");
         }
         for good in ["room", "https://example.com/claims/room", "tenant_id", "subs"] {
@@ -124,5 +267,7 @@ mod tests {
         assert!(check(&(0..32).map(claim).collect::<Vec<_>>()).is_ok());
         assert!(check(&(0..33).map(claim).collect::<Vec<_>>()).is_err());
         assert!(check(&[FreeClaim { name: "a".into(), json: "x".repeat(4096) }]).is_err());
+        assert!(check(&[FreeClaim { name: "a".into(), json: "x".repeat(4095) }]).is_ok());
+        assert!(check(&[FreeClaim { name: "a".into(), json: "~".repeat(683) }]).is_err(), "as it is written");
     }
 }

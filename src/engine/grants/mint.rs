@@ -12,9 +12,10 @@ use crate::domain::api_key::Role;
 use crate::domain::grant::{Ask, Granted, PresentedClient, ProviderRef};
 use crate::domain::id::{is_client_id, is_uuid_shaped};
 use crate::domain::scope::is_of_login;
-use crate::domain::token::{AccessTokenFormat, AccessTyp};
+use crate::domain::token::{AccessTokenFormat, AccessTyp, Jti};
 use crate::domain::{
-    AudienceSet, ClientId, Context, ExtraClaims, Failed, Fault, MintAsk, Provider, Refusal, RefusalKind, ScopeSet,
+    Actor as ActorClaim, AudienceSet, ClientId, Context, ExtraClaims, Failed, Fault, MintAsk, Provider, Refusal,
+    RefusalKind, ScopeSet,
 };
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
@@ -195,7 +196,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `sub`, and `act.sub` where it is not the caller's own.
+    /// `sub`, and `act` where it is not the caller's own.
     async fn subject(
         &self,
         ctx: &Context,
@@ -203,9 +204,12 @@ impl Engine {
         minter: &Minter<'_>,
         holder: Option<&ClientEntry>,
         wanted: Option<String>,
-    ) -> Result<(String, Option<String>), Failed> {
+    ) -> Result<(String, Option<ActorClaim>), Failed> {
+        let actor = ActorClaim { subject: minter.subject.to_owned(), epoch: holder.map(|_| minter.owner.epoch) };
         let own = holder.map_or(minter.subject, ClientEntry::subject);
-        let Some(wanted) = wanted.filter(|wanted| wanted != own) else { return Ok((own.to_owned(), None)) };
+        let Some(wanted) = wanted.filter(|wanted| wanted != own) else {
+            return Ok((own.to_owned(), holder.map(|_| actor)));
+        };
         if !minter.may_set_subject {
             return Err(Refusal::forbidden("The subject can be set with may_set_subject only.").into());
         }
@@ -216,7 +220,7 @@ impl Engine {
         if self.is_principal(ctx, provider, &wanted).await? {
             return Err(Refusal::forbidden("This subject belongs to a user, a client or an API key.").into());
         }
-        Ok((wanted, Some(minter.subject.to_owned())))
+        Ok((wanted, Some(actor)))
     }
 
     /// Whether somebody has, or had, this name here. Ids of users and keys are UUIDs, which some readers
@@ -226,14 +230,24 @@ impl Engine {
         if lower == ENV {
             return Ok(true);
         }
-        let (provider, exact) = (provider.provider.id.clone(), subject.to_owned());
+        let (provider, exact, plain) = (provider.provider.id.clone(), subject.to_owned(), plain_uuid(&lower));
         let read = move |conn: &mut _| {
-            let names = [exact.as_str(), lower.as_str()];
+            let names = [exact.as_str(), lower.as_str(), plain.as_str()];
             Ok(clients::any_named(conn, &provider, &names)?
                 || users::any_with_id(conn, &provider, &names)?
-                || api_keys::by_id(conn, &lower.as_str().into())?.is_some())
+                || api_keys::by_id(conn, &plain.as_str().into())?.is_some())
         };
         self.0.db.read(ctx.deadline, read).await
+    }
+}
+
+/// A UUID written otherwise (`urn:uuid:…`, `{…}`, without hyphens) as we write it; another text as it is.
+fn plain_uuid(lower: &str) -> String {
+    let bare = lower.strip_prefix("urn:uuid:").unwrap_or(lower);
+    let digits: String = bare.chars().filter(|character| !matches!(character, '-' | '{' | '}' | '(' | ')')).collect();
+    match u128::from_str_radix(&digits, 16) {
+        Ok(number) if digits.len() == 32 => Jti(number.to_be_bytes()).to_string(),
+        _ => lower.to_owned(),
     }
 }
 
