@@ -101,6 +101,18 @@ async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Ve
     let form = [("grant_type", "client_credentials"), ("client_id", &client.id), ("client_secret", &client.secret)];
     made.push(token(app.post("/api/v1/auth/tokens").form(&form).send().await.json(), "access_token"));
     app.post("/api/v1/auth/tokens").body("", &client.secret).send().await;
+    let named = json!({"name": "Acme", "description": "x", "audience": "sts.example.com"});
+    let managed = |path: String| app.post(&path).bearer(key);
+    let id = async |path: String| text(&managed(path).json(&named).send().await.json(), "id");
+    let clients = format!("/v1/providers/{}/clients", id("/v1/providers".to_owned()).await);
+    let tokens = format!("{clients}/{}/tokens", id(clients.clone()).await);
+    made.push(token(managed(tokens.clone()).send().await.json(), "accessToken"));
+    managed(tokens).json(&json!({"expiresIn": key, "useJwtType": key})).send().await;
+    let validate = format!("/v1/tenants/{}/validate", id("/v1/tenants".to_owned()).await);
+    for token in made.clone() {
+        managed(validate.clone()).json(&json!({"tenantProviderPolicyId": token, "token": token})).send().await;
+        app.post(&clients).bearer(&token).json(&json!({"name": token, "audience": [token]})).send().await;
+    }
     made
 }
 
