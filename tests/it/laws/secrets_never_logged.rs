@@ -101,6 +101,18 @@ async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Ve
     let form = [("grant_type", "client_credentials"), ("client_id", &client.id), ("client_secret", &client.secret)];
     made.push(token(app.post("/api/v1/auth/tokens").form(&form).send().await.json(), "access_token"));
     app.post("/api/v1/auth/tokens").body("", &client.secret).send().await;
+    let named = json!({"name": "Acme", "description": "x", "audience": "sts.example.com"});
+    let managed = |path: String| app.post(&path).bearer(key);
+    let id = async |path: String| text(&managed(path).json(&named).send().await.json(), "id");
+    let clients = format!("/v1/providers/{}/clients", id("/v1/providers".to_owned()).await);
+    let tokens = format!("{clients}/{}/tokens", id(clients.clone()).await);
+    made.push(token(managed(tokens.clone()).send().await.json(), "accessToken"));
+    managed(tokens).json(&json!({"expiresIn": key, "useJwtType": key})).send().await;
+    let validate = format!("/v1/tenants/{}/validate", id("/v1/tenants".to_owned()).await);
+    for token in made.clone() {
+        managed(validate.clone()).json(&json!({"tenantProviderPolicyId": token, "token": token})).send().await;
+        app.post(&clients).bearer(&token).json(&json!({"name": token, "audience": [token]})).send().await;
+    }
     made
 }
 
@@ -144,6 +156,10 @@ on_both_apps! {
             app.post("/api/v1/token").json(&json!({"grantType": secret, "appID": WRONG, "appSecret": WRONG, "password": WRONG})).send().await;
         }
         secrets.extend(use_token_surfaces(&app, &key, &generated).await);
+        // Before so many have failed that nobody behind this address is looked at any more.
+        for _ in 0..30 {
+            app.post("/oauth2/token").form(&[grant]).basic(&chosen.id, WRONG).send().await;
+        }
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         for _ in 0..2 {
             app.post("/oauth2/token").form(&[grant, ("client_assertion_type", kind), ("client_assertion", &assertion)]).send().await;
@@ -181,9 +197,6 @@ on_both_apps! {
             }
             app.post("/admin/v1/api-keys").bearer(&app.first.owner_key).json(&json!({"name": 7, "key": token, "role": token})).send().await;
             app.post("/admin/v1/providers/default/clients").bearer(&key).json(&json!({"client_secret": &token[..9], "subject": "ä", "nonsense": token})).send().await;
-        }
-        for _ in 0..30 {
-            app.post("/oauth2/token").form(&[grant]).basic(&chosen.id, WRONG).send().await;
         }
         log_people_in(&app).await;
         secrets.extend([PASSWORD, HASH, &HASH[20..], "a wrong password of somebody", "somebody-typed-this"].map(str::to_owned));

@@ -130,7 +130,7 @@ on_both_apps! {
             ("colour", json!("red"), "/colour"),
             ("id", json!("x"), "/id"),
             ("created_at", json!("2030-01-01T00:00:00Z"), "/created_at"),
-            ("fingerprints", json!([]), "/fingerprints"),
+            ("fingerprints", json!(["x"]), "/fingerprints"),
         ] {
             let mut body = minimal();
             body[field] = value;

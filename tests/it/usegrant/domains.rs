@@ -59,6 +59,11 @@ on_both_apps! {
         assert_eq!(primary.status, 200, "{}", primary.text());
         assert_eq!(issuer(json!({})).await, own);
         assert_eq!(issuer(json!({"forceDefaultDomain": true})).await, text(&provider, "issuer"));
+        // What new tokens name is not ended by mistake.
+        let kept = sdk.refused("DELETE", &path, None).await;
+        assert_eq!((kept.0, kept.1.as_str()), (409, "conflict"));
+        let plain = app.admin("PATCH", &format!("/{path}")).json(&json!({"primary": false})).send().await;
+        assert_eq!(plain.status, 200, "{}", plain.text());
         sdk.delete(&path).await;
         for method in ["GET", "DELETE"] {
             assert_eq!(sdk.refused(method, &path, None).await.0, 404);
