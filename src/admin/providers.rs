@@ -13,6 +13,7 @@ fn draft(fields: &mut Fields) -> ProviderDraft {
     ProviderDraft {
         slug: fields.take("slug"),
         name: fields.take("name"),
+        description: fields.take("description"),
         default_audience: fields.take("default_audience"),
         access_token_signing_alg: fields.take("access_token_signing_alg"),
         access_token_ttl: fields.take("access_token_ttl"),

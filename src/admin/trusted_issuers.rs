@@ -39,6 +39,7 @@ fn draft(fields: &mut Fields) -> TrustedIssuerDraft {
         scope: fields.take("scope"),
         audience: fields.take("audience"),
         max_ttl: fields.take("max_ttl"),
+        fingerprints: fields.take("fingerprints"),
         enabled: fields.take("enabled"),
         // Last: what is left over is no field.
         slips: fields.slips(),
@@ -99,6 +100,7 @@ pub struct TrustedIssuerOut {
     scope: Option<String>,
     audience: Vec<String>,
     max_ttl: Option<i64>,
+    fingerprints: Vec<String>,
     enabled: bool,
     created_at: String,
     updated_at: String,
@@ -128,6 +130,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
         let TrustedIssuer {
             id,
             provider: _,
+            tenant: _,
             issuer,
             keys,
             purpose,
@@ -154,6 +157,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
             scope,
             audience,
             max_ttl,
+            fingerprints,
         } = rules;
         let (jwks, jwks_uri) = match keys {
             IssuerKeys::Pasted(jwks) => (serde_json::from_str(&jwks).ok(), None),
@@ -181,6 +185,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
             scope: scope.map(|scope| scope.as_str().to_owned()),
             audience: texts(&audience),
             max_ttl,
+            fingerprints,
             enabled,
             created_at: time(created_at),
             updated_at: time(updated_at),

@@ -39,6 +39,9 @@ pub enum Command {
 pub struct Fields {
     #[arg(long)]
     name: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
     /// Audience of tokens for which none is asked
     #[arg(long)]
     default_audience: Option<String>,
@@ -68,6 +71,7 @@ impl Fields {
     fn draft(self) -> ProviderDraft {
         ProviderDraft {
             name: self.name.into(),
+            description: self.description.into(),
             default_audience: self.default_audience.into(),
             access_token_signing_alg: self.signing_alg.into(),
             access_token_ttl: self.access_token_ttl.into(),

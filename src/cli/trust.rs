@@ -128,6 +128,9 @@ pub struct Fields {
     /// Seconds
     #[arg(long)]
     max_ttl: Option<i64>,
+    /// SHA-1 or SHA-256 of a certificate that the servers of its keys must show; repeat for more
+    #[arg(long)]
+    fingerprint: Option<Vec<String>>,
     #[arg(long)]
     enabled: Option<bool>,
 }
@@ -163,6 +166,7 @@ impl Fields {
             scope: self.scope.into(),
             audience: self.audience.into(),
             max_ttl: self.max_ttl.into(),
+            fingerprints: self.fingerprint.into(),
             enabled: self.enabled.into(),
             slips: Vec::new(),
         })

@@ -1,7 +1,8 @@
-//! Plain hashes that the protocols name: `at_hash` of ID tokens and the S256 challenge of PKCE.
+//! Plain hashes that the protocols name: `at_hash` of ID tokens, the S256 challenge of PKCE, and the
+//! digests that certificates are known by.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -29,9 +30,24 @@ pub fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
+/// SHA-1 and SHA-256 of a certificate (DER), in lower-case hexadecimal. Finding another certificate
+/// with a given SHA-1 is out of reach; what SHA-1 is broken for is making two that are alike.
+pub fn certificate_digests(der: &[u8]) -> [String; 2] {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&SHA1_FOR_LEGACY_USE_ONLY, &SHA256].map(|algorithm| hex(digest(algorithm, der).as_ref()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digests_are_those_that_everybody_computes() {
+        // FIPS 180-4, "abc".
+        let [sha1, sha256] = certificate_digests(b"abc");
+        assert_eq!(sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
 
     #[test]
     fn the_vector_of_rfc_7636_appendix_b_fits() {

@@ -17,6 +17,7 @@ pub mod forward_auth;
 pub mod oauth2;
 pub mod rfc6749;
 pub mod runai;
+pub mod usegrant;
 pub mod vocalstack;
 
 /// A token endpoint on one wire.
@@ -75,6 +76,7 @@ macro_rules! surfaces {
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());
         $visit!(deepgram::Deepgram, |on: &Surfaces| on.deepgram.clone());
+        $visit!(usegrant::UseGrant, |on: &Surfaces| on.usegrant.clone());
         $visit!(vocalstack::VocalStack, |on: &Surfaces| on.vocalstack.clone());
         $visit!(endorsed::Endorsed, |on: &Surfaces| on.endorsed.clone());
     };

@@ -106,7 +106,7 @@ pub struct Client {
     /// Seconds; `None`: the provider's.
     pub access_token_ttl: Option<i64>,
     pub enabled: bool,
-    /// Works on this surface only (the built-in `runai`).
+    /// Works on this surface only: the built-in `runai`, and what a surface has made by calls of its own.
     pub only_surface: Option<String>,
     pub policy: ClientPolicy,
     pub epoch: u32,
@@ -125,6 +125,12 @@ impl Client {
 
     pub fn is_public(&self) -> bool {
         self.auth_method == AuthMethod::None
+    }
+
+    /// The client that a surface brings along. It has the surface's name, which no client that is made
+    /// on one can have.
+    pub fn is_built_in(&self) -> bool {
+        self.only_surface.as_deref() == Some(self.client_id.as_str())
     }
 
     pub fn may_use(&self, grant: GrantType) -> bool {

@@ -71,6 +71,14 @@ id!(
     IssuerId
 );
 id!(
+    /// Primary key of a tenant.
+    TenantId
+);
+id!(
+    /// Primary key of a policy by which a tenant's tokens are judged.
+    TrustPolicyId
+);
+id!(
     /// Primary key of a provider's domain.
     DomainId
 );

@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod tenant;
 pub mod token;
 pub mod trust;
 pub mod user;
@@ -40,7 +41,10 @@ pub use context::Context;
 pub use ephemeral::{Access, ExtraClaims, FreeClaim, MintAsk};
 pub use failed::Failed;
 pub use fault::Fault;
-pub use id::{ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, UserId};
+pub use id::{
+    ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId,
+    UserId,
+};
 pub use network::Network;
 pub use person::{AuthorizationCode, PersonGrant, RefreshFamily};
 pub use provider::Provider;
@@ -48,6 +52,7 @@ pub use provider_domain::{DomainName, Hosts, ProviderDomain, ServedDomain};
 pub use refusal::{Class, Decision, Refusal, RefusalKind};
 pub use scope::ScopeSet;
 pub use session::Session;
+pub use tenant::{Tenant, TrustPolicy};
 pub use token::{AccessClaims, GrantId, SigningAlg};
 pub use trust::TrustedIssuer;
 pub use user::User;

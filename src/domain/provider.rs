@@ -11,6 +11,8 @@ pub struct Provider {
     pub id: ProviderId,
     pub slug: String,
     pub name: String,
+    /// What it is for, in a person's words.
+    pub description: Option<String>,
     /// `iss`, byte for byte.
     pub issuer: String,
     /// `None`: the issuer.

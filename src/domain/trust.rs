@@ -1,11 +1,12 @@
 //! Issuers whose tokens are believed, and on what conditions.
 
-use crate::domain::{AudienceSet, ClientId, IssuerId, ProviderId, ScopeSet};
+use crate::domain::{AudienceSet, ClientId, IssuerId, ProviderId, ScopeSet, TenantId};
 
 /// What tokens of the issuer are good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TrustPurpose {
     /// They can be handed in for tokens of ours.
+    #[default]
     Exchange,
     /// They are only judged.
     Validate,
@@ -118,6 +119,8 @@ pub enum IssuerKeys {
 pub struct TrustedIssuer {
     pub id: IssuerId,
     pub provider: ProviderId,
+    /// Whose it is; `None`: the provider's own.
+    pub tenant: Option<TenantId>,
     /// `iss`, byte for byte.
     pub issuer: String,
     pub keys: IssuerKeys,
@@ -159,4 +162,40 @@ pub struct TrustRules {
     /// What an exchanged token is for; empty: as for any token of the client.
     pub audience: AudienceSet,
     pub max_ttl: Option<i64>,
+    /// Certificates of which the servers that publish the keys must show one, in the spelling they
+    /// were given in; empty: whatever the machine trusts.
+    pub fingerprints: Vec<String>,
+}
+
+/// SHA-1 or SHA-256 of a certificate (DER) in lower-case hexadecimal; `None` for what is neither.
+///
+/// ```text
+/// 99:0F:41:93:97:2F:2B:EC:F1:2D:DE:DA:52:37:F9:C9:52:F2:0D:9E  → 990f4193972f2becf12ddeda5237f9c952f20d9e
+/// ```
+pub fn fingerprint(text: &str) -> Option<String> {
+    let digits: String = text.split(':').collect::<String>().to_ascii_lowercase();
+    let in_pairs = !text.contains(':') || text.split(':').all(|pair| pair.len() == 2);
+    let is_digest = matches!(digits.len(), 40 | 64) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (in_pairs && is_digest).then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_a_digest_in_any_usual_spelling() {
+        let sha1 = "990f4193972f2becf12ddeda5237f9c952f20d9e";
+        assert_eq!(fingerprint(sha1).as_deref(), Some(sha1));
+        assert_eq!(fingerprint(&sha1.to_uppercase()).as_deref(), Some(sha1));
+        let pairs: Vec<String> =
+            sha1.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
+        assert_eq!(fingerprint(&pairs.join(":")).as_deref(), Some(sha1));
+        assert_eq!(fingerprint(&"a".repeat(64)), Some("a".repeat(64)));
+        for bad in
+            ["", &"a".repeat(32), &"a".repeat(41), &"g".repeat(40), &format!("{sha1}:"), &format!("9:90{}", &sha1[3..])]
+        {
+            assert_eq!(fingerprint(bad), None, "{bad}");
+        }
+    }
 }

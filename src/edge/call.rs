@@ -55,14 +55,27 @@ impl Call<'_> {
     /// The provider this call is for: that of the path, else the one served at the root. The
     /// provider `default` has one address only, the root; at a domain there is one provider only.
     pub fn provider(&self) -> Result<ProviderRef, Refusal> {
-        match self.path_provider {
-            Some(_) if self.ctx.domain.is_some() => Err(Refusal::unknown("There is no such provider.")),
-            Some(DEFAULT_SLUG) => Err(Refusal::unknown("There is no such provider.")),
-            // What is no slug is nobody's, and is not looked up.
-            Some(slug) if !is_slug(slug) => Err(Refusal::unknown("There is no such provider.")),
-            Some(slug) => Ok(ProviderRef { slug: slug.into(), must_serve: None, key_decides: false }),
-            None => Ok(ProviderRef { slug: self.root_provider.clone(), must_serve: None, key_decides: false }),
+        if self.path_provider.is_some() && self.ctx.domain.is_some() {
+            return Err(Refusal::unknown("There is no such provider."));
         }
+        self.in_path_or(self.root_provider.clone())
+    }
+
+    /// The provider that the path names, else `default`: for a call whose `Host` may be that of another
+    /// request, written by a stranger.
+    pub fn provider_whatever_host(&self) -> Result<ProviderRef, Refusal> {
+        self.in_path_or(DEFAULT_SLUG.into())
+    }
+
+    fn in_path_or(&self, at_root: ProviderSlug) -> Result<ProviderRef, Refusal> {
+        let slug = match self.path_provider {
+            Some(DEFAULT_SLUG) => return Err(Refusal::unknown("There is no such provider.")),
+            // What is no slug is nobody's, and is not looked up.
+            Some(slug) if !is_slug(slug) => return Err(Refusal::unknown("There is no such provider.")),
+            Some(slug) => slug.into(),
+            None => at_root,
+        };
+        Ok(ProviderRef { slug, must_serve: None, key_decides: false })
     }
 
     /// As [`Call::provider`], for a surface that a provider has to turn on below its own path and on its

@@ -252,7 +252,7 @@ impl Engine {
             AssertionKeys::Published(url) => {
                 let (kid, alg) = assertion_key(jwt).ok_or_else(|| AssertionFlaw::Malformed.to_string())?;
                 fetched = self.client_keys_by_uri(ctx, url, (kid.as_deref(), &alg)).await?;
-                &fetched
+                &fetched.keys
             }
         };
         verify_assertion(jwt, keys, known.pinned_alg.as_deref()).map_err(|flaw| flaw.to_string())

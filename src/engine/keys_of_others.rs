@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::crypto::ClientKeys;
 use crate::domain::external::ExternalToken;
-use crate::domain::trust::IssuerKeys;
+use crate::domain::trust::{IssuerKeys, fingerprint};
 use crate::domain::{Context, TrustedIssuer};
 use crate::engine::Engine;
-use crate::upstream::KeySource;
+use crate::upstream::{FetchedKeys, KeySource};
 
 impl Engine {
     /// The keys that a token of this row's issuer is checked with, or why there are none.
@@ -17,16 +17,21 @@ impl Engine {
         ctx: &Context,
         row: &TrustedIssuer,
         token: &ExternalToken,
-    ) -> Result<Arc<ClientKeys>, String> {
-        let source = match &row.keys {
+    ) -> Result<Arc<FetchedKeys>, String> {
+        let (kid, alg) = (token.key_id.as_deref(), token.algorithm.as_str());
+        let keys = match &row.keys {
             IssuerKeys::Pasted(jwks) => {
-                let keys = ClientKeys::parse_published(jwks.as_bytes());
-                return keys.map(Arc::new).map_err(|flaw| flaw.to_string());
+                let keys = ClientKeys::parse_published(jwks.as_bytes()).map_err(|flaw| flaw.to_string())?;
+                Arc::new(FetchedKeys::given(keys))
             }
-            IssuerKeys::Url(url) => KeySource::Url(url.clone()),
-            IssuerKeys::Discovery => KeySource::Issuer(row.issuer.clone()),
+            IssuerKeys::Url(url) => self.keys_at(ctx, &KeySource::Url(url.clone()), kid, alg).await?,
+            IssuerKeys::Discovery => self.keys_at(ctx, &KeySource::Issuer(row.issuer.clone()), kid, alg).await?,
         };
-        self.keys_at(ctx, &source, token.key_id.as_deref(), &token.algorithm).await
+        let pinned: Vec<String> = row.rules.fingerprints.iter().filter_map(|text| fingerprint(text)).collect();
+        if !row.rules.fingerprints.is_empty() && !keys.come_by(&pinned) {
+            return Err("a server of the issuer's keys showed no certificate that stands in fingerprints".to_owned());
+        }
+        Ok(keys)
     }
 
     /// The keys that a client publishes, for its assertion with this header.
@@ -35,7 +40,7 @@ impl Engine {
         ctx: &Context,
         jwks_uri: &str,
         (kid, alg): (Option<&str>, &str),
-    ) -> Result<Arc<ClientKeys>, String> {
+    ) -> Result<Arc<FetchedKeys>, String> {
         self.keys_at(ctx, &KeySource::Url(jwks_uri.to_owned()), kid, alg).await
     }
 
@@ -45,7 +50,7 @@ impl Engine {
         source: &KeySource,
         kid: Option<&str>,
         alg: &str,
-    ) -> Result<Arc<ClientKeys>, String> {
+    ) -> Result<Arc<FetchedKeys>, String> {
         let keys = self.0.published_keys.keys(source, kid, alg, ctx.deadline).await;
         keys.map_err(|flaw| flaw.to_string())
     }

@@ -229,6 +229,37 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Resul
     Ok(Page::cut(items, page, |client| client.client_id.to_string()))
 }
 
+/// Those that work on this surface only and are not deleted, ordered by client_id.
+pub fn list_of_surface(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    surface: &str,
+    page: &PageRequest,
+) -> Result<Page<Client>, Fault> {
+    let rows: Vec<Row> = clients::table
+        .filter(clients::provider_id.eq(provider.as_str()))
+        .filter(clients::only_surface.eq(surface))
+        .filter(clients::client_id.gt(page.after.as_deref().unwrap_or_default()))
+        .filter(clients::deleted_at.is_null())
+        .order(clients::client_id)
+        .limit(i64::from(page.limit) + 1)
+        .load(conn)?;
+    let items = rows.into_iter().map(Client::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(items, page, |client| client.client_id.to_string()))
+}
+
+/// Whether there is a live client that works elsewhere than on this surface only.
+pub fn any_beside_surface(conn: &mut Conn, provider: &ProviderId, surface: &str) -> Result<bool, Fault> {
+    let other: Option<String> = clients::table
+        .filter(clients::provider_id.eq(provider.as_str()))
+        .filter(clients::deleted_at.is_null())
+        .filter(clients::only_surface.is_null().or(clients::only_surface.ne(surface)))
+        .select(clients::client_id)
+        .first(conn)
+        .optional()?;
+    Ok(other.is_some())
+}
+
 pub(in crate::store) fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> {
     let live = clients::table.filter(clients::provider_id.eq(provider.as_str())).filter(clients::deleted_at.is_null());
     Ok(live.count().get_result(conn)?)

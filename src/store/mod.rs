@@ -43,6 +43,8 @@ pub mod signing_keys;
 pub mod spent_tokens;
 mod sqlite;
 mod statements;
+pub mod tenants;
+pub mod trust_policies;
 pub mod trusted_issuers;
 pub mod usage;
 pub mod user_links;

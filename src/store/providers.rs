@@ -15,7 +15,7 @@ use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::issuers;
-use crate::store::provider_policy;
+use crate::store::provider_policy::{self, Policy};
 use crate::store::users;
 
 diesel::table! {
@@ -110,11 +110,12 @@ fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
         deleted_at,
         policy,
     } = row;
-    let (sessions, branding) = provider_policy::read(&policy)?;
+    let Policy { sessions, branding, description } = provider_policy::read(&policy)?;
     Ok(Provider {
         id: ProviderId::from(id),
         slug,
         name,
+        description,
         issuer,
         default_audience,
         access_token_signing_alg: SigningAlg::from_name(&access_token_signing_alg)
@@ -232,6 +233,7 @@ pub fn insert(conn: &mut Conn, new: &Provider) -> Result<bool, Fault> {
         id,
         slug,
         name,
+        description,
         issuer,
         default_audience,
         access_token_signing_alg,
@@ -268,7 +270,7 @@ pub fn insert(conn: &mut Conn, new: &Provider) -> Result<bool, Fault> {
             enabled,
             epoch,
             updated_at,
-            provider_policy::write(sessions, branding)
+            provider_policy::write(sessions, branding, description.as_deref())
         ),
     );
     let rows = each!(conn, conn => diesel::insert_into(providers::table)
@@ -290,6 +292,7 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
         id,
         slug: _,
         name,
+        description,
         issuer: _,
         default_audience,
         access_token_signing_alg,
@@ -321,7 +324,7 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
             enabled,
             epoch,
             updated_at,
-            provider_policy::write(sessions, branding)
+            provider_policy::write(sessions, branding, description.as_deref())
         ),
     );
     Ok(diesel::update(row).set(values).execute(conn)? == 1)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::trust::{Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules};
-use crate::domain::{AudienceSet, Fault, IssuerId, ProviderId, ScopeSet, TrustedIssuer};
+use crate::domain::{AudienceSet, Fault, IssuerId, ProviderId, ScopeSet, TenantId, TrustedIssuer};
 use crate::store::connection::Conn;
 use crate::store::fault::unreadable;
 
@@ -24,6 +24,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        tenant_id -> Nullable<Text>,
     }
 }
 
@@ -42,6 +43,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     deleted_at: Option<i64>,
+    tenant_id: Option<String>,
 }
 
 /// The JSON text of `rules`. A field that an older release did not write has its default, and the
@@ -64,13 +66,30 @@ struct Mirror {
     scope: Option<String>,
     audience: String,
     max_ttl: Option<i64>,
+    fingerprints: Vec<String>,
 }
 
+/// A condition as JSON text.
 #[derive(Serialize, Deserialize)]
-struct MirrorCondition {
+pub(in crate::store) struct MirrorCondition {
     claim: String,
     operator: String,
     values: Vec<String>,
+}
+
+impl MirrorCondition {
+    /// `None`: an operator of a newer release.
+    pub(in crate::store) fn condition(self) -> Option<Condition> {
+        let Self { claim, operator, values } = self;
+        Some(Condition { claim, operator: Operator::from_name(&operator)?, values })
+    }
+}
+
+impl From<Condition> for MirrorCondition {
+    fn from(condition: Condition) -> Self {
+        let Condition { claim, operator, values } = condition;
+        Self { claim, operator: operator.name().to_owned(), values }
+    }
 }
 
 impl TryFrom<Row> for TrustedIssuer {
@@ -90,6 +109,7 @@ impl TryFrom<Row> for TrustedIssuer {
             created_at,
             updated_at,
             deleted_at,
+            tenant_id,
         } = row;
         let keys = match (jwks, jwks_uri) {
             (Some(jwks), None) => IssuerKeys::Pasted(jwks),
@@ -100,6 +120,7 @@ impl TryFrom<Row> for TrustedIssuer {
         Ok(Self {
             id: id.into(),
             provider: provider_id.into(),
+            tenant: tenant_id.map(TenantId::from),
             issuer,
             keys,
             purpose: TrustPurpose::from_name(&purpose).ok_or_else(|| unreadable("trusted_issuers", "purpose"))?,
@@ -118,6 +139,7 @@ impl From<TrustedIssuer> for Row {
         let TrustedIssuer {
             id,
             provider,
+            tenant,
             issuer,
             keys,
             purpose,
@@ -146,6 +168,7 @@ impl From<TrustedIssuer> for Row {
             created_at,
             updated_at,
             deleted_at,
+            tenant_id: tenant.map(|tenant| tenant.to_string()),
         }
     }
 }
@@ -168,11 +191,9 @@ fn read_rules(text: &str) -> Result<TrustRules, Fault> {
         scope,
         audience,
         max_ttl,
+        fingerprints,
     } = serde_json::from_str(text).map_err(|_| bad())?;
-    let condition = |MirrorCondition { claim, operator, values }| {
-        Some(Condition { claim, operator: Operator::from_name(&operator)?, values })
-    };
-    let conditions: Option<Vec<Condition>> = conditions.into_iter().map(condition).collect();
+    let conditions: Option<Vec<Condition>> = conditions.into_iter().map(MirrorCondition::condition).collect();
     Ok(TrustRules {
         clients: clients.into_iter().map(Into::into).collect(),
         audiences: AudienceSet::parse(&audiences).map_err(|_| bad())?,
@@ -189,6 +210,7 @@ fn read_rules(text: &str) -> Result<TrustRules, Fault> {
         scope: scope.map(|scope| ScopeSet::parse(&scope)).transpose().map_err(|_| bad())?,
         audience: AudienceSet::parse(&audience).map_err(|_| bad())?,
         max_ttl,
+        fingerprints,
     })
 }
 
@@ -209,15 +231,14 @@ fn write_rules(rules: TrustRules) -> String {
         scope,
         audience,
         max_ttl,
+        fingerprints,
     } = rules;
-    let condition =
-        |Condition { claim, operator, values }| MirrorCondition { claim, operator: operator.name().to_owned(), values };
     let mirror = Mirror {
         clients: clients.into_iter().map(|client| client.to_string()).collect(),
         audiences: audiences.as_str().to_owned(),
         algorithms,
         subject_claim,
-        conditions: conditions.into_iter().map(condition).collect(),
+        conditions: conditions.into_iter().map(MirrorCondition::from).collect(),
         token_types,
         require_jti,
         max_age,
@@ -228,6 +249,7 @@ fn write_rules(rules: TrustRules) -> String {
         scope: scope.map(|scope| scope.as_str().to_owned()),
         audience: audience.as_str().to_owned(),
         max_ttl,
+        fingerprints,
     };
     // Strings, numbers and lists always serialise; an empty text would be refused when read.
     serde_json::to_string(&mirror).unwrap_or_default()
@@ -260,6 +282,33 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Resul
         .load(conn)?;
     let items = rows.into_iter().map(TrustedIssuer::try_from).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(items, page, |issuer| issuer.id.to_string()))
+}
+
+/// Those of a tenant that are not deleted, ordered by id.
+pub fn of_tenant(conn: &mut Conn, tenant: &TenantId, page: &PageRequest) -> Result<Page<TrustedIssuer>, Fault> {
+    let rows: Vec<Row> = trusted_issuers::table
+        .filter(trusted_issuers::tenant_id.eq(tenant.as_str()))
+        .filter(trusted_issuers::id.gt(page.after.as_deref().unwrap_or_default()))
+        .filter(trusted_issuers::deleted_at.is_null())
+        .order(trusted_issuers::id)
+        .limit(i64::from(page.limit) + 1)
+        .load(conn)?;
+    let items = rows.into_iter().map(TrustedIssuer::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(items, page, |issuer| issuer.id.to_string()))
+}
+
+/// Ends every row of a tenant. `now` in epoch seconds.
+pub fn end_of_tenant(conn: &mut Conn, tenant: &TenantId, now: i64) -> Result<(), Fault> {
+    let rows = trusted_issuers::table
+        .filter(trusted_issuers::tenant_id.eq(tenant.as_str()))
+        .filter(trusted_issuers::deleted_at.is_null());
+    let end = (
+        trusted_issuers::deleted_at.eq(now),
+        trusted_issuers::updated_at.eq(now),
+        trusted_issuers::version.eq(trusted_issuers::version + 1),
+    );
+    diesel::update(rows).set(end).execute(conn)?;
+    Ok(())
 }
 
 /// Every row of one issuer (`iss`, byte for byte) at a provider that is not deleted, in order of

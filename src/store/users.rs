@@ -260,7 +260,7 @@ pub fn list(
     Ok(Page::cut(items, page, |user| user.id.to_string()))
 }
 
-pub(in crate::store) fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> {
+pub fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> {
     let live = users::table.filter(users::provider_id.eq(provider.as_str())).filter(users::deleted_at.is_null());
     Ok(live.count().get_result(conn)?)
 }

@@ -11,11 +11,15 @@ use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, RequestBuilder, Response, redirect};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, crypto};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls_platform_verifier::Verifier;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::Network;
+use crate::upstream::certificates::{Certificates, Noting};
 use crate::upstream::guard::{Guard, UrlFlaw};
 use crate::upstream::txt::TxtOptions;
 
@@ -36,6 +40,8 @@ pub struct UpstreamOptions {
     /// From the first lookup to the last byte.
     pub timeout: Duration,
     pub lookup: Lookup,
+    /// Certificates (DER) of authorities that are believed beside those the machine trusts.
+    pub extra_roots: Vec<Vec<u8>>,
     /// How TXT records are asked for.
     pub txt: TxtOptions,
 }
@@ -46,6 +52,7 @@ impl Default for UpstreamOptions {
             allow_networks: Vec::new(),
             timeout: Duration::from_secs(5),
             lookup: Arc::new(system_lookup),
+            extra_roots: Vec::new(),
             txt: TxtOptions::default(),
         }
     }
@@ -53,7 +60,7 @@ impl Default for UpstreamOptions {
 
 impl std::fmt::Debug for UpstreamOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { allow_networks, timeout, lookup: _, txt } = self;
+        let Self { allow_networks, timeout, lookup: _, extra_roots: _, txt } = self;
         let mut shown = f.debug_struct("UpstreamOptions");
         shown
             .field("allow_networks", allow_networks)
@@ -90,6 +97,8 @@ pub struct Fetched {
     pub body: Vec<u8>,
     /// `Cache-Control: max-age`; zero where the answer may not be kept.
     pub max_age: Option<Duration>,
+    /// What the server proved itself with; noted by [`Fetcher::get_noting`] only.
+    pub certificates: Certificates,
 }
 
 /// Calls other servers; cheap to clone.
@@ -100,6 +109,9 @@ struct Inner {
     guard: Guard,
     timeout: Duration,
     resolver: Arc<Lookups>,
+    extra_roots: Vec<Vec<u8>>,
+    /// Who says whether a certificate is to be trusted.
+    verifier: OnceLock<Arc<dyn ServerCertVerifier>>,
     /// Made at the first call: reading the trust roots takes a while, and most nodes call nobody.
     tls: OnceLock<Client>,
     plain: OnceLock<Client>,
@@ -107,10 +119,11 @@ struct Inner {
 
 impl Fetcher {
     pub fn new(options: UpstreamOptions) -> Self {
-        let UpstreamOptions { allow_networks, timeout, lookup, txt: _ } = options;
+        let UpstreamOptions { allow_networks, timeout, lookup, extra_roots, txt: _ } = options;
         let guard = Guard::new(allow_networks);
         let resolver = Arc::new(Lookups { lookup, turns: Arc::new(Semaphore::new(LOOKUPS)) });
-        Self(Arc::new(Inner { guard, timeout, resolver, tls: OnceLock::new(), plain: OnceLock::new() }))
+        let (verifier, tls, plain) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { guard, timeout, resolver, extra_roots, verifier, tls, plain }))
     }
 
     /// Whether a URL may be stored to be called later. A name is judged when it is called.
@@ -121,13 +134,33 @@ impl Fetcher {
     /// A JSON document.
     pub async fn get(&self, url: &str) -> Result<Fetched, FetchFlaw> {
         let request = self.request(url, |client, url| client.get(url))?;
+        self.document(request, Certificates::default).await
+    }
+
+    /// As [`Fetcher::get`], and notes the server's certificates: by a client of its own, since one that
+    /// is shared resumes sessions without showing any.
+    pub async fn get_noting(&self, url: &str) -> Result<Fetched, FetchFlaw> {
+        let parsed = self.0.guard.read(url).map_err(FetchFlaw::Url)?;
+        if parsed.scheme() != "https" {
+            return self.get(url).await;
+        }
+        let noting = Arc::new(Noting::new(self.verifier()?, tls_provider()));
+        let client = self.client(Some(Arc::clone(&noting) as Arc<dyn ServerCertVerifier>))?;
+        self.document(client.get(parsed).timeout(self.0.timeout), || noting.seen()).await
+    }
+
+    async fn document(
+        &self,
+        request: RequestBuilder,
+        certificates: impl FnOnce() -> Certificates,
+    ) -> Result<Fetched, FetchFlaw> {
         let answer = request.header(ACCEPT, "application/json, application/jwk-set+json").send().await;
         let answer = answer.map_err(flaw_of)?;
         if answer.status().as_u16() != 200 {
             return Err(FetchFlaw::Status(answer.status().as_u16()));
         }
         let max_age = max_age(answer.headers());
-        Ok(Fetched { body: body(answer).await?, max_age })
+        Ok(Fetched { body: body(answer).await?, max_age, certificates: certificates() })
     }
 
     /// Delivers a form; any 2xx is an acceptance. The answer's body is not read.
@@ -149,18 +182,28 @@ impl Fetcher {
         let place = if encrypted { &self.0.tls } else { &self.0.plain };
         if place.get().is_none() {
             // Of two that make one at once, one stays.
-            drop(place.set(self.client(encrypted)?));
+            let verifier = if encrypted { Some(self.verifier()?) } else { None };
+            drop(place.set(self.client(verifier)?));
         }
         let client = place.get().ok_or(FetchFlaw::Connect)?;
         Ok(begin(client, url).timeout(self.0.timeout))
     }
 
-    /// The client for one scheme: its resolver hands on what may be called by that scheme only.
-    fn client(&self, encrypted: bool) -> Result<Client, FetchFlaw> {
-        let tls = tls_config(encrypted).map_err(|error| {
-            log::error!("the machine's trust roots cannot be read, so no https server can be called: {error}");
-            FetchFlaw::Connect
-        })?;
+    /// The machine's trust roots, checked by aws-lc.
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, FetchFlaw> {
+        if let Some(verifier) = self.0.verifier.get() {
+            return Ok(Arc::clone(verifier));
+        }
+        let extra = self.0.extra_roots.iter().map(|der| CertificateDer::from(der.clone()));
+        let verifier = Verifier::new_with_extra_roots(extra, tls_provider()).map_err(no_trust)?;
+        Ok(Arc::clone(self.0.verifier.get_or_init(|| Arc::new(verifier))))
+    }
+
+    /// The client for one scheme: its resolver hands on what may be called by that scheme only. `None`:
+    /// without TLS, so there is nobody to trust.
+    fn client(&self, verifier: Option<Arc<dyn ServerCertVerifier>>) -> Result<Client, FetchFlaw> {
+        let encrypted = verifier.is_some();
+        let tls = tls_config(verifier).map_err(no_trust)?;
         let guarded = Guarded { guard: self.0.guard.clone(), lookups: Arc::clone(&self.0.resolver), encrypted };
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -181,14 +224,20 @@ impl Fetcher {
     }
 }
 
-/// The machine's trust roots, checked by aws-lc; without TLS there is nobody to trust.
-fn tls_config(encrypted: bool) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::ALL_VERSIONS)?;
-    let builder = if encrypted {
-        builder.with_platform_verifier()?
-    } else {
-        builder.with_root_certificates(RootCertStore::empty())
+fn no_trust(error: rustls::Error) -> FetchFlaw {
+    log::error!("the machine's trust roots cannot be read, so no https server can be called: {error}");
+    FetchFlaw::Connect
+}
+
+fn tls_provider() -> Arc<CryptoProvider> {
+    Arc::new(crypto::aws_lc_rs::default_provider())
+}
+
+fn tls_config(verifier: Option<Arc<dyn ServerCertVerifier>>) -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(tls_provider()).with_protocol_versions(rustls::ALL_VERSIONS)?;
+    let builder = match verifier {
+        Some(verifier) => builder.dangerous().with_custom_certificate_verifier(verifier),
+        None => builder.with_root_certificates(RootCertStore::empty()),
     };
     Ok(builder.with_no_client_auth())
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout_at;
 
 use crate::crypto::{ClientKeys, JwksFlaw};
 use crate::domain::clock::monotonic;
+use crate::upstream::certificates::Certificates;
 use crate::upstream::fetch::{FetchFlaw, Fetched, Fetcher};
 
 const LEAST_AGE: Duration = Duration::from_secs(60);
@@ -37,6 +38,27 @@ pub enum KeySource {
     Url(String),
     /// What the metadata of this issuer names (OIDC Discovery §4).
     Issuer(String),
+}
+
+/// Keys, and which servers they were had from.
+#[derive(Debug)]
+pub struct FetchedKeys {
+    pub keys: ClientKeys,
+    /// One for each call that was made for them.
+    servers: Vec<Certificates>,
+}
+
+impl FetchedKeys {
+    /// Keys that nobody was asked for.
+    pub fn given(keys: ClientKeys) -> Self {
+        Self { keys, servers: Vec::new() }
+    }
+
+    /// Whether every server that was asked for them proved itself with a certificate that has one of
+    /// these fingerprints (lower-case hexadecimal): the one that says where the keys are, too.
+    pub fn come_by(&self, fingerprints: &[String]) -> bool {
+        !self.servers.is_empty() && self.servers.iter().all(|server| server.have_one_of(fingerprints))
+    }
 }
 
 /// Why there are no keys. For the log and for administrators.
@@ -83,7 +105,7 @@ struct State {
 }
 
 struct Known {
-    keys: Arc<ClientKeys>,
+    keys: Arc<FetchedKeys>,
     fetched: Instant,
     max_age: Duration,
 }
@@ -91,7 +113,7 @@ struct Known {
 /// What the state says to somebody who needs a key.
 #[derive(Debug)]
 enum Advice {
-    Take(Arc<ClientKeys>),
+    Take(Arc<FetchedKeys>),
     Refuse(KeysFlaw),
     /// Fetch, or wait for the fetch that is under way; after so long make do with what there is.
     Wait {
@@ -115,7 +137,7 @@ impl State {
         match self.usable(now) {
             Some(known) => {
                 let fresh = now < known.fetched + known.max_age;
-                let has_it = known.keys.knows(kid, alg);
+                let has_it = known.keys.keys.knows(kid, alg);
                 let wait = Advice::Wait { begin: !self.under_way, at_most: Some(PATIENCE) };
                 match (has_it, fresh) {
                     // A known key waits for nobody's fetch; it begins one when its time is over.
@@ -157,7 +179,7 @@ impl PublishedKeys {
         kid: Option<&str>,
         alg: &str,
         deadline: Instant,
-    ) -> Result<Arc<ClientKeys>, KeysFlaw> {
+    ) -> Result<Arc<FetchedKeys>, KeysFlaw> {
         let place = self.place(source);
         let (advice, mut ended) = {
             let mut state = place.state();
@@ -248,22 +270,25 @@ struct WireMetadata {
 }
 
 async fn fetch(fetcher: &Fetcher, source: &KeySource) -> Result<Known, KeysFlaw> {
-    let Fetched { body, max_age } = match source {
-        KeySource::Url(url) => fetcher.get(url).await.map_err(KeysFlaw::Fetch)?,
+    let mut servers = Vec::with_capacity(2);
+    let Fetched { body, max_age, certificates } = match source {
+        KeySource::Url(url) => fetcher.get_noting(url).await.map_err(KeysFlaw::Fetch)?,
         KeySource::Issuer(issuer) => {
             let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-            let found = fetcher.get(&place).await.map_err(KeysFlaw::Discovery)?;
+            let found = fetcher.get_noting(&place).await.map_err(KeysFlaw::Discovery)?;
             let named: WireMetadata = serde_json::from_slice(&found.body).map_err(|_| KeysFlaw::Metadata)?;
             // OIDC Discovery §4.3: or one server could speak for another.
             if named.issuer != *issuer {
                 return Err(KeysFlaw::OtherIssuer);
             }
-            fetcher.get(&named.jwks_uri).await.map_err(KeysFlaw::Fetch)?
+            servers.push(found.certificates);
+            fetcher.get_noting(&named.jwks_uri).await.map_err(KeysFlaw::Fetch)?
         }
     };
+    servers.push(certificates);
     let keys = ClientKeys::parse_published(&body).map_err(KeysFlaw::Jwks)?;
     let max_age = max_age.unwrap_or(USUAL_AGE).clamp(LEAST_AGE, LARGEST_AGE);
-    Ok(Known { keys: Arc::new(keys), fetched: monotonic(), max_age })
+    Ok(Known { keys: Arc::new(FetchedKeys { keys, servers }), fetched: monotonic(), max_age })
 }
 
 #[cfg(test)]
@@ -275,7 +300,7 @@ mod tests {
     fn known(fetched: Instant, max_age: u64) -> Known {
         let jwks = br#"{"keys":[{"kty":"EC","crv":"P-256","kid":"k",
             "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
-        let keys = Arc::new(ClientKeys::parse_published(jwks).unwrap());
+        let keys = Arc::new(FetchedKeys::given(ClientKeys::parse_published(jwks).unwrap()));
         Known { keys, fetched, max_age: Duration::from_secs(max_age) }
     }
 

@@ -3,6 +3,7 @@
 //! URL that somebody typed into a form must not reach what only this machine can reach. The one other
 //! thing that is asked for are TXT records, by DNS. This room knows no database and no request; the engine says which URL belongs to a stored row.
 
+pub mod certificates;
 pub mod fetch;
 pub mod guard;
 pub mod keys;
@@ -10,5 +11,5 @@ pub mod txt;
 
 pub use fetch::{FetchFlaw, Fetcher, UpstreamOptions};
 pub use guard::Guard;
-pub use keys::{KeySource, KeysFlaw, PublishedKeys};
+pub use keys::{FetchedKeys, KeySource, KeysFlaw, PublishedKeys};
 pub use txt::{TxtFlaw, TxtOptions, TxtRecords};

@@ -18,5 +18,6 @@ mod support;
 mod surfaces;
 mod trust;
 mod upstream;
+mod usegrant;
 mod vocalstack;
 mod web;

@@ -94,7 +94,11 @@ fn a_surface_that_is_bound_to_a_host_answers_there_only() {
     ];
     started(environment, async |app| {
         let caller = Caller::of(&app, "default", json!({"role": "member"})).await;
+        app.provider("acme", json!({"surfaces": ["deepgram", "vocalstack", "endorsed"]})).await;
+        let acme = Caller::of(&app, "acme", json!({"role": "member", "provider": "acme"})).await;
         for surface in SURFACES {
+            let answer = acme.call(&app, surface, "/p/acme", "id.example.com").await;
+            assert_eq!(issuer(&answer), "https://id.example.com/p/acme", "the host binds the root: {surface:?}");
             let host = format!("{}.example.com", surface.0);
             for host in [host.clone(), host.to_uppercase(), format!("{host}:8443")] {
                 assert_eq!(caller.call(&app, surface, "", &host).await.status, 200, "{host} {surface:?}");

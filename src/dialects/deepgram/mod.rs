@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use crate::dialects::deepgram::wire::TokenAnswer;
 use crate::dialects::{Dialect, serve};
 use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, PresentedClient};
-use crate::domain::{AccessClaims, Context, Failed, FreeClaim, MintAsk, Provider, Refusal, Role, ScopeSet};
+use crate::domain::{AccessClaims, Class, Context, Failed, FreeClaim, MintAsk, Provider, Refusal, Role, ScopeSet};
 use crate::edge::{Call, Failure, Received, RouteSpec, Surface, credentials, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
@@ -113,7 +113,7 @@ struct Manager<'a> {
     received: &'a Received,
     engine: &'a Engine,
     actor: Actor,
-    /// The one project there is below a provider's own path.
+    /// The one project there is below a provider's own path, and on its domain.
     only: Option<Provider>,
 }
 
@@ -127,12 +127,12 @@ async fn manage(
         let call = received.call();
         let key = credentials::api_key(call.headers)?;
         let actor = engine.actor(call.ctx, Some(&key)).await?;
-        let own_path = call.path_provider.is_some();
-        let provider = engine.surface_provider(call.ctx, &actor, &call.surface_provider()?).await?;
+        let named = call.surface_provider()?;
+        let provider = engine.surface_provider(call.ctx, &actor, &named).await?;
         if actor.role() < needed {
             return Err(Refusal::forbidden("This needs an API key of role admin.").into());
         }
-        let only = own_path.then_some(provider);
+        let only = named.must_serve.is_some().then_some(provider);
         handle(&Manager { received, engine: &engine, actor, only }).await
     })
     .await
@@ -169,7 +169,7 @@ impl Manager<'_> {
 fn found<T>(read: Result<T, Failed>) -> Result<Option<T>, Failed> {
     match read {
         Ok(found) => Ok(Some(found)),
-        Err(Failed::Refused(refusal)) if refusal.class() == crate::domain::Class::Unknown => Ok(None),
+        Err(Failed::Refused(refusal)) if refusal.class() == Class::Unknown => Ok(None),
         Err(failed) => Err(failed),
     }
 }

@@ -82,7 +82,9 @@ async fn judge(
             audience: query.audience.as_deref(),
             preflight_passes: query.preflight,
         };
-        let passed = engine.forward_auth(call.ctx, &call.provider()?, &question).await?;
+        // Caddy and Envoy pass the client's Host on: it must not choose whose tokens are good.
+        let provider = call.provider_whatever_host()?;
+        let passed = engine.forward_auth(call.ctx, &provider, &question).await?;
         pass(passed.as_ref())
     })
     .await

@@ -12,7 +12,7 @@ use crate::domain::external::ClaimValue;
 use crate::domain::grant::{Ask, ExternalForm, Granted};
 use crate::domain::session::Amr;
 use crate::domain::token::{AccessTokenFormat, AccessTyp};
-use crate::domain::trust::{MapTo, TrustRules};
+use crate::domain::trust::{MapTo, TrustPurpose, TrustRules};
 use crate::domain::{
     AudienceSet, ClientId, Context, ExtraClaims, Failed, PersonGrant, Provider, Refusal, RefusalKind, ScopeSet,
 };
@@ -58,6 +58,7 @@ impl Engine {
             client: Some(&client.client_id),
             client_subject: Some(client.subject()),
             token_type: token_type(form)?,
+            purpose: TrustPurpose::Exchange,
         };
         // Asked for failures only: a signature is checked in microseconds, and a right token is never
         // refused for what others behind the same address have tried.

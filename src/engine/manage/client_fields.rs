@@ -132,14 +132,15 @@ fn check_together(client: &Client, before: &Client, checks: &mut Checks) {
     if client.jwks.is_some() && client.jwks_uri.is_some() {
         checks.refuse("jwks_uri", "cannot stand beside jwks (RFC 7591 §2): set the other to null");
     }
-    // The built-in first-party client gets its redirects from the operator who wants codes for it.
+    // The built-in first-party client gets its redirects from the operator who wants codes for it; what a
+    // surface has made has no grants.
     let built_in = client.only_surface.is_some();
     if !built_in && client.may_use(GrantType::AuthorizationCode) && client.policy.redirect_uris.is_empty() {
         checks.refuse("redirect_uris", "is needed for authorization_code");
     }
     let same_kind = client.grant_types == before.grant_types && client.auth_method == before.auth_method;
     if built_in && !same_kind {
-        checks.refuse("grant_types", "and token_endpoint_auth_method of a built-in client cannot be changed");
+        checks.refuse("grant_types", "and token_endpoint_auth_method of a client of one surface cannot be changed");
     }
     if !built_in && client.is_public() && client.may_use(GrantType::ClientCredentials) {
         checks.refuse("grant_types", "a public client cannot use client_credentials (RFC 6749 §4.4)");

@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::domain::client::AuthMethod;
 use crate::domain::id::is_client_id;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
@@ -30,7 +31,19 @@ impl Engine {
         ctx: &Context,
         actor: &Actor,
         provider: &str,
+        draft: ClientDraft,
+    ) -> Result<CreatedClient, Failed> {
+        self.create_client_on(ctx, actor, provider, draft, None).await
+    }
+
+    /// As [`Engine::create_client`]; with a surface, the client works there only.
+    pub(in crate::engine) async fn create_client_on(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
         mut draft: ClientDraft,
+        only_surface: Option<&'static str>,
     ) -> Result<CreatedClient, Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
@@ -40,6 +53,12 @@ impl Engine {
         let mut blank = client_fields::blank(&provider, client_id, ctx.now.seconds());
         if let Some(subject) = chosen_subject {
             blank.subject = subject;
+        }
+        if let Some(surface) = only_surface {
+            // It proves itself nowhere: the surface's own calls speak for it.
+            blank.auth_method = AuthMethod::None;
+            blank.grant_types.clear();
+            blank.only_surface = Some(surface.to_owned());
         }
         let (client, fields) = client_fields::apply(draft, &blank, &provider, &self.0.fetcher)?;
         let secret = self.first_secret(ctx, &client, chosen_secret).await?;
@@ -236,7 +255,7 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let client = self.stored_client(ctx, &provider, client_id).await?;
-        if action == DELETED && client.only_surface.is_some() {
+        if action == DELETED && client.is_built_in() {
             return Err(conflict("A built-in client cannot be deleted: disable it.").into());
         }
         let key = (provider.id.clone(), client.client_id.clone());
@@ -271,7 +290,7 @@ impl Engine {
     }
 }
 
-fn unknown_client() -> Refusal {
+pub(in crate::engine) fn unknown_client() -> Refusal {
     Refusal::unknown("There is no such client.")
 }
 

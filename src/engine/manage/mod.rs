@@ -28,9 +28,13 @@ pub mod clients;
 pub mod common_passwords;
 pub mod domains;
 pub mod fields;
+pub mod policies;
 pub mod provider_fields;
 pub mod providers_resource;
 pub mod signing_keys;
+pub mod surfaces;
+pub mod tenant_providers;
+pub mod tenants;
 pub mod trusted_issuer_fields;
 pub mod trusted_issuers;
 pub mod user_fields;
@@ -85,7 +89,7 @@ impl Actor {
     }
 
     /// Refuses below `role`.
-    pub(in crate::engine) fn require(&self, role: Role) -> Result<(), Refusal> {
+    pub fn require(&self, role: Role) -> Result<(), Refusal> {
         if self.role() >= role {
             return Ok(());
         }

@@ -19,6 +19,7 @@ pub struct ProviderDraft {
     /// At creation only.
     pub slug: Field<String>,
     pub name: Field<String>,
+    pub description: Field<String>,
     pub default_audience: Field<String>,
     pub access_token_signing_alg: Field<String>,
     pub access_token_ttl: Field<i64>,
@@ -48,6 +49,7 @@ pub fn blank(id: ProviderId, slug: &str, issuer: String, now: i64) -> Provider {
         id,
         slug: slug.to_owned(),
         name: slug.to_owned(),
+        description: None,
         issuer,
         default_audience: None,
         access_token_signing_alg: SigningAlg::Es256,
@@ -91,6 +93,7 @@ pub fn apply(draft: ProviderDraft, current: &Provider) -> Result<(Provider, Vec<
     let (ttls, defaults) = (&current.ttls, ProviderTtls::default());
     let changed = Provider {
         name: checks.apply("name", draft.name, (&current.name, blank.name), label),
+        description: checks.optional("description", draft.description, &current.description, label),
         default_audience: checks.optional(
             "default_audience",
             draft.default_audience,

@@ -3,13 +3,13 @@
 use crate::domain::key::KeyState;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::DEFAULT_SLUG;
-use crate::domain::{Context, Decision, Failed, Provider, Refusal, Role};
+use crate::domain::{Context, Decision, Failed, Fault, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
-use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
-use crate::store::{ChangedTable, api_keys, provider_domains, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
 
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
@@ -140,15 +140,36 @@ impl Engine {
         cascade: bool,
         expected: Expected,
     ) -> Result<(), Failed> {
+        self.end_provider(ctx, actor, id_or_slug, expected, cascade, |_tx, provider| {
+            let is_default = provider.slug == DEFAULT_SLUG;
+            let refusal = || conflict("The provider default cannot be deleted.");
+            Ok(if is_default { Decision::Refuse(refusal()) } else { Decision::Allow(()) })
+        })
+        .await
+    }
+
+    /// `judge` has the last word, with the provider's row held.
+    pub(in crate::engine) async fn end_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id_or_slug: &str,
+        expected: Expected,
+        cascade: bool,
+        judge: impl Fn(&mut Tx<'_>, &Provider) -> Result<Decision<()>, Fault> + Send + 'static,
+    ) -> Result<(), Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, id_or_slug).await?;
         actor.require_unbound()?;
-        if provider.slug == DEFAULT_SLUG {
-            return Err(conflict("The provider default cannot be deleted.").into());
-        }
         let event = self.event(ctx, actor, Some(&provider.id), "provider.deleted", &provider.slug, &[]);
         let (row, now) = (provider.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
+            if providers::locked(tx, &row.id)?.is_none() {
+                return Ok(Decision::Refuse(unknown_provider()));
+            }
+            if let Decision::Refuse(refusal) = judge(tx, &row)? {
+                return Ok(Decision::Refuse(refusal));
+            }
             Ok(match providers::soft_delete(tx, &row.id, expected, cascade, now.seconds())? {
                 Deletion::Done => {
                     tx.changed(ChangedTable::Providers, &row.slug, now)?;

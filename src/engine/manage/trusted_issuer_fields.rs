@@ -5,7 +5,7 @@ use crate::crypto::client_keys::assertion_alg;
 use crate::domain::id::is_client_id;
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
-use crate::domain::trust::{Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules};
+use crate::domain::trust::{Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules, fingerprint};
 use crate::domain::{AudienceSet, ClientId, IssuerId, ProviderId, Refusal, TrustedIssuer};
 use crate::engine::manage::fields::{Checks, any, audience, one_of, scope, seconds};
 use crate::engine::trust::rules::TOKEN_TYPES;
@@ -17,6 +17,7 @@ const MAX_CLIENTS: usize = 200;
 const MAX_CONDITIONS: usize = 20;
 const MAX_VALUES: usize = 100;
 const MAX_TEXT: usize = 255;
+const MAX_FINGERPRINTS: usize = 5;
 const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 /// A trusted issuer to be made, or a change to one, as it came in.
@@ -44,6 +45,7 @@ pub struct TrustedIssuerDraft {
     pub audience: Field<Vec<String>>,
     /// Seconds.
     pub max_ttl: Field<i64>,
+    pub fingerprints: Field<Vec<String>>,
     pub enabled: Field<bool>,
     /// What could not even be read; told together with what is wrong otherwise.
     pub slips: Vec<FieldError>,
@@ -69,6 +71,7 @@ pub fn blank(provider: ProviderId, id: IssuerId, now: i64) -> TrustedIssuer {
     TrustedIssuer {
         id,
         provider,
+        tenant: None,
         issuer: String::new(),
         keys: IssuerKeys::Discovery,
         purpose: TrustPurpose::Exchange,
@@ -88,6 +91,7 @@ pub fn blank(provider: ProviderId, id: IssuerId, now: i64) -> TrustedIssuer {
             scope: None,
             audience: AudienceSet::default(),
             max_ttl: None,
+            fingerprints: Vec::new(),
         },
         enabled: true,
         version: 1,
@@ -149,6 +153,12 @@ pub fn apply(
         scope: checks.optional("scope", draft.scope, &before.scope, scope),
         audience: checks.apply("audience", draft.audience, (&before.audience, default.audience), audience),
         max_ttl: checks.optional("max_ttl", draft.max_ttl, &before.max_ttl, seconds(1, 3650 * DAY)),
+        fingerprints: checks.apply(
+            "fingerprints",
+            draft.fingerprints,
+            (&before.fingerprints, default.fingerprints),
+            fingerprints,
+        ),
     };
     let changed = TrustedIssuer {
         issuer: checks.apply("issuer", draft.issuer, (&current.issuer, blank.issuer), issuer),
@@ -177,8 +187,20 @@ fn check_together(issuer: &TrustedIssuer, fetcher: &Fetcher, checks: &mut Checks
     {
         checks.refuse("issuer", format!("as the place of its metadata, {flaw}; or give jwks or jwks_uri"));
     }
+    if !issuer.rules.fingerprints.is_empty() {
+        match &issuer.keys {
+            IssuerKeys::Pasted(_) => {
+                checks.refuse("fingerprints", "are for keys that are fetched: with jwks no server is asked");
+            }
+            IssuerKeys::Url(url) => refuse_plain("jwks_uri", url, checks),
+            IssuerKeys::Discovery => refuse_plain("issuer", &issuer.issuer, checks),
+        }
+    }
     if issuer.rules.audiences.is_empty() {
         checks.refuse("audiences", "must name at least one aud that its tokens must have");
+    }
+    if issuer.tenant.is_some() && issuer.purpose != TrustPurpose::Validate {
+        checks.refuse("purpose", "must be validate for an issuer of a tenant");
     }
     let to_client = issuer.rules.map_to == MapTo::Client;
     if to_client && issuer.rules.provision != Provision::None {
@@ -189,6 +211,13 @@ fn check_together(issuer: &TrustedIssuer, fetcher: &Fetcher, checks: &mut Checks
     }
     if to_client && issuer.rules.allow_refresh {
         checks.refuse("allow_refresh", "is for map_to user: a client's own token has no refresh token");
+    }
+}
+
+/// A server without TLS shows no certificate.
+fn refuse_plain(name: &str, url: &str, checks: &mut Checks) {
+    if !url.starts_with("https://") {
+        checks.refuse(name, "must be https, since a certificate is asked for");
     }
 }
 
@@ -245,6 +274,13 @@ fn algorithms(names: Vec<String>) -> Result<Vec<String>, &'static str> {
     Ok(names)
 }
 
+fn fingerprints(texts: Vec<String>) -> Result<Vec<String>, &'static str> {
+    if texts.len() <= MAX_FINGERPRINTS && texts.iter().all(|text| fingerprint(text).is_some()) {
+        return Ok(texts);
+    }
+    Err("must be at most 5 SHA-1 or SHA-256 digests of certificates in hexadecimal")
+}
+
 fn token_types(types: Vec<String>) -> Result<Vec<String>, String> {
     if types.iter().all(|kind| TOKEN_TYPES.contains(&kind.as_str())) {
         return Ok(types);
@@ -258,7 +294,11 @@ fn claim_name(text: String) -> Result<String, &'static str> {
 }
 
 /// Each wrong one is named by its place.
-fn conditions(drafts: Field<Vec<ConditionDraft>>, current: &Vec<Condition>, checks: &mut Checks) -> Vec<Condition> {
+pub(in crate::engine::manage) fn conditions(
+    drafts: Field<Vec<ConditionDraft>>,
+    current: &Vec<Condition>,
+    checks: &mut Checks,
+) -> Vec<Condition> {
     let drafts = match drafts {
         Field::Set(drafts) => drafts,
         Field::Keep => return current.clone(),

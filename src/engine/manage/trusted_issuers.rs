@@ -203,6 +203,7 @@ impl Engine {
             client: client_id.as_ref(),
             client_subject: client.as_deref().map(|client| client.subject()),
             token_type: token_type.as_deref(),
+            ..HandedIn::default()
         };
         let mut verdicts = Vec::with_capacity(rows.len());
         for row in rows {
@@ -235,7 +236,7 @@ impl Engine {
 
 /// What only the database knows: our own issuers are not trusted this way, and who is to exchange
 /// must be a client. `known` were accepted before.
-fn unacceptable(
+pub(in crate::engine::manage) fn unacceptable(
     tx: &mut Tx<'_>,
     ours: &str,
     issuer: &TrustedIssuer,

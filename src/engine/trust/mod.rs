@@ -14,6 +14,7 @@ use crate::store::{assertion_jtis, providers, trusted_issuers};
 pub mod conditions;
 pub mod people;
 pub mod rules;
+pub mod validate;
 
 const SIGNATURE: &str = "signature";
 
@@ -174,7 +175,7 @@ impl Engine {
             }
         };
         let keys_passed = check("keys", Outcome::Passed, "the issuer's keys are known".to_owned());
-        match verify_foreign(jwt.expose_secret(), &keys) {
+        match verify_foreign(jwt.expose_secret(), &keys.keys) {
             Ok(()) => [keys_passed, check(SIGNATURE, Outcome::Passed, "a key of the issuer made it".to_owned())],
             // Keys that were exchanged a moment ago make nobody a forger.
             Err(ForeignFlaw::UnknownKey) => {

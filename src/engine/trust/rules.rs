@@ -3,7 +3,7 @@
 
 use crate::domain::external::{Check, ExternalToken, MayAct, Outcome};
 use crate::domain::trust::{TrustPurpose, TrustRules};
-use crate::domain::{ClientId, TrustedIssuer};
+use crate::domain::{AudienceSet, ClientId, TrustedIssuer};
 use crate::engine::trust::conditions;
 
 /// Clocks that differ a little are forgiven for `nbf` and `iat`, seconds. `exp` is not stretched.
@@ -28,6 +28,8 @@ pub struct HandedIn<'a> {
     pub client_subject: Option<&'a str>,
     /// A token type URI.
     pub token_type: Option<&'a str>,
+    /// What it is handed in for.
+    pub purpose: TrustPurpose,
 }
 
 fn check(name: &'static str, passed: bool, detail: impl Into<String>) -> Check {
@@ -40,8 +42,12 @@ pub fn before_keys(row: &TrustedIssuer, token: &ExternalToken, handed: HandedIn<
     let mut checks = vec![
         check("enabled", *enabled, if *enabled { "the row is enabled" } else { "the row is disabled" }),
         match purpose {
-            TrustPurpose::Exchange => check("purpose", true, "tokens of this issuer may be exchanged"),
-            TrustPurpose::Validate => check("purpose", false, "tokens of this issuer are only validated"),
+            TrustPurpose::Exchange => {
+                check("purpose", handed.purpose == *purpose, "tokens of this issuer may be exchanged")
+            }
+            TrustPurpose::Validate => {
+                check("purpose", handed.purpose == *purpose, "tokens of this issuer are only validated")
+            }
         },
     ];
     if let Some(client) = handed.client {
@@ -108,7 +114,12 @@ pub fn claims(row: &TrustedIssuer, token: &ExternalToken, handed: HandedIn<'_>, 
 }
 
 fn audience(rules: &TrustRules, token: &ExternalToken) -> Check {
-    let fits = token.audience.iter().any(|value| rules.audiences.contains(value));
+    audience_among(&rules.audiences, token)
+}
+
+/// Whether the token is for one of these.
+pub fn audience_among(audiences: &AudienceSet, token: &ExternalToken) -> Check {
+    let fits = token.audience.iter().any(|value| audiences.contains(value));
     let detail = match (token.audience.is_empty(), fits) {
         (true, _) => "aud is missing",
         (false, true) => "aud has one of audiences",

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use crate::deepgram::{code, key, refused};
+use crate::domains::{fresh_name, proven};
 use crate::support::app::{TestApp, on_both_apps};
 use crate::support::http::Call;
+use crate::support::jose::decoded;
 
 fn call<'a>(app: &'a TestApp, key: &str, method: &str, path: &str) -> Call<'a> {
     app.call(method, &format!("/v1/projects{path}")).header("authorization", &format!("Token {key}"))
@@ -37,6 +39,21 @@ on_both_apps! {
         assert_eq!(app.get(&format!("/p/acme/v1/projects/{id}/keys")).bearer(owner).send().await.status, 200);
         let misplaced = app.get(&format!("/p/other/v1/projects/{id}/keys")).bearer(owner).send().await;
         assert_eq!(refused(&misplaced), code(404, "PROJECT_NOT_FOUND"));
+    }
+
+    async fn at_the_domain_of_a_provider_there_is_its_project_only(app: TestApp) {
+        let id = app.provider("acme", json!({})).await["id"].as_str().unwrap().to_owned();
+        let name = fresh_name();
+        proven(&app, "acme", &name).await;
+        let ask = async |method: &str, path: &str| app.call(method, path).header("host", &name).bearer(&app.first.owner_key).send().await;
+        assert_eq!(ask("GET", "/v1/projects").await.status, 404, "acme has not turned it on");
+        assert_eq!(app.admin("PATCH", "/providers/acme").json(&json!({"surfaces": ["deepgram"]})).send().await.status, 200);
+        let shown = json!({"project_id": id, "name": "acme"});
+        assert_eq!(ask("GET", "/v1/projects").await.json(), json!({"projects": [shown]}));
+        let default = app.admin("GET", "/providers/default").send().await.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(refused(&ask("GET", &format!("/v1/projects/{default}")).await), code(404, "PROJECT_NOT_FOUND"));
+        let token = ask("POST", "/v1/auth/grant").await.json()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(decoded(&token).1["iss"], json!("https://id.example.com/p/acme"));
     }
 
     async fn a_project_is_renamed_and_ended_only_when_it_is_empty(app: TestApp) {

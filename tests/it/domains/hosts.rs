@@ -62,6 +62,24 @@ on_both_apps! {
         }
     }
 
+    // Some gateways pass the client's Host on.
+    async fn a_host_does_not_choose_whose_tokens_a_gateway_lets_pass(app: TestApp) {
+        app.provider("acme", json!({})).await;
+        let name = fresh_name();
+        proven(&app, "acme", &name).await;
+        let of_acme = app.token_at("/p/acme", &app.client_of("acme", json!({})).await).await;
+        let own = app.token(&app.client(json!({})).await).await;
+        for (path, token, status) in [
+            ("/forward-auth", &own, 200), ("/forward-auth/orders", &own, 200), ("/forward-auth", &of_acme, 401),
+            ("/forward-auth/orders?audience=https://id.example.com/p/acme", &of_acme, 401),
+            ("/p/acme/forward-auth", &of_acme, 200), ("/p/acme/forward-auth", &own, 401), ("/p/default/forward-auth", &own, 404),
+        ] {
+            for host in [name.as_str(), "id.example.com", "unknown.example"] {
+                assert_eq!(at(&app, host, "GET", path).bearer(token).send().await.status, status, "{host} {path}");
+            }
+        }
+    }
+
     async fn at_a_domain_there_is_its_provider_only(app: TestApp) {
         app.provider("acme", json!({})).await;
         app.provider("other", json!({})).await;

@@ -17,7 +17,7 @@ use crate::support::dns::dns;
 use crate::support::http::{Answer, Call};
 
 /// A domain that no other test of this run has: they share one DNS.
-fn fresh_name() -> String {
+pub fn fresh_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("login.n{}.example", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
@@ -50,7 +50,7 @@ async fn verify(app: &TestApp, provider: &str, domain: &Value) -> Answer {
 }
 
 /// A verified domain of a provider.
-async fn proven(app: &TestApp, provider: &str, name: &str) -> Value {
+pub async fn proven(app: &TestApp, provider: &str, name: &str) -> Value {
     let domain = added(app, provider, name).await;
     publish(&domain);
     let answer = verify(app, provider, &domain).await;

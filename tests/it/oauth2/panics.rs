@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use grantd::admin::Admin;
 use grantd::dialects::deepgram::Deepgram;
 use grantd::dialects::endorsed::Endorsed;
+use grantd::dialects::usegrant::UseGrant;
 use grantd::dialects::vocalstack::VocalStack;
 use grantd::dialects::{forward_auth, oauth2, runai};
 use grantd::domain::Failed;
@@ -34,6 +35,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/panic/deepgram", web::post().to(panics::<Deepgram>))
         .route("/panic/vocalstack", web::post().to(panics::<VocalStack>))
         .route("/panic/endorsed", web::post().to(panics::<Endorsed>))
+        .route("/panic/usegrant", web::post().to(panics::<UseGrant>))
         .route("/panic/admin", web::post().to(panics::<Admin>))
         .route("/panic/web", web::post().to(panics::<Web>))
         .route("/panic/ops", web::post().to(panics::<Ops>));
@@ -55,6 +57,7 @@ async fn survives(kind: Kind) {
                 "endorsed",
                 &json!({"is_error": true, "error": "server_error", "error_description": "Something went wrong."}),
             ),
+            ("usegrant", &json!({"code": "internal_server_error", "message": "Something went wrong."})),
             ("ops", &json!({"status": "error"})),
         ] {
             let answer = app.post(&format!("/panic/{path}")).body("text/plain", body).send().await;

@@ -18,4 +18,5 @@ mod public_url;
 mod strict_clients;
 mod token_surfaces;
 mod trust_command;
+mod usegrant;
 mod users;

@@ -80,6 +80,8 @@ fn both_folders_give_the_same_tables_and_columns() {
         "sessions",
         "signing_keys",
         "spent_tokens",
+        "tenants",
+        "trust_policies",
         "trusted_issuers",
         "usage",
         "user_links",

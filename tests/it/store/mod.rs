@@ -9,5 +9,5 @@ mod lanes;
 mod migrations;
 mod races;
 mod rows;
-mod samples;
+pub mod samples;
 mod writer;

@@ -19,6 +19,7 @@ pub fn provider(id: &str) -> Provider {
         id: ProviderId::from(id),
         slug: format!("slug-{id}"),
         name: "Acme".to_owned(),
+        description: Some("What Acme is for".to_owned()),
         issuer: format!("https://{id}.example"),
         default_audience: Some("https://api.example".to_owned()),
         access_token_signing_alg: SigningAlg::EdDsa,

@@ -40,7 +40,7 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 26] = [
+pub const TABLES: [&str; 28] = [
     "meta",
     "data_keys",
     "providers",
@@ -67,6 +67,8 @@ pub const TABLES: [&str; 26] = [
     "authorization_codes",
     "refresh_families",
     "trusted_issuers",
+    "tenants",
+    "trust_policies",
 ];
 
 /// The wall clock of a test.

@@ -14,4 +14,5 @@ pub mod origin;
 pub mod people;
 mod postgres;
 pub mod process;
+pub mod tls;
 pub mod wire;

@@ -36,7 +36,7 @@ on_both_apps! {
             "audiences": [AUDIENCE], "algorithms": ["RS256", "ES256", "EdDSA"], "subject_claim": "sub", "conditions": [],
             "token_types": [], "require_jti": false, "max_age": null, "map_to": "user", "provision": "none",
             "link_by_verified_email": false, "allow_refresh": false, "scope": null, "audience": [], "max_ttl": null,
-            "enabled": true, "created_at": row["created_at"], "updated_at": row["updated_at"],
+            "fingerprints": [], "enabled": true, "created_at": row["created_at"], "updated_at": row["updated_at"],
         });
         assert_eq!(row, expected);
         let read = app.admin("GET", &format!("{ROWS}/{id}")).send().await;
@@ -73,7 +73,7 @@ on_both_apps! {
             "subject_claim": "oid", "conditions": [{"claim": "https://x.example/y", "operator": "not_like", "value": "?*"}],
             "token_types": ["urn:ietf:params:oauth:token-type:id_token"], "require_jti": true, "max_age": 77,
             "map_to": "user", "provision": "jit", "link_by_verified_email": true, "allow_refresh": true,
-            "scope": "openid a", "audience": ["https://api.example"], "max_ttl": 99, "enabled": false,
+            "scope": "openid a", "audience": ["https://api.example"], "max_ttl": 99, "fingerprints": ["990F4193972F2BECF12DDEDA5237F9C952F20D9E"], "enabled": false,
         });
         let made = post(&app, &fields).await.json();
         let read = app.admin("GET", &format!("{ROWS}/{}", made["id"].as_str().unwrap())).send().await.json();

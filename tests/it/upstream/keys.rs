@@ -31,7 +31,7 @@ fn many_who_need_the_same_keys_cause_one_fetch() {
     block_on(async {
         let all = (0..20).map(|_| keys.keys(&source, Some("a"), "ES256", soon()));
         for found in join_all(all).await {
-            assert!(found.unwrap().knows(Some("a"), "ES256"));
+            assert!(found.unwrap().keys.knows(Some("a"), "ES256"));
         }
     });
     assert_eq!(origin.asked().len(), 1);
@@ -44,7 +44,7 @@ fn a_key_that_is_not_known_is_asked_for_once_in_a_while_and_blocks_nobody() {
     block_on(async {
         for kid in ["a", "b", "c", "d"] {
             let found = keys.keys(&source, Some(kid), "ES256", soon()).await.unwrap();
-            assert_eq!(found.knows(Some(kid), "ES256"), kid == "a");
+            assert_eq!(found.keys.knows(Some(kid), "ES256"), kid == "a");
         }
     });
     assert_eq!(origin.asked().len(), 1, "fetched a moment ago: unknown ones do not fetch again");
@@ -80,7 +80,7 @@ fn nobody_waits_longer_than_they_may() {
         assert_eq!(flaw, KeysFlaw::Late);
         assert!(monotonic().duration_since(began) < Duration::from_millis(350));
         // The fetch went on without its caller.
-        assert!(keys.keys(&source, Some("a"), "ES256", soon()).await.unwrap().knows(Some("a"), "ES256"));
+        assert!(keys.keys(&source, Some("a"), "ES256", soon()).await.unwrap().keys.knows(Some("a"), "ES256"));
     });
     assert_eq!(origin.asked().len(), 1);
 }
@@ -103,7 +103,7 @@ fn metadata_speaks_for_its_own_issuer_only() {
     let of = |issuer: &str| {
         let source = KeySource::Issuer(issuer.to_owned());
         block_on(async {
-            published().keys(&source, Some("a"), "ES256", soon()).await.map(|keys| keys.knows(Some("a"), "ES256"))
+            published().keys(&source, Some("a"), "ES256", soon()).await.map(|keys| keys.keys.knows(Some("a"), "ES256"))
         })
     };
     origin.answers(answer(issuer.clone()));

@@ -14,7 +14,7 @@ on_each! {
         let body = made.json();
         assert_eq!(names(&body), [
             "access_token_signing_alg", "access_token_ttl", "authorization_code_ttl", "brand_color", "created_at",
-            "default_audience", "enabled", "id", "id_token_ttl", "issuer", "jwks_max_age", "key_rotation", "logo_uri",
+            "default_audience", "description", "enabled", "id", "id_token_ttl", "issuer", "jwks_max_age", "key_rotation", "logo_uri",
             "max_ttl", "name", "refresh_token_max_ttl", "refresh_token_ttl", "session_idle_ttl", "session_max_ttl",
             "slug", "strict_scopes", "surfaces", "updated_at",
         ]);
@@ -54,7 +54,7 @@ on_each! {
     fn a_change_is_a_merge_patch_and_null_is_the_default(api: Api) {
         let before = api.get(&api.provider()).expect(200).json();
         let change = json!({
-            "name": "New", "default_audience": "https://api.example", "access_token_ttl": 60, "max_ttl": 120,
+            "name": "New", "description": "For API clients", "default_audience": "https://api.example", "access_token_ttl": 60, "max_ttl": 120,
             "id_token_ttl": 61, "authorization_code_ttl": 30, "refresh_token_ttl": 62, "refresh_token_max_ttl": 63,
             "jwks_max_age": 64, "key_rotation": 86400, "access_token_signing_alg": "EdDSA", "strict_scopes": true,
             "surfaces": ["runai"],

@@ -1,0 +1,91 @@
+//! `{code, message}`: the code is a word for the status, the message a sentence.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+
+use crate::dialects::usegrant::wire::ErrorAnswer;
+use crate::domain::refusal::FieldError;
+use crate::domain::{Class, Fault, Refusal, RefusalKind};
+use crate::edge::Failure;
+use crate::edge::mount::allow_header;
+
+type Kind = (StatusCode, &'static str);
+
+const BAD_REQUEST: Kind = (StatusCode::BAD_REQUEST, "bad_request");
+const UNAUTHORIZED: Kind = (StatusCode::UNAUTHORIZED, "unauthorized");
+const FORBIDDEN: Kind = (StatusCode::FORBIDDEN, "forbidden");
+const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "not_found");
+const METHOD_NOT_ALLOWED: Kind = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+const REQUEST_TIMEOUT: Kind = (StatusCode::REQUEST_TIMEOUT, "request_timeout");
+const CONFLICT: Kind = (StatusCode::CONFLICT, "conflict");
+const TOO_MANY_REQUESTS: Kind = (StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+const INTERNAL_SERVER_ERROR: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error");
+const SERVICE_UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable");
+
+pub fn fail(failure: Failure<'_>) -> HttpResponse {
+    match failure {
+        Failure::Refused(refusal) => refused(refusal),
+        Failure::Fault(Fault::Busy { retry_after, .. }) => {
+            let answer = error(SERVICE_UNAVAILABLE, "The server cannot answer right now.");
+            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
+        }
+        Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
+            error(INTERNAL_SERVER_ERROR, "Something went wrong.")
+        }
+        Failure::NotFound => error(NOT_FOUND, "There is nothing at this path."),
+        Failure::Method(methods) => {
+            let answer = error(METHOD_NOT_ALLOWED, "This method is not allowed here.");
+            with_header(answer, header::ALLOW, &allow_header(methods))
+        }
+        Failure::TooLarge => error(BAD_REQUEST, "The body is larger than 64 KiB."),
+        Failure::TooSlow => error(REQUEST_TIMEOUT, "The body came too slowly."),
+    }
+}
+
+fn refused(refusal: &Refusal) -> HttpResponse {
+    let kind = kind(refusal.class());
+    let answer = match &refusal.kind {
+        RefusalKind::Invalid(errors) => error(kind, &sentences(errors)),
+        _ => error(kind, &refusal.hint),
+    };
+    match refusal.retry_after() {
+        Some(seconds) => with_header(answer, header::RETRY_AFTER, &seconds.to_string()),
+        None if kind == UNAUTHORIZED => with_header(answer, header::WWW_AUTHENTICATE, "Bearer"),
+        None => answer,
+    }
+}
+
+fn kind(class: Class) -> Kind {
+    match class {
+        Class::BadRequest
+        | Class::BadMedia
+        | Class::BadGrant
+        | Class::UnsupportedGrant
+        | Class::BadScope
+        | Class::BadTarget
+        | Class::BadField => BAD_REQUEST,
+        Class::BadClient | Class::LoginNeeded => UNAUTHORIZED,
+        Class::NotAllowed => FORBIDDEN,
+        Class::Unknown => NOT_FOUND,
+        Class::Conflict | Class::Stale => CONFLICT,
+        Class::TooMany => TOO_MANY_REQUESTS,
+    }
+}
+
+/// `name must be 3 to 50 characters; audience is needed`.
+fn sentences(errors: &[FieldError]) -> String {
+    let told = errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn error((status, code): Kind, message: &str) -> HttpResponse {
+    HttpResponse::build(status).json(ErrorAnswer { code, message })
+}
+
+fn with_header(mut answer: HttpResponse, name: HeaderName, value: &str) -> HttpResponse {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
