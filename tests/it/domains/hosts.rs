@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{added, at, deleted, fresh_name, issuer_at, proven, publish, text, verify};
 use crate::support::app::{ISSUER, Setup, TestApp, on_both_apps};
 use crate::support::http::refused;
-use crate::support::jose::verified;
+use crate::support::jose::{decoded, verified};
 
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
@@ -127,6 +127,34 @@ on_both_apps! {
         assert_eq!(ask().await.status, 200, "on");
         let elsewhere = at(&app, "unknown.example", "POST", "/api/v2/token").form(&GRANT).basic(&client.id, &client.secret).send().await;
         assert_eq!(elsewhere.refusal(), refused(401, "invalid_client"), "the public URL serves default");
+    }
+
+    async fn every_surface_serves_at_a_domain_and_an_api_key_of_another_provider_does_not(app: TestApp) {
+        app.provider("acme", json!({"surfaces": ["deepgram", "vocalstack", "endorsed"]})).await;
+        app.provider("bare", json!({})).await;
+        let (on, off) = (fresh_name(), fresh_name());
+        proven(&app, "acme", &on).await;
+        proven(&app, "bare", &off).await;
+        let key = async |provider: &str| app.api_key(json!({"role": "member", "provider": provider})).await;
+        let (own, foreign, unbound) = (key("acme").await, key("bare").await, app.first.owner_key.clone());
+        let client = app.client_of("acme", json!({"scope": "all:read all:write", "token_endpoint_auth_method": "client_secret_post"})).await;
+        let grant = async |host: &str, key: &str| at(&app, host, "POST", "/v1/auth/grant").header("authorization", &format!("Token {key}")).send().await;
+        let generate = async |host: &str, key: &str| at(&app, host, "GET", "/security/generate-token").header("authorization", key).send().await;
+        let form = [("client_id", client.id.as_str()), ("client_secret", client.secret.as_str()), ("grant_type", "client_credentials")];
+        let endorsed = async |host: &str| at(&app, host, "POST", "/api/v1/auth/tokens").form(&form).send().await;
+        for key in [&own, &unbound] {
+            assert_eq!((grant(&on, key).await.status, generate(&on, key).await.status), (200, 200));
+        }
+        let token = text(&grant(&on, &unbound).await.json(), "access_token").to_owned();
+        assert_eq!(decoded(&token).1["iss"], json!(format!("{ISSUER}/p/acme")), "the domain's provider is meant, not the surface's");
+        assert_eq!(endorsed(&on).await.status, 200);
+        // At the root a key's own provider decides; at a domain the domain does.
+        for answer in [grant(&on, &foreign).await, generate(&on, &foreign).await] {
+            assert!([401, 403].contains(&answer.status), "{}: {}", answer.status, answer.text());
+        }
+        for answer in [grant(&off, &foreign).await, generate(&off, &foreign).await, endorsed(&off).await] {
+            assert!([400, 404].contains(&answer.status), "off: {}: {}", answer.status, answer.text());
+        }
     }
 
     async fn the_domain_of_a_disabled_provider_serves_nobody_else(app: TestApp) {
