@@ -47,7 +47,6 @@ fn as_field(failed: Failed) -> Failed {
     let pointer = match refusal.class() {
         Class::BadScope => "/scope",
         Class::BadTarget => "/audience",
-        Class::BadRequest => "/",
         _ => return failed,
     };
     Refusal::invalid_field(pointer, refusal.hint.clone()).about(refusal.about.clone()).into()

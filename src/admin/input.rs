@@ -12,9 +12,6 @@ use crate::domain::{Refusal, RefusalKind};
 use crate::edge::Received;
 use crate::edge::json::Members;
 
-/// Longest part of an unknown name that is told back.
-const SHOWN_NAME: usize = 64;
-
 /// The members of a body while they are taken out.
 pub struct Fields {
     members: Map<String, Value>,
@@ -65,7 +62,7 @@ impl Fields {
     pub fn slips(&mut self) -> Vec<FieldError> {
         for name in self.members.keys() {
             let detail = "is not a field that can be set here".to_owned();
-            self.errors.push(FieldError { pointer: pointer(name), detail });
+            self.errors.push(FieldError::of_member(name, detail));
         }
         self.members.clear();
         std::mem::take(&mut self.errors)
@@ -79,12 +76,6 @@ pub fn object(received: &Received, optional: bool) -> Result<Map<String, Value>,
     }
     require_json(received)?;
     Members::parse(&received.body)?.into_object()
-}
-
-/// RFC 6901 §3: `~` and `/` are escaped.
-fn pointer(name: &str) -> String {
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(SHOWN_NAME).collect();
-    format!("/{}", shown.replace('~', "~0").replace('/', "~1"))
 }
 
 /// `application/json` and everything that ends in `+json` (merge patch, RFC 7396).

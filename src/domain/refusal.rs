@@ -63,6 +63,17 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// Longest part of an unknown name that is told back.
+const SHOWN_NAME: usize = 64;
+
+impl FieldError {
+    /// About the member with this name, whoever thought it up (RFC 6901 §3: `~` and `/` are escaped).
+    pub fn of_member(name: &str, detail: impl Into<String>) -> Self {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(SHOWN_NAME).collect();
+        Self { pointer: format!("/{}", shown.replace('~', "~0").replace('/', "~1")), detail: detail.into() }
+    }
+}
+
 /// What a wire needs to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -137,6 +148,13 @@ impl Refusal {
 
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self::new(RefusalKind::Invalid(errors), "At least one field is not acceptable.")
+    }
+
+    /// One field, on a wire that may have no room for more than a sentence.
+    pub fn field_with_hint(pointer: &'static str, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        let errors = vec![FieldError { pointer: pointer.to_owned(), detail: hint.clone() }];
+        Self::with_hint(RefusalKind::Invalid(errors), hint)
     }
 
     pub fn unknown(hint: &'static str) -> Self {

@@ -19,14 +19,14 @@ pub fn read(members: Map<String, Value>) -> Result<(MintAsk, Ask), Vec<FieldErro
             continue;
         }
         if let Err(detail) = member(&name, value, &mut mint, &mut ask) {
-            let pointer = if MEMBERS.contains(&name.as_str()) { format!("/{name}") } else { "/".to_owned() };
-            errors.push(FieldError { pointer, detail: detail.to_owned() });
+            errors.push(FieldError::of_member(&name, detail));
         }
     }
     if errors.is_empty() { Ok((mint, ask)) } else { Err(errors) }
 }
 
-const MEMBERS: [&str; 8] = ["ttl_seconds", "scope", "audience", "one_time", "access", "subject", "typ", "claims"];
+/// All there are.
+pub const MEMBERS: [&str; 8] = ["ttl_seconds", "scope", "audience", "one_time", "access", "subject", "typ", "claims"];
 
 fn member(name: &str, value: Value, mint: &mut MintAsk, ask: &mut Ask) -> Result<(), &'static str> {
     match name {
@@ -41,12 +41,7 @@ fn member(name: &str, value: Value, mint: &mut MintAsk, ask: &mut Ask) -> Result
         "subject" => mint.subject = Some(value.as_str().ok_or("must be a string")?.to_owned()),
         "typ" => mint.typ = Some(typ(&value).ok_or("must be at+jwt or jwt")?),
         "claims" => mint.claims = claims(value).ok_or("must be an object")?,
-        _ => {
-            return Err(
-                "There is a member that is not known; known are ttl_seconds, scope, audience, one_time, access, \
-                        subject, typ, claims",
-            );
-        }
+        _ => return Err("is not one of ttl_seconds, scope, audience, one_time, access, subject, typ, claims"),
     }
     Ok(())
 }
@@ -127,6 +122,7 @@ mod tests {
             assert_eq!(errors[0].pointer, format!("/{name}"), "{value}");
         }
         let errors = of(json!({"one_tme": true})).unwrap_err();
-        assert!(!errors[0].detail.contains("one_tme") && errors[0].detail.contains("one_time"));
+        assert_eq!(errors[0].pointer, "/one_tme");
+        assert!(errors[0].detail.contains("one_time"));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::dialects::oauth2::Services;
 use crate::dialects::rfc6749;
-use crate::domain::grant::{Grant, GrantRequest};
+use crate::domain::grant::{Grant, GrantRequest, PresentedClient};
 use crate::domain::refusal::FieldError;
 use crate::domain::{Failed, Refusal, RefusalKind};
 use crate::edge::form::Form;
@@ -30,6 +30,9 @@ fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
     let mut members = body(call)?;
     let who = Form::of_texts(take_credentials(&mut members)?);
     let client = credentials::presented(call.headers, &who)?;
+    if matches!(client, PresentedClient::ApiKey { .. }) && who.get("client_id").is_some() {
+        return Err(Refusal::malformed("client_id cannot stand beside an API key: who mints is the key."));
+    }
     let (mint, ask) = mint_request::read(members).map_err(|errors| first(&errors))?;
     Ok(GrantRequest { provider: call.provider()?, client, grant: Grant::Mint(Box::new(mint)), ask })
 }
@@ -60,10 +63,10 @@ fn take_credentials(members: &mut Map<String, Value>) -> Result<Vec<(&'static st
 /// RFC 6749 §5.2 has room for one.
 fn first(errors: &[FieldError]) -> Refusal {
     let Some(FieldError { pointer, detail }) = errors.first() else { return Refusal::malformed("") };
-    let hint = match pointer.trim_start_matches('/') {
-        "" => format!("{detail}."),
-        name => format!("{name} {detail}."),
-    };
+    let name = pointer.trim_start_matches('/');
+    // What somebody thought up is not told back.
+    let shown = if mint_request::MEMBERS.contains(&name) { name } else { "A member of the body" };
+    let hint = format!("{shown} {detail}.");
     let kind = if pointer == "/scope" { RefusalKind::InvalidScope } else { RefusalKind::MalformedRequest };
     Refusal::with_hint(kind, hint)
 }

@@ -172,7 +172,12 @@ impl Engine {
     ) -> Result<Arc<ClientEntry>, Failed> {
         let plausible = is_client_id(client_id.as_str());
         let found = if plausible { self.client(ctx, &provider.provider.id, client_id).await? } else { None };
-        found.filter(|client| client.live).ok_or_else(|| Refusal::unknown("There is no such client.").into())
+        let usable = found.filter(|client| client.live && client.serves(ctx.surface));
+        let client = usable.ok_or_else(|| Refusal::unknown("There is no such client."))?;
+        if client.is_public() {
+            return Err(Refusal::forbidden("A public client has no tokens of its own (RFC 6749 §4.4).").into());
+        }
+        Ok(client)
     }
 
     /// A relying party takes a token with its `client_id` as audience for a login (OIDC Core §2).
@@ -215,7 +220,8 @@ impl Engine {
         }
         let fits = (1..=MAX_SUBJECT).contains(&wanted.len()) && wanted.bytes().all(|byte| byte.is_ascii_graphic());
         if !fits {
-            return Err(Refusal::malformed("subject must be 1 to 255 printable ASCII characters without space.").into());
+            let hint = "subject must be 1 to 255 printable ASCII characters without space.";
+            return Err(Refusal::field_with_hint("/subject", hint).into());
         }
         if self.is_principal(ctx, provider, &wanted).await? {
             return Err(Refusal::forbidden("This subject belongs to a user, a client or an API key.").into());
@@ -345,10 +351,10 @@ fn lifetime(
     let longest = bounds.into_iter().flatten().fold(provider.ttls.max, i64::min).max(1);
     match named {
         Some(named) if (1..=longest).contains(&named) => Ok(named),
-        Some(_) => Err(Refusal::with_hint(
-            RefusalKind::MalformedRequest,
-            format!("The lifetime must be from 1 to {longest} seconds here."),
-        )),
+        Some(_) => {
+            let hint = format!("The lifetime must be from 1 to {longest} seconds here.");
+            Err(Refusal::field_with_hint("/ttl_seconds", hint))
+        }
         None => {
             let own = holder.map_or(minter.usual_ttl, ClientEntry::access_token_ttl);
             let usual = usual.or(own).unwrap_or(provider.ttls.access_token);

@@ -18,7 +18,7 @@ on_both_apps! {
         let other = app.admin("POST", "/api-keys").json(&json!({"role": "default"})).send().await.json();
         let other = other["id"].as_str().unwrap();
         let everything = json!({
-            "may_set_subject": true, "scope": "openid profile email offline_access grantd:x a",
+            "may_set_subject": true, "scope": "openid profile email phone address offline_access grantd:x a",
             "audience": ["shop", "runai", uuid.id, uuid.id.to_uppercase(), "https://api.example"],
         });
         let key = member(&app, everything).await;
@@ -38,11 +38,15 @@ on_both_apps! {
             ("invalid_scope", json!({"scope": "OpenID"})),
             ("invalid_scope", json!({"scope": "profile"})),
             ("invalid_scope", json!({"scope": "email"})),
+            ("invalid_scope", json!({"scope": "phone"})),
             ("invalid_scope", json!({"scope": "offline_access"})),
             ("invalid_scope", json!({"scope": "grantd:x"})),
             ("invalid_scope", json!({"scope": "b"})),
             ("access_denied", json!({"subject": user})),
             ("access_denied", json!({"subject": user.to_uppercase()})),
+            ("access_denied", json!({"subject": user.replace('-', "")})),
+            ("access_denied", json!({"subject": format!("{{{user}}}")})),
+            ("access_denied", json!({"subject": format!("URN:uuid:{user}")})),
             ("access_denied", json!({"subject": "shop"})),
             ("access_denied", json!({"subject": "the-shop"})),
             ("access_denied", json!({"subject": uuid.id})),
@@ -73,7 +77,7 @@ on_both_apps! {
             "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "azp",
             "sid", "events", "cnf", "act", "may_act", "groups", "roles", "one_time", "access", "ep", "grant_id", "client_id",
             "scope", "data", "scopes", "project_claims", "email", "email_verified", "name", "preferred_username", "phone_number",
-            "active", "username", "token_type", "Sub", "EMAIL", "\u{17f}ub", "", "a b", "sub\u{0}",
+            "active", "username", "token_type", "scp", "upn", "nameid", "role", "realm_access", "http://schemas.x/role", "Sub", "EMAIL", "\u{17f}ub", "", "a b", "sub\u{0}",
         ] {
             let answer = mint(&app, &key, json!({"audience": "https://api.example", "claims": {name: "x"}})).await;
             assert_eq!(answer.refusal(), refused(400, "invalid_request"), "{name:?}");
@@ -104,6 +108,8 @@ on_both_apps! {
         let answer = app.admin("POST", "/providers/default/clients").json(&public).send().await;
         assert_eq!((answer.status, answer.json()["errors"][0]["pointer"].as_str()), (422, Some("/may_mint")));
         let key = member(&app, json!({})).await;
+        let named = app.post("/oauth2/mint").bearer(&key).json(&json!({"client_id": client.id})).send().await;
+        assert_eq!(named.refusal().1, "invalid_request", "who mints is the key");
         let two = app.post("/oauth2/mint").bearer(&key).json(&json!({"client_id": "a", "client_secret": "b"})).send().await;
         assert_eq!(two.refusal().1, "invalid_request", "two credentials at once");
     }

@@ -137,8 +137,8 @@ on_both_apps! {
         assert_eq!(claims["sub"], "abcdefghijklmnopqrstuvwxyz012345");
         assert_eq!((&claims["client_id"], &claims["aud"]), (&json!(client.id), &json!("https://a.example")));
         for (body, pointer) in [
-            (json!({"ttl_seconds": 601}), "/"), (json!({"scope": "c"}), "/scope"), (json!({"ttl_seconds": 0}), "/ttl_seconds"),
-            (json!({"audience": "https://b.example"}), "/audience"), (json!({"nonsense": 1}), "/"),
+            (json!({"ttl_seconds": 601}), "/ttl_seconds"), (json!({"claims": {"sub": 1}}), "/claims"), (json!({"scope": "c"}), "/scope"), (json!({"ttl_seconds": 0}), "/ttl_seconds"),
+            (json!({"audience": "https://b.example"}), "/audience"), (json!({"nonsense": 1}), "/nonsense"),
         ] {
             let answer = call(&key, body.clone()).await;
             assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!(pointer)), "{body}");
@@ -149,7 +149,40 @@ on_both_apps! {
         assert_eq!(call(&weak, json!({})).await.status, 403);
         app.change(&client, json!({"enabled": false})).await;
         assert_eq!(call(&key, json!({})).await.status, 404);
-        let nobody = app.post("/admin/v1/providers/default/clients/nobody/tokens").bearer(&key).json(&json!({}));
-        assert_eq!(nobody.send().await.status, 404);
+        let public = app.client(json!({"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"],
+            "redirect_uris": ["https://a.example/cb"]})).await;
+        for (id, status) in [("nobody", 404), ("runai", 404), (public.id.as_str(), 403)] {
+            let path = format!("/admin/v1/providers/default/clients/{id}/tokens");
+            assert_eq!(app.post(&path).bearer(&key).json(&json!({})).send().await.status, status, "{id}");
+        }
+    }
+
+    async fn a_token_made_for_a_client_ends_with_the_key_that_made_it_and_is_its_to_revoke(app: TestApp) {
+        let client = app.client(json!({})).await;
+        let path = format!("/admin/v1/providers/default/clients/{}/tokens", client.id);
+        let make = async |key: &str, one_time: bool| {
+            let answer = app.post(&path).bearer(key).json(&json!({"one_time": one_time})).send().await;
+            answer.json()["access_token"].as_str().unwrap().to_owned()
+        };
+        let revoke = async |key: &str, token: &str| {
+            assert_eq!(app.post("/oauth2/revoke").form(&[("token", token)]).bearer(key).send().await.status, 200);
+        };
+        let other = member(&app, json!({})).await;
+        for one_time in [false, true] {
+            let made = app.admin("POST", "/api-keys").json(&json!({"role": "member"})).send().await.json();
+            let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+            let said = app.introspected(&make(key, one_time).await).await;
+            assert_eq!((&said["client_id"], &said["act"]), (&json!(client.id), &json!({"sub": id})));
+            let (foreign, own) = (make(key, one_time).await, make(key, one_time).await);
+            revoke(&other, &foreign).await;
+            revoke(key, &own).await;
+            assert_eq!((app.is_active(&foreign).await, app.is_active(&own).await), (true, false));
+            let token = make(key, one_time).await;
+            assert_eq!(app.admin("DELETE", &format!("/api-keys/{id}/tokens")).send().await.status, 204);
+            assert!(!app.is_active(&token).await, "revoked with all it minted");
+            let token = make(key, one_time).await;
+            assert_eq!(app.admin("DELETE", &format!("/api-keys/{id}")).send().await.status, 204);
+            assert!(!app.is_active(&token).await, "the key is gone");
+        }
     }
 }
