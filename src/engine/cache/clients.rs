@@ -150,6 +150,11 @@ impl ClientEntry {
         self.grants & bit(grant) != 0
     }
 
+    /// Whether it has any grant type.
+    pub fn uses_grants(&self) -> bool {
+        self.grants != 0
+    }
+
     /// Seconds; `None`: the provider's.
     pub fn access_token_ttl(&self) -> Option<i64> {
         self.access_token_ttl.map(i64::from)

@@ -172,9 +172,13 @@ impl Engine {
     ) -> Result<Arc<ClientEntry>, Failed> {
         let plausible = is_client_id(client_id.as_str());
         let found = if plausible { self.client(ctx, &provider.provider.id, client_id).await? } else { None };
-        let usable = found.filter(|client| client.live && client.serves(ctx.surface));
-        let client = usable.ok_or_else(|| Refusal::unknown("There is no such client."))?;
-        if client.is_public() {
+        let live = found.filter(|client| client.live);
+        let client = live.ok_or_else(|| Refusal::unknown("There is no such client."))?;
+        if !client.serves(ctx.surface) {
+            return Err(Refusal::forbidden("The client works on a surface of its own only.").into());
+        }
+        // One without any grant type is there to be minted for.
+        if client.is_public() && client.uses_grants() {
             return Err(Refusal::forbidden("A public client has no tokens of its own (RFC 6749 §4.4).").into());
         }
         Ok(client)
