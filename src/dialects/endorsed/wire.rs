@@ -59,11 +59,7 @@ impl TokenRequest {
         Self::complete(texts, scope(object)?, resources)
     }
 
-    fn complete(
-        texts: [Option<String>; 3],
-        scope: Option<ScopeSet>,
-        resources: Vec<String>,
-    ) -> Result<Self, Refusal> {
+    fn complete(texts: [Option<String>; 3], scope: Option<ScopeSet>, resources: Vec<String>) -> Result<Self, Refusal> {
         let [grant_type, client_id, client_secret] = texts;
         Ok(Self {
             grant_type: grant_type.ok_or_else(|| Refusal::malformed("grant_type is missing."))?,
@@ -96,7 +92,8 @@ fn targets(object: &Map<String, Value>, name: &str) -> Result<Vec<String>, Refus
         Some(Value::Array(items)) => items.iter().map(one).collect(),
         Some(value) => one(value).map(|target| vec![target]),
     };
-    let named = named.ok_or_else(|| Refusal::malformed("resource and audience must be strings or lists of strings."))?;
+    let named =
+        named.ok_or_else(|| Refusal::malformed("resource and audience must be strings or lists of strings."))?;
     Ok(named.into_iter().filter(|target| !target.is_empty()).collect())
 }
 

@@ -6,7 +6,9 @@ use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::{Context, Decision, Failed, Fault, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
-use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
+use crate::engine::manage::{
+    Actor, Expected, conflict, if_current, require_version, stale, unknown_provider, until_written,
+};
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
 use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
@@ -80,25 +82,22 @@ impl Engine {
         expected: Expected,
     ) -> Result<Provider, Failed> {
         actor.require(Role::Admin)?;
-        for _try in 0..3 {
+        until_written(ctx, async || {
             let current = self.managed_provider(ctx, actor, id_or_slug).await?;
-            if expected.is_some_and(|version| version != current.version) {
-                return Err(stale().into());
-            }
+            require_version(expected, current.version)?;
             let (mut changed, fields) = provider_fields::apply(draft.clone(), &current)?;
             if fields.is_empty() {
-                return Ok(current);
+                return Ok(Some(current));
             }
             if current.enabled && !changed.enabled {
                 changed.epoch += 1;
             }
             changed.updated_at = ctx.now.seconds();
-            if self.replace_provider(ctx, actor, current.version, changed.clone(), &fields).await? {
-                changed.version = current.version + 1;
-                return Ok(changed);
-            }
-        }
-        Err(stale().into())
+            let written = self.replace_provider(ctx, actor, current.version, changed.clone(), &fields).await?;
+            changed.version = current.version + 1;
+            Ok(written.map(|()| changed))
+        })
+        .await
     }
 
     async fn replace_provider(
@@ -108,7 +107,7 @@ impl Engine {
         version: i64,
         provider: Provider,
         fields: &[&'static str],
-    ) -> Result<bool, Failed> {
+    ) -> Result<Option<()>, Failed> {
         let event = self.event(ctx, actor, Some(&provider.id), "provider.updated", &provider.slug, fields);
         let (row, now) = (provider.clone(), ctx.now);
         let replaced = self
@@ -124,11 +123,7 @@ impl Engine {
             })
             .await;
         self.forget_provider(&provider);
-        match replaced {
-            Ok(()) => Ok(true),
-            Err(Failed::Refused(refusal)) if refusal == stale() => Ok(false),
-            Err(failed) => Err(failed),
-        }
+        if_current(replaced)
     }
 
     /// Ends a provider. One that has live clients or users is refused unless `cascade`.
