@@ -13,7 +13,7 @@ use crate::edge::json::Members;
 const MAX_LIFETIME: f64 = 3600.0;
 const MAX_COMMENT: usize = 255;
 /// Seconds: ten years.
-const MAX_KEY_LIFETIME: i64 = 3650 * 86_400;
+const MAX_KEY_LIFETIME: f64 = 315_360_000.0;
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if body.trim_ascii().is_empty() {
@@ -27,12 +27,15 @@ pub fn lifetime(body: &[u8]) -> Result<Option<i64>, Refusal> {
     let refused = || Refusal::malformed("ttl_seconds must be a number of seconds from 1 to 3600.");
     match object(body)?.get("ttl_seconds") {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let seconds = value.as_f64().filter(|number| (1.0..=MAX_LIFETIME).contains(number)).ok_or_else(refused)?;
-            #[expect(clippy::cast_possible_truncation, reason = "at most 3600, and the fraction is meant to go")]
-            Ok(Some(seconds as i64))
-        }
+        Some(value) => seconds(value, MAX_LIFETIME).ok_or_else(refused).map(Some),
     }
+}
+
+/// A number of seconds from 1 to `max`, however JSON spells it; a fraction is cut off.
+fn seconds(value: &Value, max: f64) -> Option<i64> {
+    let number = value.as_f64().filter(|number| (1.0..=max).contains(number))?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most ten years, and the fraction is meant to go")]
+    Some(number as i64)
 }
 
 #[derive(Serialize)]
@@ -112,12 +115,9 @@ fn expiry(object: &Map<String, Value>, now: i64) -> Result<Option<i64>, Refusal>
                 Refusal::malformed("expiration_date must be an RFC 3339 time in the future, as 2030-01-31T12:00:00Z.")
             })
         }
-        (None, Some(seconds)) => {
-            let seconds = seconds.as_i64().filter(|seconds| (1..=MAX_KEY_LIFETIME).contains(seconds));
-            seconds.map(|seconds| Some(now + seconds)).ok_or_else(|| {
-                Refusal::malformed("time_to_live_in_seconds must be a whole number of seconds, at most ten years.")
-            })
-        }
+        (None, Some(value)) => seconds(value, MAX_KEY_LIFETIME).map(|seconds| Some(now + seconds)).ok_or_else(|| {
+            Refusal::malformed("time_to_live_in_seconds must be a number of seconds from 1 to ten years.")
+        }),
     }
 }
 
@@ -350,6 +350,12 @@ mod tests {
         assert_eq!(end(r#""expiration_date":"2030-01-31T12:00:00Z""#), Ok(Some(1_896_091_200)));
         assert_eq!(end(r#""expiration_date":"2030-01-31T13:00:00.5+01:00""#), Ok(Some(1_896_091_200)));
         assert_eq!(end(r#""time_to_live_in_seconds":60,"expiration_date":null"#), Ok(Some(NOW + 60)));
+        for (text, seconds) in [("1", 1), ("60.0", 60), ("1.5", 1), ("6e1", 60), ("315360000", 315_360_000)] {
+            assert_eq!(end(&format!(r#""time_to_live_in_seconds":{text}"#)), Ok(Some(NOW + seconds)), "{text}");
+        }
+        for bad in ["0.9", "-60.0", "315360000.5", "1e300", "true", "[60]"] {
+            assert!(end(&format!(r#""time_to_live_in_seconds":{bad}"#)).is_err(), "{bad}");
+        }
         for bad in [
             r#""time_to_live_in_seconds":60,"expiration_date":"2030-01-31T12:00:00Z""#,
             r#""time_to_live_in_seconds":0"#,

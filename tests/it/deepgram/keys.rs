@@ -110,6 +110,12 @@ on_both_apps! {
         let by_time = project.made(&json!({"scopes": ["member"], "time_to_live_in_seconds": 3600, "expiration_date": null})).await;
         assert_eq!(text(&by_date, "expiration_date"), "2027-01-15T08:30:00Z");
         assert_eq!(text(&by_time, "expiration_date"), "2027-01-15T09:00:00Z");
+        for (given, end) in [(json!(3600.0), "2027-01-15T09:00:00Z"), (json!(3600.9), "2027-01-15T09:00:00Z")] {
+            let made = project.made(&json!({"scopes": ["member"], "time_to_live_in_seconds": given})).await;
+            assert_eq!(text(&made, "expiration_date"), end, "{given}");
+            let id = text(&made, "api_key_id");
+            assert_eq!(project.call("DELETE", &format!("/{id}"), &project.admin).send().await.status, 200);
+        }
         app.pass(1800);
         let (gone, stays) = (text(&by_date, "api_key_id").to_owned(), text(&by_time, "api_key_id").to_owned());
         let (active, expired, all) = (project.listed("?status=active").await, project.listed("?status=expired").await, project.listed("").await);
@@ -127,7 +133,7 @@ on_both_apps! {
             json!({"scopes": ["member"], "comment": 7}), json!({"scopes": ["member"], "comment": "x".repeat(256)}), json!({"scopes": ["member"], "comment": "a\u{0}b"}),
             json!({"scopes": ["member"], "comment": "a\u{202e}b"}),
             json!({"scopes": ["member"], "expiration_date": "2020-01-01T00:00:00Z"}), json!({"scopes": ["member"], "expiration_date": "soon"}),
-            json!({"scopes": ["member"], "time_to_live_in_seconds": 0}), json!({"scopes": ["member"], "time_to_live_in_seconds": 1.5}),
+            json!({"scopes": ["member"], "time_to_live_in_seconds": 0}), json!({"scopes": ["member"], "time_to_live_in_seconds": 0.5}),
             json!({"scopes": ["member"], "time_to_live_in_seconds": 60, "expiration_date": "2030-01-01T00:00:00Z"}), json!([]), json!(null),
         ] {
             assert_eq!(refused(&project.create(&fields).await), code(400, "BAD_REQUEST"), "{fields}");
