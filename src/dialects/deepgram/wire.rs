@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::{ApiKey, Provider, Refusal, Role, ScopeSet};
+use crate::edge::form::Form;
 use crate::edge::json::Members;
 
 /// Seconds.
@@ -140,9 +141,8 @@ pub enum Status {
 impl Status {
     /// Reads the query of a list.
     pub fn read(query: &str) -> Result<Self, Refusal> {
-        let found = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "status");
-        match found.as_ref().map(|(_, value)| value.as_ref()) {
-            None | Some("") => Ok(Self::Any),
+        match Form::parse(query.as_bytes())?.get("status") {
+            None => Ok(Self::Any),
             Some("active") => Ok(Self::Active),
             Some("expired") => Ok(Self::Expired),
             Some(_) => Err(Refusal::malformed("status must be active or expired.")),
@@ -373,6 +373,10 @@ mod tests {
     fn a_list_shows_keys_by_their_status() {
         assert_eq!(Status::read("status=active"), Ok(Status::Active));
         assert_eq!((Status::read(""), Status::read("status=&x=1")), (Ok(Status::Any), Ok(Status::Any)));
-        assert!(Status::read("status=dead").is_err());
+        for bad in
+            ["status=dead", "status=active&status=expired", "status=active&status=active", "status=&status=active"]
+        {
+            assert!(Status::read(bad).is_err(), "{bad}");
+        }
     }
 }
