@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::{ApiKey, Provider, Refusal, Role, ScopeSet};
+use crate::domain::{ApiKey, Provider, Refusal, RefusalKind, Role, ScopeSet};
 use crate::edge::form::Form;
 use crate::edge::json::Members;
 
@@ -98,7 +98,10 @@ fn scopes(value: Option<&Value>) -> Result<(Role, Option<ScopeSet>), Refusal> {
     let names: Vec<&str> = items.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(refused)?;
     let role_of = |name: &&str| Role::from_name(name).filter(|role| *role > Role::Default);
     let role = names.iter().filter_map(role_of).max().unwrap_or(Role::Default);
-    let rest = ScopeSet::of(names.iter().filter(|name| role_of(name).is_none()).copied()).map_err(|_| refused())?;
+    let rest = ScopeSet::of(names.iter().filter(|name| role_of(name).is_none()).copied());
+    let rest = rest.map_err(|why| {
+        Refusal::with_hint(RefusalKind::MalformedRequest, format!("scopes is not a list of scope names: {why}."))
+    })?;
     Ok((role, (!rest.is_empty()).then_some(rest)))
 }
 

@@ -13,6 +13,10 @@ use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
 use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
 
+/// Why a provider does not end without `cascade`.
+pub const LIVE_CLIENTS: &str = "The provider has live clients: delete them first.";
+pub const LIVE_USERS: &str = "The provider has live users: delete them first.";
+
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
     pub async fn create_provider(
@@ -178,12 +182,8 @@ impl Engine {
                     Decision::Allow(())
                 }
                 Deletion::NotCurrent => Decision::Refuse(stale()),
-                Deletion::HasClients => {
-                    Decision::Refuse(conflict("The provider has live clients: delete them, or say ?cascade=true."))
-                }
-                Deletion::HasUsers => {
-                    Decision::Refuse(conflict("The provider has live users: delete them, or say ?cascade=true."))
-                }
+                Deletion::HasClients => Decision::Refuse(conflict(LIVE_CLIENTS)),
+                Deletion::HasUsers => Decision::Refuse(conflict(LIVE_USERS)),
             })
         })
         .await?;

@@ -143,6 +143,19 @@ on_both_apps! {
         assert_eq!(project.listed("").await, before);
     }
 
+    async fn a_refusal_says_what_is_wrong_by_the_names_of_this_wire(app: TestApp) {
+        let project = Project::of(&app, "acme").await;
+        let many: Vec<String> = (0..500).map(|number| format!("s{number}")).collect();
+        for (fields, says) in [
+            (json!({"scopes": many}), "at most 200"), (json!({"scopes": ["a b"]}), "without space"), (json!({"scopes": []}), "at least one scope name"),
+            (json!({"scopes": ["member"], "comment": "a\u{202e}b"}), "comment "),
+        ] {
+            let answer = project.create(&fields).await;
+            assert_eq!(refused(&answer), code(400, "BAD_REQUEST"));
+            assert!(answer.json()["err_msg"].as_str().unwrap().contains(says), "{}", answer.text());
+        }
+    }
+
     async fn management_needs_the_role_and_each_project_has_its_own_keys(app: TestApp) {
         let (project, other) = (Project::of(&app, "acme").await, Project::of(&app, "other").await);
         let made = project.made(&json!({"scopes": ["member"]})).await;

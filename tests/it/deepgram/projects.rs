@@ -66,7 +66,11 @@ on_both_apps! {
             assert_eq!(refused(&call(&app, &owner, "PATCH", &path).json(&body).send().await), code(400, "BAD_REQUEST"), "{body}");
         }
         let client = app.client_of("acme", json!({})).await;
-        assert_eq!(refused(&call(&app, &owner, "DELETE", &path).send().await), code(400, "BAD_REQUEST"));
+        let answer = call(&app, &owner, "DELETE", &path).send().await;
+        assert_eq!(refused(&answer), code(400, "BAD_REQUEST"));
+        assert!(answer.text().contains("live clients") && !answer.text().contains("cascade"), "{}", answer.text());
+        let told = app.admin("DELETE", "/providers/acme").send().await;
+        assert!(told.status == 409 && told.text().contains("live clients") && told.text().contains("?cascade=true"), "{}", told.text());
         let ended = app.admin("DELETE", &format!("/providers/acme/clients/{}", client.id)).send().await;
         assert_eq!(ended.status, 204);
         let bound = app.api_key(json!({"role": "owner", "provider": "acme"})).await;
