@@ -4,14 +4,12 @@
 
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::crypto::credential;
 use crate::domain::clock::monotonic;
 use crate::domain::event::Event;
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
-use crate::domain::secret::SecretKind;
 use crate::domain::{
     ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, UserId,
 };
@@ -119,10 +117,8 @@ impl Engine {
         let Some(bearer) = bearer else {
             return Err(Refusal::new(RefusalKind::MissingCredentials, "An API key is needed.").into());
         };
-        if looks_like_access_token(bearer.expose_secret()) {
-            return Err(Refusal::forbidden("Access tokens do not work here: management needs an API key.").into());
-        }
-        match self.api_key_caller(ctx, bearer).await? {
+        let refused = "Access tokens do not work here: management needs an API key.";
+        match self.key_and_no_token(ctx, bearer, refused).await? {
             Caller::ApiKey(entry) => Ok(Actor::Key(entry)),
             Caller::Env => Ok(Actor::Env),
             Caller::Client(_) => Err(Caller::not_a_client().into()),
@@ -214,12 +210,6 @@ impl Engine {
             Decision::Refuse(refusal) => Err(refusal.into()),
         }
     }
-}
-
-/// A JWT or one of our sealed tokens.
-pub(in crate::engine) fn looks_like_access_token(text: &str) -> bool {
-    let is_jwt = text.starts_with("ey") && text.split('.').count() == 3;
-    is_jwt || credential::kind_of(text) == Some(SecretKind::OpaqueAccessToken)
 }
 
 pub(in crate::engine) fn unknown_provider() -> Refusal {
