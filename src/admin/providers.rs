@@ -6,8 +6,10 @@ use url::form_urlencoded;
 use crate::admin::input::Fields;
 use crate::admin::wire::{ProviderOut, value};
 use crate::admin::{call, created, list as listing, shown, version};
+use crate::domain::{Failed, Refusal};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
+use crate::engine::manage::providers_resource::{LIVE_CLIENTS, LIVE_USERS};
 
 fn draft(fields: &mut Fields) -> ProviderDraft {
     ProviderDraft {
@@ -81,10 +83,21 @@ pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Da
         let expected = version::expected(received.request.headers())?;
         let mut query = form_urlencoded::parse(received.request.query_string().as_bytes());
         let cascade = query.any(|(name, value)| name == "cascade" && value == "true");
-        engine.delete_provider(&received.ctx, actor, received.path("provider"), cascade, expected).await?;
+        let ended = engine.delete_provider(&received.ctx, actor, received.path("provider"), cascade, expected).await;
+        ended.map_err(with_way_out)?;
         Ok(HttpResponse::NoContent().finish())
     })
     .await
+}
+
+/// Here what lives at a provider can end with it.
+fn with_way_out(failed: Failed) -> Failed {
+    match failed {
+        Failed::Refused(refusal) if [LIVE_CLIENTS, LIVE_USERS].contains(&refusal.hint.as_ref()) => {
+            Refusal::with_hint(refusal.kind, format!("{} Or say ?cascade=true.", refusal.hint)).into()
+        }
+        failed => failed,
+    }
 }
 
 pub async fn revoke_tokens(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -169,6 +169,34 @@ impl Refusal {
         self.kind.class()
     }
 
+    /// The hint, and of wrong fields the first, for a wire that has room for sentences only.
+    pub fn sentences(&self) -> Cow<'_, str> {
+        let first = match &self.kind {
+            RefusalKind::Invalid(errors) => errors.first(),
+            _ => None,
+        };
+        match first {
+            Some(FieldError { pointer, detail }) => {
+                let about = format!("{} {detail}", pointer.trim_start_matches('/'));
+                Cow::Owned(format!("{} {}.", self.hint, about.trim_start()))
+            }
+            None => Cow::Borrowed(&self.hint),
+        }
+    }
+
+    /// The same with fields under the names that they have on a wire: `(pointer, pointer there)`.
+    #[must_use]
+    pub fn with_pointers(mut self, names: &[(&str, &str)]) -> Self {
+        if let RefusalKind::Invalid(errors) = &mut self.kind {
+            for error in errors {
+                if let Some((_, there)) = names.iter().find(|(here, _)| *here == error.pointer) {
+                    (*there).clone_into(&mut error.pointer);
+                }
+            }
+        }
+        self
+    }
+
     /// Seconds until another try is worth it, where it is known.
     pub fn retry_after(&self) -> Option<u32> {
         match self.kind {
@@ -190,4 +218,20 @@ impl fmt::Display for Refusal {
 pub enum Decision<T> {
     Allow(T),
     Refuse(Refusal),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_name_the_first_wrong_field_as_the_wire_does() {
+        assert_eq!(Refusal::malformed("This is wrong.").sentences(), "This is wrong.");
+        let slip = |pointer: &str| FieldError { pointer: pointer.to_owned(), detail: "is too long".to_owned() };
+        let refusal = Refusal::invalid(vec![slip("/name"), slip("/scope")]);
+        assert_eq!(refusal.sentences(), "At least one field is not acceptable. name is too long.");
+        let renamed = refusal.with_pointers(&[("/scope", "/scopes"), ("/name", "/comment")]);
+        assert_eq!(renamed.sentences(), "At least one field is not acceptable. comment is too long.");
+        assert_eq!(Refusal::invalid(vec![slip("")]).sentences(), "At least one field is not acceptable. is too long.");
+    }
 }

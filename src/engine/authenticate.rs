@@ -69,9 +69,7 @@ impl Engine {
     /// The API key with this text, or the environment's.
     pub async fn api_key_caller(&self, ctx: &Context, key: &SecretString) -> Result<Caller, Failed> {
         self.require_fresh()?;
-        if let Some(admin) = &self.0.admin_key
-            && self.0.process_pepper.matches(admin, key.expose_secret())
-        {
+        if self.is_env_key(key) {
             return Ok(Caller::Env);
         }
         match self.find_api_key(ctx, key.expose_secret()).await? {
@@ -85,6 +83,25 @@ impl Engine {
                 Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
             }
         }
+    }
+
+    /// As [`Engine::api_key_caller`], where only an API key will do: `refused` is said to an access token.
+    /// The environment's key may look like one, because somebody else chose it.
+    pub(in crate::engine) async fn key_and_no_token(
+        &self,
+        ctx: &Context,
+        key: &SecretString,
+        refused: &'static str,
+    ) -> Result<Caller, Failed> {
+        if looks_like_access_token(key.expose_secret()) && !self.is_env_key(key) {
+            return Err(Refusal::forbidden(refused).into());
+        }
+        self.api_key_caller(ctx, key).await
+    }
+
+    fn is_env_key(&self, key: &SecretString) -> bool {
+        let admin = self.0.admin_key.as_ref();
+        admin.is_some_and(|admin| self.0.process_pepper.matches(admin, key.expose_secret()))
     }
 
     async fn find_api_key(&self, ctx: &Context, text: &str) -> Result<Option<Arc<ApiKeyEntry>>, Failed> {
@@ -332,6 +349,12 @@ impl Engine {
             Err(too_many) => too_many.into(),
         }
     }
+}
+
+/// A JWT or one of our sealed tokens.
+fn looks_like_access_token(text: &str) -> bool {
+    let is_jwt = text.starts_with("ey") && text.split('.').count() == 3;
+    is_jwt || credential::kind_of(text) == Some(SecretKind::OpaqueAccessToken)
 }
 
 /// What RFC 7523 §3 asks of the claims once the signature stands.

@@ -41,7 +41,7 @@ seen["lifetimes"] = [tokens.grant(ttl_seconds=seconds).expires_in for seconds in
 seen["too_long"] = told(lambda: tokens.grant(ttl_seconds=3601))
 
 project = own.manage.v1.projects.list().projects[0].project_id
-fields = {"comment": "made by the SDK", "scopes": ["member"], "time_to_live_in_seconds": 600}
+fields = {"comment": "made by the SDK", "scopes": ["member"], "time_to_live_in_seconds": 600.0}
 made = keys.create(project, request=fields)
 seen["made"] = {"api_key_id": made.api_key_id, "key": made.key, "comment": made.comment, "scopes": made.scopes}
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers too: in a test a panic is the answer
 
+mod at_once;
 mod authorize;
 mod deepgram;
 mod domains;

@@ -37,7 +37,7 @@ pub fn no_such_project(ctx: &Context) -> HttpResponse {
 }
 
 fn refused(refusal: &Refusal, ctx: &Context) -> HttpResponse {
-    let hint: &str = &refusal.hint;
+    let hint: &str = &refusal.sentences();
     match refusal.class() {
         Class::BadRequest
         | Class::BadMedia

@@ -14,6 +14,10 @@ use crate::domain::{ApiKey, Failed, Provider, Refusal, Role, ScopeSet};
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::ApiKeyDraft;
 
+/// What the fields of a key are called here.
+const NAMES: [(&str, &str); 4] =
+    [("/name", "/comment"), ("/role", "/scopes"), ("/scope", "/scopes"), ("/expires_at", "/expiration_date")];
+
 /// The key that asks: a check whether it works.
 pub async fn own(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     manage((request, payload, engine), Role::Default, async |manager| {
@@ -63,12 +67,20 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
             expires_at: expires_at.into(),
             ..ApiKeyDraft::default()
         };
-        let made = manager.engine.create_api_key(manager.ctx(), &manager.actor, draft).await?;
+        let made = manager.engine.create_api_key(manager.ctx(), &manager.actor, draft).await.map_err(told_here)?;
         let mut body = KeyOut::of(&made.shown.key);
         body.key = Some(made.text.expose_secret().to_owned());
         Ok(HttpResponse::Ok().json(body))
     })
     .await
+}
+
+/// A refusal with the names that the fields have here.
+fn told_here(failed: Failed) -> Failed {
+    match failed {
+        Failed::Refused(refusal) => refusal.with_pointers(&NAMES).into(),
+        failed => failed,
+    }
 }
 
 pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

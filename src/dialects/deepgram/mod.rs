@@ -129,9 +129,7 @@ async fn manage(
         let actor = engine.actor(call.ctx, Some(&key)).await?;
         let named = call.surface_provider()?;
         let provider = engine.surface_provider(call.ctx, &actor, &named).await?;
-        if actor.role() < needed {
-            return Err(Refusal::forbidden("This needs an API key of role admin.").into());
-        }
+        actor.require(needed)?;
         let only = named.must_serve.is_some().then_some(provider);
         handle(&Manager { received, engine: &engine, actor, only }).await
     })

@@ -6,14 +6,15 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::{ApiKey, Provider, Refusal, Role, ScopeSet};
+use crate::domain::{ApiKey, Provider, Refusal, RefusalKind, Role, ScopeSet};
+use crate::edge::form::Form;
 use crate::edge::json::Members;
 
 /// Seconds.
 const MAX_LIFETIME: f64 = 3600.0;
 const MAX_COMMENT: usize = 255;
 /// Seconds: ten years.
-const MAX_KEY_LIFETIME: i64 = 3650 * 86_400;
+const MAX_KEY_LIFETIME: f64 = 315_360_000.0;
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if body.trim_ascii().is_empty() {
@@ -27,12 +28,15 @@ pub fn lifetime(body: &[u8]) -> Result<Option<i64>, Refusal> {
     let refused = || Refusal::malformed("ttl_seconds must be a number of seconds from 1 to 3600.");
     match object(body)?.get("ttl_seconds") {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let seconds = value.as_f64().filter(|number| (1.0..=MAX_LIFETIME).contains(number)).ok_or_else(refused)?;
-            #[expect(clippy::cast_possible_truncation, reason = "at most 3600, and the fraction is meant to go")]
-            Ok(Some(seconds as i64))
-        }
+        Some(value) => seconds(value, MAX_LIFETIME).ok_or_else(refused).map(Some),
     }
+}
+
+/// A number of seconds from 1 to `max`, however JSON spells it; a fraction is cut off.
+fn seconds(value: &Value, max: f64) -> Option<i64> {
+    let number = value.as_f64().filter(|number| (1.0..=max).contains(number))?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most ten years, and the fraction is meant to go")]
+    Some(number as i64)
 }
 
 #[derive(Serialize)]
@@ -94,7 +98,10 @@ fn scopes(value: Option<&Value>) -> Result<(Role, Option<ScopeSet>), Refusal> {
     let names: Vec<&str> = items.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(refused)?;
     let role_of = |name: &&str| Role::from_name(name).filter(|role| *role > Role::Default);
     let role = names.iter().filter_map(role_of).max().unwrap_or(Role::Default);
-    let rest = ScopeSet::of(names.iter().filter(|name| role_of(name).is_none()).copied()).map_err(|_| refused())?;
+    let rest = ScopeSet::of(names.iter().filter(|name| role_of(name).is_none()).copied());
+    let rest = rest.map_err(|why| {
+        Refusal::with_hint(RefusalKind::MalformedRequest, format!("scopes is not a list of scope names: {why}."))
+    })?;
     Ok((role, (!rest.is_empty()).then_some(rest)))
 }
 
@@ -112,12 +119,9 @@ fn expiry(object: &Map<String, Value>, now: i64) -> Result<Option<i64>, Refusal>
                 Refusal::malformed("expiration_date must be an RFC 3339 time in the future, as 2030-01-31T12:00:00Z.")
             })
         }
-        (None, Some(seconds)) => {
-            let seconds = seconds.as_i64().filter(|seconds| (1..=MAX_KEY_LIFETIME).contains(seconds));
-            seconds.map(|seconds| Some(now + seconds)).ok_or_else(|| {
-                Refusal::malformed("time_to_live_in_seconds must be a whole number of seconds, at most ten years.")
-            })
-        }
+        (None, Some(value)) => seconds(value, MAX_KEY_LIFETIME).map(|seconds| Some(now + seconds)).ok_or_else(|| {
+            Refusal::malformed("time_to_live_in_seconds must be a number of seconds from 1 to ten years.")
+        }),
     }
 }
 
@@ -140,9 +144,8 @@ pub enum Status {
 impl Status {
     /// Reads the query of a list.
     pub fn read(query: &str) -> Result<Self, Refusal> {
-        let found = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "status");
-        match found.as_ref().map(|(_, value)| value.as_ref()) {
-            None | Some("") => Ok(Self::Any),
+        match Form::parse(query.as_bytes())?.get("status") {
+            None => Ok(Self::Any),
             Some("active") => Ok(Self::Active),
             Some("expired") => Ok(Self::Expired),
             Some(_) => Err(Refusal::malformed("status must be active or expired.")),
@@ -350,6 +353,12 @@ mod tests {
         assert_eq!(end(r#""expiration_date":"2030-01-31T12:00:00Z""#), Ok(Some(1_896_091_200)));
         assert_eq!(end(r#""expiration_date":"2030-01-31T13:00:00.5+01:00""#), Ok(Some(1_896_091_200)));
         assert_eq!(end(r#""time_to_live_in_seconds":60,"expiration_date":null"#), Ok(Some(NOW + 60)));
+        for (text, seconds) in [("1", 1), ("60.0", 60), ("1.5", 1), ("6e1", 60), ("315360000", 315_360_000)] {
+            assert_eq!(end(&format!(r#""time_to_live_in_seconds":{text}"#)), Ok(Some(NOW + seconds)), "{text}");
+        }
+        for bad in ["0.9", "-60.0", "315360000.5", "1e300", "true", "[60]"] {
+            assert!(end(&format!(r#""time_to_live_in_seconds":{bad}"#)).is_err(), "{bad}");
+        }
         for bad in [
             r#""time_to_live_in_seconds":60,"expiration_date":"2030-01-31T12:00:00Z""#,
             r#""time_to_live_in_seconds":0"#,
@@ -367,6 +376,10 @@ mod tests {
     fn a_list_shows_keys_by_their_status() {
         assert_eq!(Status::read("status=active"), Ok(Status::Active));
         assert_eq!((Status::read(""), Status::read("status=&x=1")), (Ok(Status::Any), Ok(Status::Any)));
-        assert!(Status::read("status=dead").is_err());
+        for bad in
+            ["status=dead", "status=active&status=expired", "status=active&status=active", "status=&status=active"]
+        {
+            assert!(Status::read(bad).is_err(), "{bad}");
+        }
     }
 }

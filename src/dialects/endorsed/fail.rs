@@ -50,7 +50,7 @@ fn refused(refusal: &Refusal) -> HttpResponse {
     if let Some(retry_after) = refusal.retry_after() {
         answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
     }
-    error(answer, code, &refusal.hint)
+    error(answer, code, &refusal.sentences())
 }
 
 fn error(mut answer: HttpResponseBuilder, error: &'static str, error_description: &str) -> HttpResponse {

@@ -45,7 +45,7 @@ impl Surface for Endorsed {
 impl Dialect for Endorsed {
     /// The client proves itself in the body; an `Authorization` header is not looked at.
     fn parse(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
-        let TokenRequest { grant_type, client_id, client_secret, scope } = TokenRequest::read(call)?;
+        let TokenRequest { grant_type, client_id, client_secret, scope, resources } = TokenRequest::read(call)?;
         if grant_type != "client_credentials" {
             return Err(Refusal::new(RefusalKind::UnsupportedGrantType, "Only client_credentials is supported."));
         }
@@ -53,6 +53,7 @@ impl Dialect for Endorsed {
             PresentedClient::Secret { client_id: client_id.into(), secret: client_secret.into(), via: SecretVia::Wire };
         let ask = Ask {
             scope,
+            resources,
             force_jwt: true,
             usual_scope: ScopeSet::of(USUAL_SCOPE).ok(),
             usual_lifetime: Some(LIFETIME),

@@ -18,10 +18,17 @@ pub struct TokenRequest {
     pub client_secret: String,
     /// `None`: not named.
     pub scope: Option<ScopeSet>,
+    /// `resource` (RFC 8707) and `audience`.
+    pub resources: Vec<String>,
 }
 
 impl TokenRequest {
+    /// A restriction that would be silently lost is refused instead: the caller would hold a token that
+    /// is worth more than it believes.
     pub fn read(call: &Call<'_>) -> Result<Self, Refusal> {
+        if call.headers.contains_key("dpop") {
+            return Err(Refusal::malformed("DPoP is not supported."));
+        }
         match call.media_type().as_deref() {
             None | Some(FORM) => Self::of_form(&Form::parse(call.body)?),
             Some(JSON) => Self::of_json(&Members::parse(call.body)?.into_object()?),
@@ -34,24 +41,38 @@ impl TokenRequest {
 
     fn of_form(form: &Form<'_>) -> Result<Self, Refusal> {
         let text = |name: &str| form.get(name).map(str::to_owned);
+        if form.get("authorization_details").is_some() {
+            return Err(unsupported_details());
+        }
+        let resources = form.all("resource").chain(form.all("audience")).map(str::to_owned).collect();
         let scope = form.get("scope").map(|text| named_scope(ScopeSet::parse(text).ok())).transpose()?;
-        Self::complete([text("grant_type"), text("client_id"), text("client_secret")], scope)
+        Self::complete([text("grant_type"), text("client_id"), text("client_secret")], scope, resources)
     }
 
     fn of_json(object: &Map<String, Value>) -> Result<Self, Refusal> {
+        if object.get("authorization_details").is_some_and(|value| !value.is_null()) {
+            return Err(unsupported_details());
+        }
+        let mut resources = targets(object, "resource")?;
+        resources.extend(targets(object, "audience")?);
         let texts = [text(object, "grant_type")?, text(object, "client_id")?, text(object, "client_secret")?];
-        Self::complete(texts, scope(object)?)
+        Self::complete(texts, scope(object)?, resources)
     }
 
-    fn complete(texts: [Option<String>; 3], scope: Option<ScopeSet>) -> Result<Self, Refusal> {
+    fn complete(texts: [Option<String>; 3], scope: Option<ScopeSet>, resources: Vec<String>) -> Result<Self, Refusal> {
         let [grant_type, client_id, client_secret] = texts;
         Ok(Self {
             grant_type: grant_type.ok_or_else(|| Refusal::malformed("grant_type is missing."))?,
             client_id: client_id.ok_or_else(|| Refusal::malformed("client_id is missing."))?,
             client_secret: client_secret.ok_or_else(|| Refusal::malformed("client_secret is missing."))?,
             scope,
+            resources,
         })
     }
+}
+
+fn unsupported_details() -> Refusal {
+    Refusal::malformed("authorization_details is not supported.")
 }
 
 /// A string; `null` and the empty one count as absent, as in a form.
@@ -61,6 +82,19 @@ fn text(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Refus
         Some(Value::String(text)) => Ok((!text.is_empty()).then(|| text.clone())),
         Some(_) => Err(Refusal::malformed("A parameter is not a string.")),
     }
+}
+
+/// One string, or a list of them; what is empty counts as absent, as in a form.
+fn targets(object: &Map<String, Value>, name: &str) -> Result<Vec<String>, Refusal> {
+    let one = |value: &Value| value.as_str().map(str::to_owned);
+    let named: Option<Vec<String>> = match object.get(name) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(items)) => items.iter().map(one).collect(),
+        Some(value) => one(value).map(|target| vec![target]),
+    };
+    let named =
+        named.ok_or_else(|| Refusal::malformed("resource and audience must be strings or lists of strings."))?;
+    Ok(named.into_iter().filter(|target| !target.is_empty()).collect())
 }
 
 /// A list of names, or one string of them. An empty list names nothing, which is not "the usual".

@@ -53,7 +53,7 @@ fn refused(refusal: &Refusal) -> HttpResponse {
     if let Some(retry_after) = refusal.retry_after() {
         answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
     }
-    error(answer, &refusal.hint)
+    error(answer, &refusal.sentences())
 }
 
 fn error(mut answer: HttpResponseBuilder, error: &str) -> HttpResponse {

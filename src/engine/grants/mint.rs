@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
 use crate::domain::api_key::Role;
 use crate::domain::grant::{Ask, Granted, PresentedClient, ProviderRef};
 use crate::domain::id::{is_client_id, is_uuid_shaped};
@@ -24,7 +22,7 @@ use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::grants::free_claims;
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::introspect::key_reaches;
-use crate::engine::manage::{Actor, looks_like_access_token};
+use crate::engine::manage::Actor;
 use crate::store::{api_keys, clients, users};
 
 /// OIDC Core §2: at most 255 ASCII characters.
@@ -111,10 +109,8 @@ impl Engine {
             let caller = self.authenticate(ctx, &provider, presented).await?;
             return Ok((provider, caller));
         };
-        if looks_like_access_token(key.expose_secret()) {
-            return Err(Refusal::forbidden("An access token cannot mint: this needs an API key.").into());
-        }
-        let caller = self.api_key_caller(ctx, &key).await?;
+        let refused = "An access token cannot mint: this needs an API key.";
+        let caller = self.key_and_no_token(ctx, &key, refused).await?;
         let Caller::ApiKey(entry) = &caller else { return Ok((self.provider(ctx, named).await?, caller)) };
         let own = entry.provider_slug.as_ref().filter(|_| named.key_decides);
         let provider = match own {

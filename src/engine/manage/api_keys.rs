@@ -13,7 +13,9 @@ use crate::domain::{
 };
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::{self, ApiKeyDraft, inherit, within_reach};
-use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
+use crate::engine::manage::{
+    Actor, Expected, conflict, if_current, require_version, stale, unknown_provider, until_written,
+};
 use crate::store::api_keys::{Change, KeyDigest};
 use crate::store::{ChangedTable, api_keys};
 
@@ -139,26 +141,25 @@ impl Engine {
         expected: Expected,
     ) -> Result<ShownApiKey, Failed> {
         actor.require(Role::Admin)?;
-        for _try in 0..3 {
+        until_written(ctx, async || {
             let current = self.visible_api_key(ctx, actor, id).await?;
-            if expected.is_some_and(|version| version != current.version) {
-                return Err(stale().into());
-            }
+            require_version(expected, current.version)?;
             let mut draft = draft.clone();
             self.refuse_other_provider(ctx, &current, std::mem::take(&mut draft.provider)).await?;
             let (mut changed, fields) = api_key_fields::apply(draft, &current, ctx.now.seconds())?;
             within_reach(actor, &current)?;
             within_reach(actor, &changed)?;
             if fields.is_empty() {
-                return self.with_slug(ctx, current).await;
+                return self.with_slug(ctx, current).await.map(Some);
             }
             changed.updated_at = ctx.now.seconds();
-            if self.replace_api_key(ctx, actor, current.version, changed.clone(), &fields).await? {
-                changed.version = current.version + 1;
-                return self.with_slug(ctx, changed).await;
+            if self.replace_api_key(ctx, actor, current.version, changed.clone(), &fields).await?.is_none() {
+                return Ok(None);
             }
-        }
-        Err(stale().into())
+            changed.version = current.version + 1;
+            self.with_slug(ctx, changed).await.map(Some)
+        })
+        .await
     }
 
     async fn refuse_other_provider(&self, ctx: &Context, current: &ApiKey, named: Field<String>) -> Result<(), Failed> {
@@ -183,7 +184,7 @@ impl Engine {
         version: i64,
         key: ApiKey,
         fields: &[&'static str],
-    ) -> Result<bool, Failed> {
+    ) -> Result<Option<()>, Failed> {
         let event = self.event(ctx, actor, key.provider.as_ref(), "api_key.updated", key.id.as_str(), fields);
         let (row, now) = (key.clone(), ctx.now);
         let replaced = self
@@ -199,11 +200,7 @@ impl Engine {
             })
             .await;
         self.0.caches.api_keys.invalidate(&key.id);
-        match replaced {
-            Ok(()) => Ok(true),
-            Err(Failed::Refused(refusal)) if refusal == stale() => Ok(false),
-            Err(failed) => Err(failed),
-        }
+        if_current(replaced)
     }
 
     /// Ends a key; the last owner key stays.

@@ -13,7 +13,7 @@ use crate::engine::changes::client_change_id;
 use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::{NewSecret, add_secret};
-use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::engine::manage::{Actor, Expected, conflict, if_current, require_version, stale, until_written};
 use crate::store::{ChangedTable, Tx, api_keys, clients, providers, scopes, users};
 
 const DELETED: &str = "client.deleted";
@@ -158,29 +158,27 @@ impl Engine {
     ) -> Result<Client, Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
-        for _try in 0..3 {
+        until_written(ctx, async || {
             let current = self.stored_client(ctx, &provider, client_id).await?;
-            if expected.is_some_and(|version| version != current.version) {
-                return Err(stale().into());
-            }
+            require_version(expected, current.version)?;
             let (mut changed, fields) = client_fields::apply(draft.clone(), &current, &provider, &self.0.fetcher)?;
             if fields.is_empty() {
-                return Ok(current);
+                return Ok(Some(current));
             }
             if current.enabled && !changed.enabled {
                 // Enabling again revives nothing.
                 changed.epoch += 1;
             }
             changed.updated_at = ctx.now.seconds();
-            if self.replace_client(ctx, actor, &provider, current.version, changed.clone(), &fields).await? {
-                changed.version = current.version + 1;
-                return Ok(changed);
-            }
-        }
-        Err(stale().into())
+            let (version, row) = (current.version, changed.clone());
+            let written = self.replace_client(ctx, actor, &provider, version, row, &fields).await?;
+            changed.version = version + 1;
+            Ok(written.map(|()| changed))
+        })
+        .await
     }
 
-    /// `false`: the row is not of that version any more.
+    /// `None`: the row is not of that version any more.
     async fn replace_client(
         &self,
         ctx: &Context,
@@ -189,7 +187,7 @@ impl Engine {
         version: i64,
         client: Client,
         fields: &[&'static str],
-    ) -> Result<bool, Failed> {
+    ) -> Result<Option<()>, Failed> {
         let key = (provider.id.clone(), client.client_id.clone());
         let event = self.event(ctx, actor, Some(&provider.id), "client.updated", client.client_id.as_str(), fields);
         let (provider, now) = (provider.clone(), ctx.now);
@@ -207,11 +205,7 @@ impl Engine {
             })
             .await;
         self.0.caches.clients.invalidate(&key);
-        match replaced {
-            Ok(()) => Ok(true),
-            Err(Failed::Refused(refusal)) if refusal == stale() => Ok(false),
-            Err(failed) => Err(failed),
-        }
+        if_current(replaced)
     }
 
     /// Ends a client: gone from every list and endpoint at once, its tokens inactive.

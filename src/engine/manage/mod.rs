@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::crypto::credential;
+use crate::domain::clock::monotonic;
 use crate::domain::event::Event;
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
-use crate::domain::secret::SecretKind;
-use crate::domain::{ApiKey, Context, Decision, Failed, Provider, ProviderId, Refusal, RefusalKind, Role, UserId};
+use crate::domain::{
+    ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, UserId,
+};
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::api_keys::ApiKeyEntry;
@@ -116,10 +117,8 @@ impl Engine {
         let Some(bearer) = bearer else {
             return Err(Refusal::new(RefusalKind::MissingCredentials, "An API key is needed.").into());
         };
-        if looks_like_access_token(bearer.expose_secret()) {
-            return Err(Refusal::forbidden("Access tokens do not work here: management needs an API key.").into());
-        }
-        match self.api_key_caller(ctx, bearer).await? {
+        let refused = "Access tokens do not work here: management needs an API key.";
+        match self.key_and_no_token(ctx, bearer, refused).await? {
             Caller::ApiKey(entry) => Ok(Actor::Key(entry)),
             Caller::Env => Ok(Actor::Env),
             Caller::Client(_) => Err(Caller::not_a_client().into()),
@@ -193,7 +192,7 @@ impl Engine {
     pub(in crate::engine) async fn commit<T, F>(&self, ctx: &Context, event: Event, mut job: F) -> Result<T, Failed>
     where
         T: Send + 'static,
-        F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, crate::domain::Fault> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
         let decided = self
             .0
@@ -213,12 +212,6 @@ impl Engine {
     }
 }
 
-/// A JWT or one of our sealed tokens.
-pub(in crate::engine) fn looks_like_access_token(text: &str) -> bool {
-    let is_jwt = text.starts_with("ey") && text.split('.').count() == 3;
-    is_jwt || credential::kind_of(text) == Some(SecretKind::OpaqueAccessToken)
-}
-
 pub(in crate::engine) fn unknown_provider() -> Refusal {
     Refusal::unknown("There is no such provider.")
 }
@@ -227,6 +220,85 @@ pub(in crate::engine) fn stale() -> Refusal {
     Refusal::new(RefusalKind::Stale, "It was changed meanwhile; read it again.")
 }
 
+/// Refuses a version that the caller did not expect.
+fn require_version(expected: Expected, current: i64) -> Result<(), Refusal> {
+    if expected.is_none_or(|version| version == current) { Ok(()) } else { Err(stale()) }
+}
+
+/// What a guarded write came to; `None`: the row is not of the version any more that was read.
+fn if_current<T>(written: Result<T, Failed>) -> Result<Option<T>, Failed> {
+    match written {
+        Ok(value) => Ok(Some(value)),
+        Err(Failed::Refused(refusal)) if refusal == stale() => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// Reads, judges and writes until no other change came in between. Of those who try at once one gets
+/// through, so it ends; the deadline is for a row that is changed without a pause. An attempt judges
+/// what the caller expects, on what it reads: who expects a version learns that it is gone.
+async fn until_written<T>(
+    ctx: &Context,
+    mut attempt: impl AsyncFnMut() -> Result<Option<T>, Failed>,
+) -> Result<T, Failed> {
+    loop {
+        if let Some(written) = attempt().await? {
+            return Ok(written);
+        }
+        if monotonic() >= ctx.deadline {
+            return Err(Fault::busy("the row was changed without a pause").into());
+        }
+    }
+}
+
 pub(in crate::engine) fn conflict(hint: &'static str) -> Refusal {
     Refusal::new(RefusalKind::Conflict, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::UnixTime;
+    use crate::domain::clock::deadline_in;
+
+    fn context(wait: Duration) -> Context {
+        Context {
+            request_id: "test".to_owned(),
+            client_address: Ipv4Addr::LOCALHOST.into(),
+            now: UnixTime::from_seconds(0),
+            deadline: deadline_in(wait),
+            surface: "admin",
+            domain: None,
+        }
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn a_change_is_tried_until_it_is_written_or_refused() {
+        let (ctx, mut tries) = (context(Duration::from_secs(60)), 0);
+        let written = until_written(&ctx, async || {
+            tries += 1;
+            Ok((tries == 100).then_some(tries))
+        });
+        assert_eq!(block_on(written).unwrap(), 100);
+        let refused = block_on(until_written::<()>(&ctx, async || Err(stale().into())));
+        assert!(matches!(refused, Err(Failed::Refused(refusal)) if refusal == stale()));
+    }
+
+    #[test]
+    fn after_the_deadline_it_is_a_busy_server_and_no_stale_version() {
+        let (ctx, mut tries) = (context(Duration::ZERO), 0);
+        let given_up = block_on(until_written::<()>(&ctx, async || {
+            tries += 1;
+            Ok(None)
+        }));
+        assert!(matches!(given_up, Err(Failed::Fault(Fault::Busy { retry_after: 1, .. }))));
+        assert_eq!(tries, 1);
+    }
 }

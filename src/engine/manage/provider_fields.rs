@@ -204,6 +204,14 @@ fn one_audience(value: String) -> Result<String, String> {
 }
 
 fn surfaces(names: Vec<String>) -> Result<Vec<String>, String> {
-    let known = names.iter().all(|name| SURFACES.contains(&name.as_str()));
-    if known { Ok(names) } else { Err(format!("must be of {}", SURFACES.join(", "))) }
+    let mut once: Vec<String> = Vec::new();
+    for name in names {
+        if !SURFACES.contains(&name.as_str()) {
+            return Err(format!("must be of {}", SURFACES.join(", ")));
+        }
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    Ok(once)
 }

@@ -6,10 +6,16 @@ use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::{Context, Decision, Failed, Fault, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
-use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
+use crate::engine::manage::{
+    Actor, Expected, conflict, if_current, require_version, stale, unknown_provider, until_written,
+};
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
 use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
+
+/// Why a provider does not end without `cascade`.
+pub const LIVE_CLIENTS: &str = "The provider has live clients: delete them first.";
+pub const LIVE_USERS: &str = "The provider has live users: delete them first.";
 
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
@@ -80,25 +86,22 @@ impl Engine {
         expected: Expected,
     ) -> Result<Provider, Failed> {
         actor.require(Role::Admin)?;
-        for _try in 0..3 {
+        until_written(ctx, async || {
             let current = self.managed_provider(ctx, actor, id_or_slug).await?;
-            if expected.is_some_and(|version| version != current.version) {
-                return Err(stale().into());
-            }
+            require_version(expected, current.version)?;
             let (mut changed, fields) = provider_fields::apply(draft.clone(), &current)?;
             if fields.is_empty() {
-                return Ok(current);
+                return Ok(Some(current));
             }
             if current.enabled && !changed.enabled {
                 changed.epoch += 1;
             }
             changed.updated_at = ctx.now.seconds();
-            if self.replace_provider(ctx, actor, current.version, changed.clone(), &fields).await? {
-                changed.version = current.version + 1;
-                return Ok(changed);
-            }
-        }
-        Err(stale().into())
+            let written = self.replace_provider(ctx, actor, current.version, changed.clone(), &fields).await?;
+            changed.version = current.version + 1;
+            Ok(written.map(|()| changed))
+        })
+        .await
     }
 
     async fn replace_provider(
@@ -108,7 +111,7 @@ impl Engine {
         version: i64,
         provider: Provider,
         fields: &[&'static str],
-    ) -> Result<bool, Failed> {
+    ) -> Result<Option<()>, Failed> {
         let event = self.event(ctx, actor, Some(&provider.id), "provider.updated", &provider.slug, fields);
         let (row, now) = (provider.clone(), ctx.now);
         let replaced = self
@@ -124,11 +127,7 @@ impl Engine {
             })
             .await;
         self.forget_provider(&provider);
-        match replaced {
-            Ok(()) => Ok(true),
-            Err(Failed::Refused(refusal)) if refusal == stale() => Ok(false),
-            Err(failed) => Err(failed),
-        }
+        if_current(replaced)
     }
 
     /// Ends a provider. One that has live clients or users is refused unless `cascade`.
@@ -183,12 +182,8 @@ impl Engine {
                     Decision::Allow(())
                 }
                 Deletion::NotCurrent => Decision::Refuse(stale()),
-                Deletion::HasClients => {
-                    Decision::Refuse(conflict("The provider has live clients: delete them, or say ?cascade=true."))
-                }
-                Deletion::HasUsers => {
-                    Decision::Refuse(conflict("The provider has live users: delete them, or say ?cascade=true."))
-                }
+                Deletion::HasClients => Decision::Refuse(conflict(LIVE_CLIENTS)),
+                Deletion::HasUsers => Decision::Refuse(conflict(LIVE_USERS)),
             })
         })
         .await?;

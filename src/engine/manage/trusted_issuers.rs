@@ -10,7 +10,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::{ClientId, Context, Decision, Failed, Fault, IssuerId, Provider, Refusal, Role, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::manage::trusted_issuer_fields::{self, TrustedIssuerDraft};
-use crate::engine::manage::{Actor, Expected, stale, unknown_provider};
+use crate::engine::manage::{Actor, Expected, if_current, require_version, stale, unknown_provider, until_written};
 use crate::engine::trust::Thoroughness;
 use crate::engine::trust::rules::HandedIn;
 use crate::store::{Tx, clients, providers, trusted_issuers};
@@ -106,14 +106,12 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let ours = self.public_url(ctx).await?;
-        for _try in 0..3 {
+        until_written(ctx, async || {
             let current = self.stored_trusted_issuer(ctx, &provider, id).await?;
-            if expected.is_some_and(|version| version != current.version) {
-                return Err(stale().into());
-            }
+            require_version(expected, current.version)?;
             let (mut changed, fields) = trusted_issuer_fields::apply(draft.clone(), &current, &self.0.fetcher)?;
             if fields.is_empty() {
-                return Ok(current);
+                return Ok(Some(current));
             }
             changed.updated_at = ctx.now.seconds();
             let event = self.event(ctx, actor, Some(&provider.id), "trusted_issuer.updated", id, &fields);
@@ -128,16 +126,10 @@ impl Engine {
                     Ok(if written { Decision::Allow(()) } else { Decision::Refuse(stale()) })
                 })
                 .await;
-            match replaced {
-                Ok(()) => {
-                    changed.version = version + 1;
-                    return Ok(changed);
-                }
-                Err(Failed::Refused(refusal)) if refusal == stale() => {}
-                Err(failed) => return Err(failed),
-            }
-        }
-        Err(stale().into())
+            changed.version = version + 1;
+            Ok(if_current(replaced)?.map(|()| changed))
+        })
+        .await
     }
 
     /// Ends it: its tokens are refused at once. Tokens that were issued for them live on until they

@@ -10,7 +10,7 @@ use crate::domain::{Context, Decision, Failed, Fault, ProviderId, Refusal, Role,
 use crate::engine::Engine;
 use crate::engine::changes::user_change_id;
 use crate::engine::manage::user_fields::{self, NewPassword, UserDraft};
-use crate::engine::manage::{Actor, Expected, conflict, stale};
+use crate::engine::manage::{Actor, Expected, conflict, if_current, require_version, stale, until_written};
 use crate::engine::names::{keys_of, name_key};
 use crate::store::users::UserFilter;
 use crate::store::{ChangedTable, Tx, providers, refresh_families, sessions, users};
@@ -208,14 +208,12 @@ impl Engine {
         (action, expected): (&'static str, Expected),
         change: impl Fn(&User) -> Result<Change, Refusal>,
     ) -> Result<User, Failed> {
-        for _try in 0..3 {
+        until_written(ctx, async || {
             let current = self.stored_user(ctx, provider, id).await?;
-            if expected.is_some_and(|version| version != current.version) {
-                return Err(stale().into());
-            }
+            require_version(expected, current.version)?;
             let Change { mut user, fields, ends } = change(&current)?;
             if fields.is_empty() {
-                return Ok(current);
+                return Ok(Some(current));
             }
             user.updated_at = ctx.now.seconds();
             if ends != Ends::Nothing {
@@ -228,17 +226,12 @@ impl Engine {
             let replaced =
                 self.commit(ctx, event, move |tx| replace_user(tx, &row, version, renamed, &ends, now)).await;
             self.forget_user(provider, &user.id);
-            match replaced {
-                Ok(sessions) => {
-                    self.forget_sessions(provider, sessions);
-                    user.version += 1;
-                    return Ok(user);
-                }
-                Err(Failed::Refused(refusal)) if refusal == stale() => {}
-                Err(failed) => return Err(failed),
-            }
-        }
-        Err(stale().into())
+            let Some(sessions) = if_current(replaced)? else { return Ok(None) };
+            self.forget_sessions(provider, sessions);
+            user.version += 1;
+            Ok(Some(user))
+        })
+        .await
     }
 
     /// The row itself, not the cache: management shows what is.

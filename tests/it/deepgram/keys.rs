@@ -110,13 +110,21 @@ on_both_apps! {
         let by_time = project.made(&json!({"scopes": ["member"], "time_to_live_in_seconds": 3600, "expiration_date": null})).await;
         assert_eq!(text(&by_date, "expiration_date"), "2027-01-15T08:30:00Z");
         assert_eq!(text(&by_time, "expiration_date"), "2027-01-15T09:00:00Z");
+        for (given, end) in [(json!(3600.0), "2027-01-15T09:00:00Z"), (json!(3600.9), "2027-01-15T09:00:00Z")] {
+            let made = project.made(&json!({"scopes": ["member"], "time_to_live_in_seconds": given})).await;
+            assert_eq!(text(&made, "expiration_date"), end, "{given}");
+            let id = text(&made, "api_key_id");
+            assert_eq!(project.call("DELETE", &format!("/{id}"), &project.admin).send().await.status, 200);
+        }
         app.pass(1800);
         let (gone, stays) = (text(&by_date, "api_key_id").to_owned(), text(&by_time, "api_key_id").to_owned());
         let (active, expired, all) = (project.listed("?status=active").await, project.listed("?status=expired").await, project.listed("").await);
         assert_eq!(expired, std::slice::from_ref(&gone));
         assert!(active.contains(&stays) && !active.contains(&gone) && all.len() == active.len() + 1);
         assert_eq!(refused(&app.get("/v1/auth/token").header("authorization", text(&by_date, "key")).send().await).0, 401);
-        assert_eq!(refused(&project.call("GET", "?status=dead", &project.admin).send().await), code(400, "BAD_REQUEST"));
+        for bad in ["?status=dead", "?status=active&status=expired"] {
+            assert_eq!(refused(&project.call("GET", bad, &project.admin).send().await), code(400, "BAD_REQUEST"), "{bad}");
+        }
     }
 
     async fn what_cannot_be_read_is_a_400_and_makes_no_key(app: TestApp) {
@@ -127,12 +135,25 @@ on_both_apps! {
             json!({"scopes": ["member"], "comment": 7}), json!({"scopes": ["member"], "comment": "x".repeat(256)}), json!({"scopes": ["member"], "comment": "a\u{0}b"}),
             json!({"scopes": ["member"], "comment": "a\u{202e}b"}),
             json!({"scopes": ["member"], "expiration_date": "2020-01-01T00:00:00Z"}), json!({"scopes": ["member"], "expiration_date": "soon"}),
-            json!({"scopes": ["member"], "time_to_live_in_seconds": 0}), json!({"scopes": ["member"], "time_to_live_in_seconds": 1.5}),
+            json!({"scopes": ["member"], "time_to_live_in_seconds": 0}), json!({"scopes": ["member"], "time_to_live_in_seconds": 0.5}),
             json!({"scopes": ["member"], "time_to_live_in_seconds": 60, "expiration_date": "2030-01-01T00:00:00Z"}), json!([]), json!(null),
         ] {
             assert_eq!(refused(&project.create(&fields).await), code(400, "BAD_REQUEST"), "{fields}");
         }
         assert_eq!(project.listed("").await, before);
+    }
+
+    async fn a_refusal_says_what_is_wrong_by_the_names_of_this_wire(app: TestApp) {
+        let project = Project::of(&app, "acme").await;
+        let many: Vec<String> = (0..500).map(|number| format!("s{number}")).collect();
+        for (fields, says) in [
+            (json!({"scopes": many}), "at most 200"), (json!({"scopes": ["a b"]}), "without space"), (json!({"scopes": []}), "at least one scope name"),
+            (json!({"scopes": ["member"], "comment": "a\u{202e}b"}), "comment "),
+        ] {
+            let answer = project.create(&fields).await;
+            assert_eq!(refused(&answer), code(400, "BAD_REQUEST"));
+            assert!(answer.json()["err_msg"].as_str().unwrap().contains(says), "{}", answer.text());
+        }
     }
 
     async fn management_needs_the_role_and_each_project_has_its_own_keys(app: TestApp) {

@@ -27,7 +27,9 @@ on_both_apps! {
             assert_eq!(refused(&answer), code(404, "PROJECT_NOT_FOUND"), "{unknown}");
         }
         let member = app.api_key(json!({"role": "member", "provider": "acme"})).await;
-        assert_eq!(refused(&call(&app, &member, "GET", "").send().await), code(403, "FORBIDDEN"));
+        let weak = call(&app, &member, "GET", "").send().await;
+        assert_eq!(refused(&weak), code(403, "FORBIDDEN"));
+        assert!(weak.text().contains("of role admin"), "{}", weak.text());
     }
 
     async fn below_its_own_path_there_is_one_project(app: TestApp) {
@@ -39,6 +41,14 @@ on_both_apps! {
         assert_eq!(app.get(&format!("/p/acme/v1/projects/{id}/keys")).bearer(owner).send().await.status, 200);
         let misplaced = app.get(&format!("/p/other/v1/projects/{id}/keys")).bearer(owner).send().await;
         assert_eq!(refused(&misplaced), code(404, "PROJECT_NOT_FOUND"));
+    }
+
+    async fn a_surface_that_is_named_twice_is_turned_on_once(app: TestApp) {
+        let made = app.provider("acme", json!({"surfaces": ["deepgram", "deepgram"]})).await;
+        assert_eq!(made["surfaces"], json!(["deepgram"]));
+        let change = json!({"surfaces": ["vocalstack", "deepgram", "vocalstack"]});
+        let changed = app.admin("PATCH", "/providers/acme").json(&change).send().await;
+        assert_eq!((changed.status, &changed.json()["surfaces"]), (200, &json!(["vocalstack", "deepgram"])));
     }
 
     async fn at_the_domain_of_a_provider_there_is_its_project_only(app: TestApp) {
@@ -66,7 +76,11 @@ on_both_apps! {
             assert_eq!(refused(&call(&app, &owner, "PATCH", &path).json(&body).send().await), code(400, "BAD_REQUEST"), "{body}");
         }
         let client = app.client_of("acme", json!({})).await;
-        assert_eq!(refused(&call(&app, &owner, "DELETE", &path).send().await), code(400, "BAD_REQUEST"));
+        let answer = call(&app, &owner, "DELETE", &path).send().await;
+        assert_eq!(refused(&answer), code(400, "BAD_REQUEST"));
+        assert!(answer.text().contains("live clients") && !answer.text().contains("cascade"), "{}", answer.text());
+        let told = app.admin("DELETE", "/providers/acme").send().await;
+        assert!(told.status == 409 && told.text().contains("live clients") && told.text().contains("?cascade=true"), "{}", told.text());
         let ended = app.admin("DELETE", &format!("/providers/acme/clients/{}", client.id)).send().await;
         assert_eq!(ended.status, 204);
         let bound = app.api_key(json!({"role": "owner", "provider": "acme"})).await;

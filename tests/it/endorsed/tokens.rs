@@ -109,6 +109,43 @@ on_both_apps! {
         }
     }
 
+    async fn a_restriction_of_the_token_is_kept_or_refused(app: TestApp) {
+        let client = app.client(json!({"audience": ["https://a.example", "https://b.example"], "scope": "all:read all:write"})).await;
+        let jwks = app.get("/.well-known/jwks.json").send().await.json();
+        let as_form = |name: &str, value: &str| {
+            let pairs = [("client_id", client.id.as_str()), ("client_secret", &client.secret), ("grant_type", "client_credentials"), (name, value)];
+            app.post(PATH).form(&pairs)
+        };
+        for name in ["resource", "audience"] {
+            let asked = [json!("https://b.example"), json!(["https://b.example"]), json!(["", "https://b.example"])];
+            let calls = asked.map(|target| app.post(PATH).json(&request(&client, &json!({name: target}))));
+            for call in calls.into_iter().chain([as_form(name, "https://b.example")]) {
+                let answer = call.send().await;
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                let (_, claims) = verified(answer.json()["access_token"].as_str().unwrap(), &jwks);
+                assert_eq!(claims["aud"], "https://b.example", "{name}");
+            }
+            let beyond = [json!("https://evil.example"), json!(["https://a.example", "https://evil.example"])];
+            let calls = beyond.map(|target| app.post(PATH).json(&request(&client, &json!({name: target}))));
+            for call in calls.into_iter().chain([as_form(name, "https://evil.example")]) {
+                assert_eq!(said(&call.send().await), (400, "invalid_target".to_owned()), "{name}");
+            }
+            for bad in [json!(7), json!({}), json!([7]), json!(true)] {
+                assert_eq!(said(&ask(&app, &request(&client, &json!({name: bad}))).await), (400, "invalid_request".to_owned()), "{name}");
+            }
+            assert_eq!(as_form(name, "").send().await.status, 200, "an empty one counts as absent");
+        }
+        for call in [
+            as_form("authorization_details", "[]"), as_form("x", "y").header("DPoP", "ey.ey.ey"),
+            app.post(PATH).json(&request(&client, &json!({"authorization_details": [{"type": "x"}]}))),
+            app.post(PATH).json(&request(&client, &json!({}))).header("DPoP", "ey.ey.ey"),
+        ] {
+            let answer = call.send().await;
+            assert_eq!(said(&answer), (400, "invalid_request".to_owned()), "{}", answer.text());
+            assert!(answer.text().contains("is not supported"), "{}", answer.text());
+        }
+    }
+
     async fn only_a_shorter_lifetime_of_the_client_or_provider_changes_the_fourteen_days(app: TestApp) {
         let jwks = app.get("/.well-known/jwks.json").send().await.json();
         for (fields, seconds) in [

@@ -3,9 +3,32 @@
 use serde_json::json;
 
 use crate::mint::{member, mint, minted, read};
-use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::app::{ISSUER, Setup, on_both_apps};
+
+/// Keys of the environment that somebody chose to look like tokens.
+static LOOKALIKES: [[(&str, &str); 1]; 2] = [
+    [("GRANTD_ADMIN_KEY", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2lnbmF0dXJl")],
+    [("GRANTD_ADMIN_KEY", "ga_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH")],
+];
 
 on_both_apps! {
+    async fn the_environments_key_works_also_when_it_looks_like_a_token(app: TestApp) {
+        for environment in &LOOKALIKES {
+            let app = app.started_again_as(Setup { environment, ..Setup::default() }).await;
+            let (_, key) = environment[0];
+            let listed = app.get("/admin/v1/providers").bearer(key).send().await;
+            assert_eq!(listed.status, 200, "{}", listed.text());
+            assert!(app.is_active(&minted(&app, key, json!({})).await).await);
+            let granted = app.post("/v1/auth/grant").header("authorization", &format!("Token {key}")).send().await;
+            assert_eq!(granted.status, 200, "{}", granted.text());
+            // Others that look so are tokens still, above all one that was just made.
+            for other in [format!("{key}x"), minted(&app, key, json!({})).await] {
+                assert_eq!(app.get("/admin/v1/providers").bearer(&other).send().await.status, 403, "{other}");
+                assert_eq!(mint(&app, &other, json!({})).await.status, 403, "{other}");
+            }
+        }
+    }
+
     async fn a_member_key_turns_itself_into_a_token_that_says_what_was_asked(app: TestApp) {
         let answer = app.admin("POST", "/api-keys").json(&json!({"role": "member"})).send().await.json();
         let (id, key) = (answer["id"].as_str().unwrap(), answer["key"].as_str().unwrap());
