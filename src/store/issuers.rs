@@ -9,7 +9,8 @@ use diesel::prelude::*;
 
 use crate::domain::{Fault, ProviderId};
 use crate::store::connection::{Conn, each};
-use crate::store::providers::{provider_issuers, providers};
+use crate::store::provider_domains;
+use crate::store::providers::{self, provider_issuers, providers as rows};
 
 /// The issuers of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +110,17 @@ pub fn end(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<(
     Ok(())
 }
 
+/// Ends an issuer that another provider has left behind: neither base nor primary, nor that of a domain
+/// which it has verified. `false`: another provider still uses it. `now` in epoch seconds.
+pub fn make_way(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<bool, Fault> {
+    let Some(holder) = providers::by_issuer(conn, issuer)?.filter(|holder| holder != id) else { return Ok(true) };
+    if provider_domains::verified(conn, &holder)?.iter().any(|(_, own)| own == issuer) {
+        return Ok(false);
+    }
+    end(conn, &holder, issuer, now)?;
+    Ok(providers::by_issuer(conn, issuer)?.is_none())
+}
+
 /// Makes a live issuer the one of new tokens; tokens of the one before verify until they expire.
 /// Raises the provider's version. Call it in a transaction that holds the provider's row.
 pub fn make_primary(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<(), Fault> {
@@ -157,7 +169,7 @@ fn mark_base(conn: &mut Conn, id: &ProviderId, issuer: &str) -> Result<(), Fault
 }
 
 fn touch(conn: &mut Conn, id: &ProviderId, now: i64) -> Result<(), Fault> {
-    let changed = (providers::version.eq(providers::version + 1), providers::updated_at.eq(now));
-    diesel::update(providers::table.filter(providers::id.eq(id.as_str()))).set(changed).execute(conn)?;
+    let changed = (rows::version.eq(rows::version + 1), rows::updated_at.eq(now));
+    diesel::update(rows::table.filter(rows::id.eq(id.as_str()))).set(changed).execute(conn)?;
     Ok(())
 }

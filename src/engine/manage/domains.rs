@@ -5,7 +5,7 @@
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
-use crate::domain::provider_domain::{issuer_at, read_domain};
+use crate::domain::provider_domain::{host_of, issuer_at, read_domain};
 use crate::domain::refusal::FieldError;
 use crate::domain::{Context, Decision, DomainId, DomainName, Failed, Fault, Provider, ProviderDomain, Refusal, Role};
 use crate::engine::Engine;
@@ -303,8 +303,8 @@ impl Engine {
                 )));
             }
             provider_domains::soft_delete(tx, &domain.id, now.seconds())?;
-            if let Some(issuer) = &current.issuer {
-                issuers::end(tx, &domain.provider, issuer, now.seconds())?;
+            let has_ended = end_issuers_of(tx, &current, now.seconds())?;
+            if has_ended || current.issuer.is_some() {
                 tx.changed(ChangedTable::Providers, &slug, now)?;
                 tx.changed(ChangedTable::Domains, domain.id.as_str(), now)?;
             }
@@ -336,6 +336,18 @@ fn switch_primary(tx: &mut Tx<'_>, domain: &ProviderDomain, primary: bool, now: 
     let after = if primary { own.to_owned() } else { issuers::base(tx, &domain.provider)?.ok_or_else(nothing)? };
     issuers::make_primary(tx, &domain.provider, &after, now)?;
     provider_domains::touch(tx, &domain.provider, [&before, &after], now)
+}
+
+/// Ends what the domain states, and has stated under other public URLs; whether there was any.
+fn end_issuers_of(tx: &mut Tx<'_>, domain: &ProviderDomain, now: i64) -> Result<bool, Fault> {
+    let Some(issuers) = issuers::of_provider(tx, &domain.provider)? else { return Ok(false) };
+    let is_its = |issuer: &&String| **issuer != issuers.base && host_of(issuer).as_deref() == Some(&*domain.name);
+    let mut ended = false;
+    for issuer in issuers.live.iter().filter(is_its) {
+        issuers::end(tx, &domain.provider, issuer, now)?;
+        ended = true;
+    }
+    Ok(ended)
 }
 
 fn unknown_domain() -> Refusal {
