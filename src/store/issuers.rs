@@ -6,11 +6,20 @@
 //! own tokens verify until they expire.
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
+use crate::domain::issuer_url::spellings;
 use crate::domain::{Fault, ProviderId};
 use crate::store::connection::{Conn, each};
 use crate::store::provider_domains;
 use crate::store::providers::{self, provider_issuers, providers as rows};
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Text)]
+    #[diesel(column_name = issuer)]
+    _issuer: String,
+}
 
 /// The issuers of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +117,24 @@ pub fn end(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<(
         .filter(provider_issuers::ended_at.is_null());
     diesel::update(row).set(provider_issuers::ended_at.eq(now)).execute(conn)?;
     Ok(())
+}
+
+/// Whether any provider, deleted ones included, lives or has lived under exactly this issuer: tokens of
+/// ended ones verify until they expire.
+pub fn is_or_was_ours(conn: &mut Conn, issuer: &str) -> Result<bool, Fault> {
+    let same = provider_issuers::table.filter(provider_issuers::issuer.eq(issuer));
+    let found: Option<String> = same.select(provider_issuers::issuer).first(conn).optional()?;
+    Ok(found.is_some())
+}
+
+/// As [`is_or_was_ours`], for an issuer that somebody typed: letter case, a slash at the end and the usual
+/// port make no other one. Reads the whole table; for management only.
+pub fn resembles_ours(conn: &mut Conn, issuer: &str) -> Result<bool, Fault> {
+    let sql = "SELECT issuer FROM provider_issuers WHERE rtrim(lower(issuer), '/') IN ($1, $2, $3) LIMIT 1";
+    let [one, two, three] = spellings(issuer);
+    let found: Vec<Found> =
+        diesel::sql_query(sql).bind::<Text, _>(one).bind::<Text, _>(two).bind::<Text, _>(three).load(conn)?;
+    Ok(!found.is_empty())
 }
 
 /// Ends an issuer that another provider has left behind: neither base nor primary, nor that of a domain
