@@ -17,6 +17,7 @@ pub mod failed;
 pub mod fault;
 pub mod grant;
 pub mod id;
+pub mod issuer_url;
 pub mod key;
 pub mod network;
 pub mod page;

@@ -73,7 +73,10 @@ pub enum StartRefused {
          issued. Start with --new-issuer if that is meant, or set GRANTD_PUBLIC_URL back"
     )]
     OtherIssuer { stored: String, given: String },
-    #[error("the public URL {given} is the issuer of another provider: delete that provider's domain first")]
+    #[error(
+        "{given}, which this start's public URL leads to, is the issuer of another provider: delete that provider's domain \
+         first"
+    )]
     Taken { given: String },
     #[error(
         "the master key is missing: the database was made with one, and nothing in it can be opened without it. Put \
@@ -126,9 +129,6 @@ fn settle_issuer(tx: &mut Tx<'_>, default: &Provider, start: &Start) -> Result<O
     if !start.is_loopback && !start.new_issuer {
         return Err(Fault::store(StartRefused::OtherIssuer { stored, given: start.public_url.clone() }));
     }
-    if providers::by_issuer(tx, &start.public_url)?.is_some_and(|holder| holder != default.id) {
-        return Err(Fault::store(StartRefused::Taken { given: start.public_url.clone() }));
-    }
     move_issuer(tx, default, &start.public_url, start.now)?;
     move_issuers_below(tx, &stored, start)?;
     Ok(Some(stored))
@@ -155,21 +155,33 @@ fn move_issuers_below(tx: &mut Tx<'_>, old: &str, start: &Start) -> Result<(), F
 /// New tokens carry the new issuer, unless a domain is primary; those of the old one verify until they
 /// expire.
 fn move_issuer(tx: &mut Tx<'_>, provider: &Provider, issuer: &str, now: UnixTime) -> Result<(), Fault> {
+    make_way(tx, provider, issuer, now)?;
     issuers::move_base(tx, &provider.id, issuer, now.seconds())?;
     tx.changed(ChangedTable::Providers, &provider.slug, now)
 }
 
-/// Domains are served at scheme, port and path of the public URL, so what they state follows it.
+/// Frees an issuer that another provider has left behind; one that it still uses refuses the start.
+fn make_way(tx: &mut Tx<'_>, provider: &Provider, issuer: &str, now: UnixTime) -> Result<(), Fault> {
+    if issuers::make_way(tx, &provider.id, issuer, now.seconds())? {
+        return Ok(());
+    }
+    Err(Fault::store(StartRefused::Taken { given: issuer.to_owned() }))
+}
+
+/// Domains are served at scheme, port and path of the public URL, so what they state follows it. What
+/// they stated before is ended: its tokens verify until they expire.
 fn move_domains(tx: &mut Tx<'_>, provider: &Provider, start: &Start) -> Result<(), Fault> {
     let now = start.now.seconds();
     for (name, old) in provider_domains::verified(tx, &provider.id)? {
         let Some(moved) = issuer_at(&start.public_url, &name).filter(|moved| *moved != old) else { continue };
         let was_primary = issuers::primary_domain(tx, &provider.id)?.as_deref() == Some(&*old);
+        make_way(tx, provider, &moved, start.now)?;
         issuers::add(tx, &provider.id, &moved, now)?;
         provider_domains::set_issuer(tx, &provider.id, &name, &moved, now)?;
         if was_primary {
             issuers::make_primary(tx, &provider.id, &moved, now)?;
         }
+        issuers::end(tx, &provider.id, &old, now)?;
     }
     tx.changed(ChangedTable::Providers, &provider.slug, start.now)
 }

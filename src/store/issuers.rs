@@ -6,10 +6,20 @@
 //! own tokens verify until they expire.
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
+use crate::domain::issuer_url::spellings;
 use crate::domain::{Fault, ProviderId};
 use crate::store::connection::{Conn, each};
-use crate::store::providers::{provider_issuers, providers};
+use crate::store::provider_domains;
+use crate::store::providers::{self, provider_issuers, providers as rows};
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Text)]
+    #[diesel(column_name = issuer)]
+    _issuer: String,
+}
 
 /// The issuers of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +119,35 @@ pub fn end(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<(
     Ok(())
 }
 
+/// Whether any provider, deleted ones included, lives or has lived under exactly this issuer: tokens of
+/// ended ones verify until they expire.
+pub fn is_or_was_ours(conn: &mut Conn, issuer: &str) -> Result<bool, Fault> {
+    let same = provider_issuers::table.filter(provider_issuers::issuer.eq(issuer));
+    let found: Option<String> = same.select(provider_issuers::issuer).first(conn).optional()?;
+    Ok(found.is_some())
+}
+
+/// As [`is_or_was_ours`], for an issuer that somebody typed: letter case, a slash at the end and the usual
+/// port make no other one. Reads the whole table; for management only.
+pub fn resembles_ours(conn: &mut Conn, issuer: &str) -> Result<bool, Fault> {
+    let sql = "SELECT issuer FROM provider_issuers WHERE rtrim(lower(issuer), '/') IN ($1, $2, $3) LIMIT 1";
+    let [one, two, three] = spellings(issuer);
+    let found: Vec<Found> =
+        diesel::sql_query(sql).bind::<Text, _>(one).bind::<Text, _>(two).bind::<Text, _>(three).load(conn)?;
+    Ok(!found.is_empty())
+}
+
+/// Ends an issuer that another provider has left behind: neither base nor primary, nor that of a domain
+/// which it has verified. `false`: another provider still uses it. `now` in epoch seconds.
+pub fn make_way(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<bool, Fault> {
+    let Some(holder) = providers::by_issuer(conn, issuer)?.filter(|holder| holder != id) else { return Ok(true) };
+    if provider_domains::verified(conn, &holder)?.iter().any(|(_, own)| own == issuer) {
+        return Ok(false);
+    }
+    end(conn, &holder, issuer, now)?;
+    Ok(providers::by_issuer(conn, issuer)?.is_none())
+}
+
 /// Makes a live issuer the one of new tokens; tokens of the one before verify until they expire.
 /// Raises the provider's version. Call it in a transaction that holds the provider's row.
 pub fn make_primary(conn: &mut Conn, id: &ProviderId, issuer: &str, now: i64) -> Result<(), Fault> {
@@ -157,7 +196,7 @@ fn mark_base(conn: &mut Conn, id: &ProviderId, issuer: &str) -> Result<(), Fault
 }
 
 fn touch(conn: &mut Conn, id: &ProviderId, now: i64) -> Result<(), Fault> {
-    let changed = (providers::version.eq(providers::version + 1), providers::updated_at.eq(now));
-    diesel::update(providers::table.filter(providers::id.eq(id.as_str()))).set(changed).execute(conn)?;
+    let changed = (rows::version.eq(rows::version + 1), rows::updated_at.eq(now));
+    diesel::update(rows::table.filter(rows::id.eq(id.as_str()))).set(changed).execute(conn)?;
     Ok(())
 }

@@ -5,9 +5,11 @@
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
-use crate::domain::provider_domain::{issuer_at, read_domain};
+use crate::domain::provider_domain::{host_of, issuer_at, read_domain};
 use crate::domain::refusal::FieldError;
-use crate::domain::{Context, Decision, DomainId, DomainName, Failed, Fault, Provider, ProviderDomain, Refusal, Role};
+use crate::domain::{
+    Context, Decision, DomainId, DomainName, Failed, Fault, Provider, ProviderDomain, Refusal, RefusalKind, Role,
+};
 use crate::engine::Engine;
 use crate::engine::manage::fields::Checks;
 use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
@@ -161,13 +163,14 @@ impl Engine {
     }
 
     /// What stands in the way of the proof; `None`: nothing.
-    async fn missing_proof(&self, ctx: &Context, domain: &ProviderDomain) -> Result<Option<String>, Fault> {
+    async fn missing_proof(&self, ctx: &Context, domain: &ProviderDomain) -> Result<Option<String>, Failed> {
         let (at, expected) = (domain.record_name(), domain.record_value());
-        let found = match self.0.txt_records.at(&at, ctx.deadline).await {
+        let found = match self.0.txt_records.at(&domain.provider, &at, ctx.deadline).await {
             Ok(texts) if texts.contains(&expected) => return Ok(None),
             Ok(texts) if texts.is_empty() => "There is no TXT record",
             Ok(_) => "There are TXT records, but none with the right value,",
-            Err(TxtFlaw::Busy) => return Err(Fault::busy("too many questions to the DNS are under way")),
+            Err(TxtFlaw::Busy) => return Err(Fault::busy("too many questions to the DNS are under way").into()),
+            Err(TxtFlaw::ShareUsed) => return Err(too_many().into()),
             Err(TxtFlaw::Slow) => "The DNS did not answer in time when it was asked for TXT records",
             Err(TxtFlaw::Failed) => "The DNS answered with a failure when it was asked for TXT records",
         };
@@ -303,8 +306,8 @@ impl Engine {
                 )));
             }
             provider_domains::soft_delete(tx, &domain.id, now.seconds())?;
-            if let Some(issuer) = &current.issuer {
-                issuers::end(tx, &domain.provider, issuer, now.seconds())?;
+            let has_ended = end_issuers_of(tx, &current, now.seconds())?;
+            if has_ended || current.issuer.is_some() {
                 tx.changed(ChangedTable::Providers, &slug, now)?;
                 tx.changed(ChangedTable::Domains, domain.id.as_str(), now)?;
             }
@@ -338,8 +341,28 @@ fn switch_primary(tx: &mut Tx<'_>, domain: &ProviderDomain, primary: bool, now: 
     provider_domains::touch(tx, &domain.provider, [&before, &after], now)
 }
 
+/// Ends what the domain states, and has stated under other public URLs; whether there was any.
+fn end_issuers_of(tx: &mut Tx<'_>, domain: &ProviderDomain, now: i64) -> Result<bool, Fault> {
+    let Some(issuers) = issuers::of_provider(tx, &domain.provider)? else { return Ok(false) };
+    let is_its = |issuer: &&String| **issuer != issuers.base && host_of(issuer).as_deref() == Some(&*domain.name);
+    let mut ended = false;
+    for issuer in issuers.live.iter().filter(is_its) {
+        issuers::end(tx, &domain.provider, issuer, now)?;
+        ended = true;
+    }
+    Ok(ended)
+}
+
 fn unknown_domain() -> Refusal {
     Refusal::unknown("There is no such domain.")
+}
+
+fn too_many() -> Refusal {
+    let kind = RefusalKind::RateLimited { retry_after: 1 };
+    Refusal::new(
+        kind,
+        "The DNS is being asked for two domains of this provider already: try again when it has answered.",
+    )
 }
 
 fn taken() -> Refusal {

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::crypto::read_foreign;
 use crate::domain::external::Verdict;
 use crate::domain::id::{is_client_id, is_uuid_shaped};
+use crate::domain::issuer_url::is_at_or_below;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::{ClientId, Context, Decision, Failed, Fault, IssuerId, Provider, Refusal, Role, TrustedIssuer};
 use crate::engine::Engine;
@@ -13,7 +14,7 @@ use crate::engine::manage::trusted_issuer_fields::{self, TrustedIssuerDraft};
 use crate::engine::manage::{Actor, Expected, if_current, require_version, stale, unknown_provider, until_written};
 use crate::engine::trust::Thoroughness;
 use crate::engine::trust::rules::HandedIn;
-use crate::store::{Tx, clients, providers, trusted_issuers};
+use crate::store::{Tx, clients, issuers, providers, trusted_issuers};
 
 /// A token that is to be judged without being taken.
 #[derive(Debug)]
@@ -234,9 +235,8 @@ pub(in crate::engine::manage) fn unacceptable(
     issuer: &TrustedIssuer,
     known: &[ClientId],
 ) -> Result<Option<Refusal>, Fault> {
-    // Providers to come lie below as well.
-    let below_ours = issuer.issuer.starts_with(&format!("{ours}/p/"));
-    if issuer.issuer == ours || below_ours || providers::by_issuer(tx, &issuer.issuer)?.is_some() {
+    // Providers to come lie below as well, and tokens of former issuers still verify.
+    if is_at_or_below(&issuer.issuer, ours) || issuers::resembles_ours(tx, &issuer.issuer)? {
         return Ok(Some(Refusal::invalid_field(
             "/issuer",
             "is an issuer of this server: its tokens are not exchanged",

@@ -9,7 +9,7 @@ use crate::domain::trust::TrustRules;
 use crate::domain::{ClientId, Context, Fault, ProviderId, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::trust::rules::{HandedIn, jti_of};
-use crate::store::{assertion_jtis, providers, trusted_issuers};
+use crate::store::{assertion_jtis, issuers, trusted_issuers};
 
 pub mod conditions;
 pub mod people;
@@ -119,7 +119,7 @@ impl Engine {
         let (owner, issuer) = (provider.clone(), issuer.to_owned());
         let read = move |conn: &mut _| {
             let rows = trusted_issuers::of_issuer(conn, &owner, &issuer)?;
-            let is_ours = providers::by_issuer(conn, &issuer)?.is_some();
+            let is_ours = issuers::is_or_was_ours(conn, &issuer)?;
             Ok((rows, is_ours))
         };
         let (rows, is_ours) = self.0.db.read(ctx.deadline, read).await?;

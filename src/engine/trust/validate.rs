@@ -12,7 +12,7 @@ use crate::engine::manage::Actor;
 use crate::engine::manage::policies::unknown_policy;
 use crate::engine::trust::rules::{self, HandedIn};
 use crate::engine::trust::{Accepted, Thoroughness};
-use crate::store::providers;
+use crate::store::issuers;
 
 /// A token that is to be judged.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Engine {
             return Err(not_accepted("issuer", "its iss is not the provider's URL").into());
         }
         let issuer = row.issuer.clone();
-        if self.0.db.read(ctx.deadline, move |conn| providers::by_issuer(conn, &issuer)).await?.is_some() {
+        if self.0.db.read(ctx.deadline, move |conn| issuers::is_or_was_ours(conn, &issuer)).await? {
             return Err(not_accepted("issuer", "it is a token of this server").into());
         }
         self.require_accepted(ctx, (&row, &policy), (&asked.token, &token)).await?;

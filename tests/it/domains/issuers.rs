@@ -191,4 +191,34 @@ on_both_apps! {
         made_primary(&moved, "acme", &primary, false).await;
         assert_eq!(issuer_of_provider(&moved, "acme").await, "https://new.example:81/p/acme", "the base has moved too");
     }
+
+    async fn a_token_of_a_former_issuer_of_ours_is_exchanged_for_nobodys_login(app: TestApp) {
+        app.provider("acme", json!({})).await;
+        let name = fresh_name();
+        let own = format!("https://{name}");
+        // Somebody trusts the name before it is a domain of ours, with the keys of the provider to come.
+        let keys = app.get("/p/acme/.well-known/jwks.json").send().await.json();
+        let row = json!({"issuer": own, "jwks": keys, "audiences": [format!("{ISSUER}/p/acme"), own]});
+        let rows = "/providers/default/trusted-issuers";
+        assert_eq!(app.admin("POST", rows).json(&row).send().await.status, 201);
+        let domain = proven(&app, "acme", &name).await;
+        made_primary(&app, "acme", &domain, true).await;
+        let client = app.client_of("acme", json!({})).await;
+        let token = app.token_at("/p/acme", &client).await;
+        assert_eq!(issuer_in(&token), json!(own));
+        made_primary(&app, "acme", &domain, false).await;
+        deleted(&app, "acme", &domain).await;
+
+        let call = app.post("/p/acme/oauth2/introspect").form(&[("token", &token)]).bearer(&app.first.owner_key);
+        assert_eq!(call.send().await.json()["active"], json!(true), "it still verifies");
+        let said = app.admin("POST", &format!("{rows}/test")).json(&json!({"token": token})).send().await.json();
+        assert_eq!(said["accepted"], json!(false));
+        assert!(said.to_string().contains("a token of this server"), "{said}");
+        for issuer in [own.clone(), own.to_uppercase(), format!("{own}/"), format!("{own}:443")] {
+            let mut again = row.clone();
+            again["issuer"] = json!(issuer);
+            let answer = app.admin("POST", rows).json(&again).send().await;
+            assert_eq!(answer.status, 422, "{issuer}: {}", answer.text());
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod hosts;
 mod issuers;
+mod moved;
 mod nodes;
 mod proof;
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{added, deleted, fresh_name, issuer_at, path_of, proven, publish, text, verify};
 use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::databases::block_on;
 use crate::support::dns::{TXT, Zone, dns};
 
 fn record(domain: &Value) -> (&str, &str) {
@@ -111,6 +112,25 @@ on_both_apps! {
         assert_eq!((answer.status, &answer.json()["verified"]), (200, &json!(true)), "{}", answer.text());
     }
 
+    async fn silent_names_of_one_provider_hold_two_turns_at_most(app: TestApp) {
+        app.provider("acme", json!({})).await;
+        let mut silent = Vec::new();
+        for _ in 0..3 {
+            let domain = added(&app, "default", &fresh_name()).await;
+            dns().holds(record(&domain).0, Zone::Silence);
+            silent.push(domain);
+        }
+        let other = added(&app, "acme", &fresh_name()).await;
+        publish(&other);
+        let asked = |at: usize| verify(&app, "default", &silent[at]);
+        let (one, two, three, four) = join!(asked(0), asked(1), asked(2), verify(&app, "acme", &other));
+        assert_eq!([one.status, two.status, four.status], [200; 3], "{} {} {}", one.text(), two.text(), four.text());
+        assert_eq!((three.status, three.header("retry-after")), (429, "1"), "{}", three.text());
+        assert_eq!(four.json()["verified"], json!(true), "another provider is served meanwhile");
+        publish(&silent[2]);
+        assert_eq!(asked(2).await.json()["verified"], json!(true), "the share was given back");
+    }
+
     async fn of_two_that_prove_a_domain_at_once_one_has_it(app: TestApp) {
         app.provider("acme", json!({})).await;
         let other = app.second_node().await;
@@ -126,4 +146,29 @@ on_both_apps! {
             assert_eq!(statuses, [200, 409], "{} {}", first.text(), second.text());
         }
     }
+}
+
+#[test]
+fn a_turn_is_waited_for_while_sixteen_questions_are_under_way() {
+    use futures_util::future::join_all;
+    use grantd::domain::ProviderId;
+    use grantd::domain::clock::deadline_in;
+    use grantd::upstream::{TxtFlaw, TxtOptions, TxtRecords};
+
+    let timeout = Duration::from_millis(400);
+    let records = TxtRecords::new(TxtOptions { resolver: Some(dns().address), timeout });
+    let (silent, known) = (fresh_name(), fresh_name());
+    dns().holds(&silent, Zone::Silence);
+    dns().says(&known, "here");
+    let provider = |number: usize| ProviderId::from(format!("p{number}"));
+    let owners: Vec<ProviderId> = (0..16).map(|number| provider(number / 2)).collect();
+    let (patient, hurried) = (provider(8), provider(9));
+    let far = deadline_in(Duration::from_secs(20));
+    block_on(async {
+        let held = join_all(owners.iter().map(|owner| records.at(owner, &silent, far)));
+        let soon = deadline_in(timeout / 4);
+        let (held, late, never) = join!(held, records.at(&patient, &known, far), records.at(&hurried, &known, soon));
+        assert!(held.iter().all(|answer| *answer == Err(TxtFlaw::Slow)), "{held:?}");
+        assert_eq!((late, never), (Ok(vec!["here".to_owned()]), Err(TxtFlaw::Busy)));
+    });
 }

@@ -166,7 +166,18 @@ impl TestApp {
         Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), setup).await
     }
 
+    /// Why a later start on the same database, with another setup, is refused.
+    pub async fn refused_as(&self, setup: Setup) -> String {
+        let opened = Self::try_open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), setup).await;
+        opened.err().expect("the application opens")
+    }
+
     async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
+        let opened = Self::try_open(db, wall, first, setup).await;
+        opened.unwrap_or_else(|error| panic!("the application does not open: {error}"))
+    }
+
+    async fn try_open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Result<Self, String> {
         let settings = settings(&setup);
         let Setup { stale_after, login_floor, .. } = setup;
         let options = EngineOptions {
@@ -180,10 +191,10 @@ impl TestApp {
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
         let how = (8080, flags, serve);
         let opened = Opened::open(&settings, &db.options(), &options, &clock, random.clone(), how).await;
-        let opened = opened.unwrap_or_else(|error| panic!("the application does not open: {error:?}"));
+        let opened = opened.map_err(|error| format!("{error:?}"))?;
         let services = Services::new(&settings, opened.engine.clone(), &clock, random, opened.public_url.path());
         let mounted = mount(&services, setup.routes).await;
-        Self { kind: db.kind, engine: opened.engine, services, wall, first, db, mounted }
+        Ok(Self { kind: db.kind, engine: opened.engine, services, wall, first, db, mounted })
     }
 
     /// The answer of the router to a request.

@@ -154,6 +154,14 @@ on_both_apps! {
             let body = json!({"issuer": issuer, "audiences": ["a"]});
             assert_eq!(pointers(&post(&app, &body).await), ["/issuer"], "{issuer}");
         }
+        // Another spelling is no other server.
+        for issuer in ["HTTPS://ID.example.com", "https://id.example.com/", "https://id.example.com:443/p/acme", "https://id.example.com/P/Acme/"] {
+            let body = json!({"issuer": issuer, "audiences": ["a"]});
+            assert_eq!(pointers(&post(&app, &body).await), ["/issuer"], "{issuer}");
+        }
+        assert_eq!(app.admin("DELETE", "/providers/acme").send().await.status, 204);
+        let body = json!({"issuer": format!("{ISSUER}/p/acme"), "audiences": ["a"]});
+        assert_eq!(pointers(&post(&app, &body).await), ["/issuer"], "nor is that of a deleted provider");
         let made = post(&app, &minimal()).await.json();
         let change = app.admin("PATCH", &format!("{ROWS}/{}", made["id"].as_str().unwrap())).json(&json!({"issuer": ISSUER})).send().await;
         assert_eq!(pointers(&change), ["/issuer"]);
