@@ -217,6 +217,20 @@ fn who_asks_for_another_protocol_is_answered_at_once_and_the_connection_ends() {
 }
 
 #[test]
+fn the_access_line_does_not_tell_the_path_of_another_server() {
+    let home = Home::on(Kind::Sqlite);
+    let server = home.serve();
+    for path in ["/forward-auth/reset/s3cret", "/p/acme/forward-auth/reset/s3cret?x=1", "/forward%2Dauth/s3cret"] {
+        let answer = server.http.call("GET", path, &[], None);
+        assert!(matches!(answer.status, 401 | 404), "{answer:?}");
+    }
+    for path in ["/forward-auth", "/p/acme/forward-auth", "/forward%2Dauth"] {
+        assert_eq!(server.access_lines(path).len(), 1, "{path}: {}", server.stderr());
+    }
+    assert!(!server.stderr().contains("s3cret"), "{}", server.stderr());
+}
+
+#[test]
 fn a_head_that_never_ends_is_cut_off() {
     let home = Home::on(Kind::Sqlite).with("GRANTD_HTTP__READ_TIMEOUT_MS", "250");
     let server = home.serve();
