@@ -265,11 +265,10 @@ impl Services {
             let (base, surfaces) = (base.clone(), surfaces.clone());
             async move {
                 let below = request.path().strip_prefix(base.as_str()).unwrap_or_default().to_owned();
-                if Admin::PREFIXES.iter().any(|prefix| below.starts_with(prefix)) {
+                if Admin::owns(&below) {
                     return not_found::<Admin>(request).await;
                 }
-                let inner = dialects::below_provider(&below);
-                if Web::PREFIXES.iter().any(|prefix| below.starts_with(prefix) || inner.starts_with(prefix)) {
+                if Web::owns(&below) || Web::owns(dialects::below_provider(&below)) {
                     return not_found::<Web>(request).await;
                 }
                 dialects::unknown_path(request, &below, &surfaces).await

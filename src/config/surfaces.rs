@@ -28,7 +28,7 @@ section! {
         enabled: bool = true,
         /// The provider it serves at the root, by slug.
         provider: String = "default".to_owned(),
-        /// The one host name it answers on, with the port unless it is the scheme's own. Not given: any.
+        /// The one host name it answers on, whatever the port; with a port only there. Not given: any.
         host: Option<String> = None,
     }
 }

@@ -103,8 +103,8 @@ pub async fn unknown_path(request: HttpRequest, path: &str, on: &Surfaces) -> Ht
     macro_rules! owned {
         ($surface:ty, $switch:expr) => {
             let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
-            let owns = |prefix: &&str| path.starts_with(*prefix) || below_provider(path).starts_with(*prefix);
-            if switch(on).is_some() && <$surface as Surface>::PREFIXES.iter().any(owns) {
+            let is_owned = <$surface as Surface>::owns(path) || <$surface as Surface>::owns(below_provider(path));
+            if switch(on).is_some() && is_owned {
                 return not_found::<$surface>(request).await;
             }
         };

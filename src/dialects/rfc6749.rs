@@ -177,8 +177,22 @@ pub fn failure(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
     }
 }
 
+/// As [`failure`], but whoever presented nothing is not told of an invalid token (RFC 6750 §3.1).
+pub fn failure_of_resource(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+    match failure {
+        Failure::Refused(refusal) if refusal.kind == RefusalKind::MissingCredentials => {
+            refused_as(refusal, StatusCode::UNAUTHORIZED, "unauthorized")
+        }
+        other => self::failure(other, ctx),
+    }
+}
+
 fn refused(refusal: &Refusal) -> HttpResponse {
     let (status, code) = status_and_code(&refusal.kind);
+    refused_as(refusal, status, code)
+}
+
+fn refused_as(refusal: &Refusal, status: StatusCode, code: &str) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     match &refusal.kind {
         RefusalKind::InvalidClient => {

@@ -26,7 +26,7 @@ pub async fn exchange<S: Surface>(
     };
     let began = monotonic();
     let ctx = edge.context(&request, S::NAME);
-    let body = match body::read(payload, edge.read_timeout).await {
+    let body = match body::read(&request, payload, edge.read_timeout).await {
         Ok(body) => body,
         Err(unread) => return finish::<S>(&edge, &request, fail_unread::<S>(&request, unread, &ctx), &ctx, began),
     };

@@ -34,10 +34,14 @@ impl<'a> Form<'a> {
             return Err(Refusal::malformed("There are too many parameters."));
         }
         for (index, (name, value)) in pairs.iter().enumerate() {
+            let holds = |character: char| name.contains(character) || value.contains(character);
             // What is not UTF-8 has become U+FFFD here: two different secrets must not look alike.
-            // NUL is no text for a database.
-            if name.contains(['\u{FFFD}', '\0']) || value.contains(['\u{FFFD}', '\0']) {
+            if holds('\u{FFFD}') {
                 return Err(Refusal::malformed("A parameter is not valid UTF-8."));
+            }
+            // No text for a database.
+            if holds('\0') {
+                return Err(Refusal::malformed("A parameter holds a NUL."));
             }
             let repeated = pairs.iter().take(index).any(|(earlier, _)| earlier == name);
             if repeated && !REPEATABLE.contains(&name.as_ref()) {
@@ -83,7 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_are_refused() {
-        assert!(Form::parse(b"client_secret=%FF").is_err());
+    fn bytes_that_are_no_text_are_refused_for_what_they_are() {
+        let hint = |body: &[u8]| Form::parse(body).unwrap_err().hint;
+        for bad in [&b"client_secret=%FF"[..], b"%FF=x"] {
+            assert_eq!(hint(bad), "A parameter is not valid UTF-8.");
+        }
+        for bad in [&b"client_secret=a%00"[..], b"%00=x", b"x=\0"] {
+            assert_eq!(hint(bad), "A parameter holds a NUL.");
+        }
     }
 }

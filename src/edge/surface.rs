@@ -9,7 +9,8 @@ use crate::domain::{Context, Failed, Fault, Refusal};
 pub trait Surface: 'static {
     /// Stands in logs, events and [`Context::surface`].
     const NAME: &'static str;
-    /// Path prefixes whose unknown paths are answered in this surface's shape.
+    /// Paths that, with everything below them, are answered in this surface's shape where they are
+    /// unknown; without a slash at the end.
     const PREFIXES: &'static [&'static str];
     /// Readable from any origin, without credentials.
     const CROSS_ORIGIN: bool = false;
@@ -19,6 +20,13 @@ pub trait Surface: 'static {
 
     /// Mounts the routes and feeds the OpenAPI paths, so that they cannot drift.
     fn routes() -> &'static [RouteSpec];
+
+    /// Whether an unknown path is this surface's to answer.
+    fn owns(path: &str) -> bool {
+        let below =
+            |prefix: &&str| path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::PREFIXES.iter().any(below)
+    }
 
     /// Writes a failure in the surface's own shape and status.
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse;

@@ -86,6 +86,57 @@ fn a_surface_that_is_off_is_not_there() {
 }
 
 #[test]
+fn what_is_unknown_below_a_surface_is_answered_by_it_and_a_longer_word_is_not_below() {
+    started(&[], async |app| {
+        app.provider("acme", json!({})).await;
+        let member = |answer: &Answer| answer.json().as_object().map(|body| body.keys().next().unwrap().clone());
+        for base in ["", "/p/acme"] {
+            for (path, first) in [
+                ("/v1/auth", "err_code"),
+                ("/api/v1/auth", "error"),
+                ("/api/v2", "error"),
+                ("/v1/k8s", "code"),
+                ("/v1/tenants/", "code"),
+            ] {
+                for path in [format!("{base}{path}"), format!("{base}{path}/nothing")] {
+                    let answer = app.get(&path).send().await;
+                    assert_eq!((answer.status, member(&answer).as_deref()), (404, Some(first)), "{path}");
+                    assert_eq!(answer.json()["is_error"] == json!(true), path.contains("/api/v1/auth"), "{path}");
+                }
+            }
+            for path in ["/security", "/security/", "/security/other"] {
+                let answer = app.get(&format!("{base}{path}")).send().await;
+                assert_eq!((answer.status, answer.header("x-api-version")), (404, "1.1.0"), "{base}{path}");
+            }
+            for path in [
+                "/v1/projectsx",
+                "/v1/authx",
+                "/api/v1/authority",
+                "/securityx",
+                "/v1/tenantsx",
+                "/api/v1/tokens",
+                "/adminx",
+                "/loginx",
+            ] {
+                let answer = app.get(&format!("{base}{path}")).send().await;
+                assert_eq!(answer.refusal(), (404, "not_found".to_owned()), "{base}{path}");
+                assert_eq!(
+                    (answer.header("x-api-version"), answer.json()["is_error"].clone()),
+                    ("", Value::Null),
+                    "{base}{path}"
+                );
+            }
+        }
+        for path in ["/admin", "/admin/x"] {
+            assert_eq!(app.get(path).send().await.header("content-type"), "application/problem+json", "{path}");
+        }
+        for path in ["/account/x", "/assets", "/p/acme/assets/x"] {
+            assert!(app.get(path).send().await.header("content-type").starts_with("text/html"), "{path}");
+        }
+    });
+}
+
+#[test]
 fn a_surface_that_is_bound_to_a_host_answers_there_only() {
     let environment = &[
         ("GRANTD_SURFACES__DEEPGRAM__HOST", "deepgram.example.com"),

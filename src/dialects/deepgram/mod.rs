@@ -33,7 +33,7 @@ const KEY: &str = "/v1/projects/{project_id}/keys/{key_id}";
 
 impl Surface for Deepgram {
     const NAME: &'static str = "deepgram";
-    const PREFIXES: &'static [&'static str] = &["/v1/auth/", "/v1/projects"];
+    const PREFIXES: &'static [&'static str] = &["/v1/auth", "/v1/projects"];
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 10] = [

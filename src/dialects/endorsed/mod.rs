@@ -24,7 +24,7 @@ const USUAL_SCOPE: [&str; 2] = ["all:read", "all:write"];
 
 impl Surface for Endorsed {
     const NAME: &'static str = "endorsed";
-    const PREFIXES: &'static [&'static str] = &["/api/v1/auth/"];
+    const PREFIXES: &'static [&'static str] = &["/api/v1/auth"];
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 1] = [RouteSpec {

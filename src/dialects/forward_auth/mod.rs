@@ -60,7 +60,7 @@ impl Surface for ForwardAuth {
             Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
                 rfc6749::failure(Failure::Fault(&Fault::busy("cannot decide")), ctx)
             }
-            other => rfc6749::failure(other, ctx),
+            other => rfc6749::failure_of_resource(other, ctx),
         }
     }
 }

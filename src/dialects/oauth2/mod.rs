@@ -24,7 +24,7 @@ pub struct Services;
 
 impl Surface for OAuth2 {
     const NAME: &'static str = "oauth2";
-    const PREFIXES: &'static [&'static str] = &["/oauth2/", "/.well-known/"];
+    const PREFIXES: &'static [&'static str] = &["/oauth2", "/.well-known"];
     const CROSS_ORIGIN: bool = true;
 
     fn routes() -> &'static [RouteSpec] {

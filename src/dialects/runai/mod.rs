@@ -87,7 +87,7 @@ impl Dialect for V1 {
 
 impl Surface for AppToken {
     const NAME: &'static str = NAME;
-    const PREFIXES: &'static [&'static str] = &["/v1/k8s/"];
+    const PREFIXES: &'static [&'static str] = &["/v1/k8s"];
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 1] = [RouteSpec {
@@ -123,7 +123,7 @@ impl Dialect for AppToken {
 
 impl Surface for V2 {
     const NAME: &'static str = NAME;
-    const PREFIXES: &'static [&'static str] = &["/api/v2/"];
+    const PREFIXES: &'static [&'static str] = &["/api/v2"];
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 1] = [RouteSpec {

@@ -30,7 +30,7 @@ const MAX_MEMBERS: usize = 64;
 impl TokenRequest {
     pub fn read(body: &[u8]) -> Result<Self, Refusal> {
         let mut members: Vec<(String, Value)> = Vec::new();
-        let sent = Members::parse(body)?.0;
+        let sent = Members::parse(body)?.sent;
         if sent.len() > MAX_MEMBERS {
             return Err(Refusal::malformed("There are too many parameters."));
         }

@@ -28,7 +28,7 @@ const USUAL_LIFETIME: i64 = 10;
 
 impl Surface for VocalStack {
     const NAME: &'static str = "vocalstack";
-    const PREFIXES: &'static [&'static str] = &["/security/"];
+    const PREFIXES: &'static [&'static str] = &["/security"];
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 1] = [RouteSpec {

@@ -101,6 +101,15 @@ on_both_apps! {
         assert_eq!(stopped(&app.get(GATE).bearer(&own).send().await), INVALID);
     }
 
+    async fn who_presents_no_token_is_not_told_of_an_invalid_one(app: TestApp) {
+        for (call, code) in [(app.get(GATE), "unauthorized"), (app.get(GATE).bearer("x"), "invalid_token")] {
+            assert_eq!(call.send().await.refusal(), (401, code.to_owned()));
+        }
+        // Basic credentials are no token.
+        let basic = app.get(GATE).basic("a", "b").send().await;
+        assert_eq!((stopped(&basic), basic.refusal().1.as_str()), (MISSING, "unauthorized"));
+    }
+
     async fn every_scope_that_is_asked_for_is_needed(app: TestApp) {
         let token = app.token(&service(&app).await).await;
         for enough in ["", "orders:read", "orders:write+orders:read", "orders%3Aread%20orders%3Aread"] {

@@ -143,6 +143,20 @@ on_both_apps! {
         }
     }
 
+    async fn a_claim_that_is_named_twice_is_refused_and_not_chosen_from(app: TestApp) {
+        let key = member(&app, json!({})).await;
+        for body in [
+            r#"{"claims":{"room":1,"room":2}}"#,
+            r#"{"claims":{"room":{"floor":1,"floor":1}}}"#,
+            r#"{"claims":{"rooms":[{"id":1,"id":2}]}}"#,
+            r#"{"claims":{"room":1},"claims":{"room":1}}"#,
+        ] {
+            let answer = app.post("/oauth2/mint").bearer(&key).body("application/json", body).send().await;
+            assert_eq!(answer.refusal(), refused(400, "invalid_request"), "{body}");
+        }
+        minted(&app, &key, json!({"claims": {"rooms": [{"id": 1}, {"id": 2}]}})).await;
+    }
+
     async fn nobody_gains_may_set_subject(app: TestApp) {
         let admin = app.api_key(json!({"role": "admin"})).await;
         let wanted = json!({"role": "member", "may_set_subject": true});

@@ -185,6 +185,52 @@ fn a_body_that_comes_too_slowly_is_408_and_400_on_run_ai() {
 }
 
 #[test]
+fn who_asks_for_another_protocol_is_answered_at_once_and_the_connection_ends() {
+    // Whatever waits for the read timeout fails here by its 408.
+    let home = Home::on(Kind::Sqlite);
+    let server = home.serve();
+    let (id, secret) = Api::of(&home, &server).new_client(&json!({}));
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let basic = format!("Authorization: {}", basic(&id, &secret));
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 29\r\n";
+    let body = "grant_type=client_credentials";
+    for (request, status) in [
+        (format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n"), "200"),
+        (format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{upgrade}Content-Length: 0\r\n\r\n"), "200"),
+        (format!("GET /forward-auth HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n"), "401"),
+        (format!("GET /forward-auth/chat HTTP/1.1\r\nHost: x\r\n{upgrade}\r\nGET /healthz HTTP/1.1\r\n"), "401"),
+        (format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{upgrade}Content-Length: 999999\r\n\r\n"), "413"),
+        ("CONNECT /forward-auth HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "401"),
+        // A body with a length is read to its end, and no further.
+        (format!("POST /oauth2/token HTTP/1.1\r\nHost: x\r\n{basic}\r\n{upgrade}{form}\r\n{body}"), "200"),
+        (format!("POST /oauth2/token HTTP/1.1\r\nHost: x\r\n{basic}\r\n{upgrade}{form}\r\n{body}&scope=more"), "200"),
+    ] {
+        let mut stream = server.http.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let asked = monotonic();
+        let answer = read_to_end(stream);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}\n{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request}\n{answer}");
+        assert!(seconds_since(asked) < 3.0, "{request} took {} s", seconds_since(asked));
+    }
+    server.http.get("/healthz").expect(200);
+}
+
+#[test]
+fn the_access_line_does_not_tell_the_path_of_another_server() {
+    let home = Home::on(Kind::Sqlite);
+    let server = home.serve();
+    for path in ["/forward-auth/reset/s3cret", "/p/acme/forward-auth/reset/s3cret?x=1", "/forward%2Dauth/s3cret"] {
+        let answer = server.http.call("GET", path, &[], None);
+        assert!(matches!(answer.status, 401 | 404), "{answer:?}");
+    }
+    for path in ["/forward-auth", "/p/acme/forward-auth", "/forward%2Dauth"] {
+        assert_eq!(server.access_lines(path).len(), 1, "{path}: {}", server.stderr());
+    }
+    assert!(!server.stderr().contains("s3cret"), "{}", server.stderr());
+}
+
+#[test]
 fn a_head_that_never_ends_is_cut_off() {
     let home = Home::on(Kind::Sqlite).with("GRANTD_HTTP__READ_TIMEOUT_MS", "250");
     let server = home.serve();

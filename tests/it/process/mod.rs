@@ -10,6 +10,7 @@ mod durability;
 mod first_run;
 mod foreign_issuer;
 mod gateway;
+mod gateway_examples;
 mod limits;
 mod lost_answer;
 mod neighbours;
