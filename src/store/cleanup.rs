@@ -25,6 +25,12 @@ const SESSIONS_KEPT: i64 = 86_400;
 /// A code is recognised for this many seconds after its end.
 const CODES_KEPT: i64 = 86_400;
 
+/// A deleted domain is kept for this many seconds: somebody may look for what became of it.
+const DOMAINS_KEPT: i64 = 30 * 86_400;
+/// An ended issuer is kept for this many seconds beyond its last token: other servers' tokens are judged
+/// with a leeway, and as long as one could pass, the issuer counts as ours.
+const ISSUERS_KEPT: i64 = 86_400;
+
 /// What has an end of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expired {
@@ -45,10 +51,13 @@ pub enum Expired {
     RefreshFamilies,
     /// Sessions that were over long ago, with what is known of their clients.
     Sessions,
+    /// Issuers of domains that were given up, once no token that carries one can live.
+    EndedIssuers,
+    DeletedDomains,
 }
 
 impl Expired {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Revoked,
         Self::AssertionJtis,
         Self::SpentTokens,
@@ -58,6 +67,8 @@ impl Expired {
         Self::AuthorizationCodes,
         Self::RefreshFamilies,
         Self::Sessions,
+        Self::EndedIssuers,
+        Self::DeletedDomains,
     ];
 
     /// Table, condition with the one bind `$1`, column of the order, and the bind.
@@ -72,6 +83,18 @@ impl Expired {
             Self::AuthorizationCodes => ("authorization_codes", "expires_at <= $1", "expires_at", seconds - CODES_KEPT),
             Self::Sessions => ("sessions", "ends_at <= $1", "ends_at", seconds - SESSIONS_KEPT),
             Self::RefreshFamilies => ("refresh_families", "ends_at <= $1", "ends_at", seconds),
+            Self::DeletedDomains => ("provider_domains", "deleted_at <= $1", "deleted_at", seconds - DOMAINS_KEPT),
+            Self::EndedIssuers => {
+                // A key outlives every token that it signed, and knows the longest lifetime there was: once
+                // it is gone, so are they.
+                (
+                    "provider_issuers",
+                    "ended_at <= $1 AND NOT is_base AND NOT is_primary AND ended_at + COALESCE((SELECT \
+                     max(max_lifetime) FROM signing_keys k WHERE k.provider_id = provider_issuers.provider_id), 0) <= $1",
+                    "ended_at",
+                    seconds - ISSUERS_KEPT,
+                )
+            }
             Self::SigningKeys => {
                 // The first half of the condition is what the index can answer.
                 (

@@ -3,7 +3,7 @@
 //! One of them is the *base*, which follows the public URL; the others are those of verified domains,
 //! and former ones. One is *primary* and goes into new tokens: the base, unless a domain was made
 //! primary. The issuer of a domain that was deleted is *ended*: free for another provider, while its
-//! own tokens verify until they expire.
+//! own tokens verify until they expire; then it is swept.
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;

@@ -1,4 +1,4 @@
-//! `provider_domains`. A deleted row stays, so that the log goes on meaning what it meant. Whether a
+//! `provider_domains`. A deleted row stays for a month, so that somebody can look what became of it. Whether a
 //! domain is primary stands in `provider_issuers` alone.
 
 use diesel::prelude::*;

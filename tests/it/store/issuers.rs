@@ -1,11 +1,13 @@
 //! Issuers and domains of a provider as rows: one base, one primary, and a name that is proven once.
 
 use diesel::connection::SimpleConnection as _;
-use grantd::domain::{Decision, DomainId, Fault, ProviderDomain, ProviderId};
+use grantd::domain::{Decision, DomainId, Fault, ProviderDomain, ProviderId, UnixTime};
+use grantd::store::cleanup::{self, Expired};
 use grantd::store::issuers::Issuers;
 use grantd::store::{Conn, Db, Tx, is_constraint, issuers, provider_domains, providers};
 
-use crate::store::samples::{NOW, furnish, provider};
+use crate::store::samples::{NOW, furnish, provider, signing_key};
+use crate::support::app::count;
 use crate::support::databases::{on_both, soon};
 
 const BASE: &str = "https://p.example";
@@ -125,5 +127,63 @@ on_both! {
         assert_eq!(served.iter().map(|one| (&*one.name, one.provider.as_str())).collect::<Vec<_>>(), [("login.example", "slug-q")]);
         assert_eq!(write(db, |tx| provider_domains::end_of_provider(tx, &"q".into(), NOW)).await.unwrap(), 1);
         assert!(read(db, provider_domains::served).await.is_empty());
+    }
+
+    async fn an_ended_issuer_is_swept_when_no_token_of_it_can_live(test: TestDb) {
+        use grantd::domain::key::KeyState;
+        use grantd::store::signing_keys;
+        const LIFETIME: i64 = 5_000_000;
+        // A leeway beyond, and a day.
+        const LAST: i64 = NOW + LIFETIME + 86_400 + 60;
+        let db = test.db();
+        let key_with = |kid, max_lifetime| {
+            let mut key = signing_key(kid, KeyState::Active);
+            key.max_lifetime = max_lifetime;
+            key
+        };
+        write(db, move |tx| {
+            furnish(tx)?;
+            // The lifetime that is allowed now is not the one that was.
+            assert!(signing_keys::insert_active_if_none(tx, key_with("k", LIFETIME))?);
+            issuers::add(tx, &p(), OWN, NOW)?;
+            issuers::add(tx, &p(), "https://live.example", NOW)?;
+            issuers::end(tx, &p(), OWN, NOW)?;
+            let q = provider("q");
+            assert!(providers::insert(tx, &q)?);
+            providers::soft_delete(tx, &q.id, None, true, NOW)?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let sweep = async |now| {
+            let now = UnixTime::from_seconds(now);
+            db.write_background(soon(), move |tx| cleanup::sweep(tx, Expired::EndedIssuers, now, 10)).await.unwrap()
+        };
+        assert_eq!(sweep(LAST - 1).await, 0);
+        assert!(read(db, |conn| issuers::is_or_was_ours(conn, OWN)).await);
+        assert_eq!(sweep(LAST).await, 1);
+        assert!(!read(db, |conn| issuers::is_or_was_ours(conn, OWN)).await);
+        let left = all(db).await;
+        assert_eq!((left.live.len(), left.former.len()), (2, 0), "base and live ones stay: {left:?}");
+        assert_eq!(read(db, |conn| issuers::base(conn, &"q".into())).await.as_deref(), Some("https://q.example"), "so does the base of a deleted provider");
+        assert_eq!(sweep(LAST + LIFETIME).await, 0);
+    }
+
+    async fn a_deleted_domain_is_swept_after_thirty_days_and_a_live_one_never(test: TestDb) {
+        let db = test.db();
+        write(db, |tx| {
+            furnish(tx)?;
+            provider_domains::insert(tx, &domain("d1", "p"))?;
+            provider_domains::soft_delete(tx, &"d1".into(), NOW)?;
+            provider_domains::insert(tx, &domain("d2", "p"))
+        })
+        .await
+        .unwrap();
+        let last = NOW + 30 * 86_400 + 60;
+        let swept = async |now| cleanup::tick(db, UnixTime::from_seconds(now), soon()).await.unwrap();
+        assert_eq!(swept(last - 1).await, 0);
+        assert_eq!(swept(last).await, 1);
+        assert_eq!(read(db, |conn| count(conn, "provider_domains")).await, 1);
+        assert!(read(db, |conn| provider_domains::get(conn, &p(), &"d2".into())).await.is_some());
     }
 }

@@ -191,7 +191,10 @@ impl TestApp {
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
         let how = (8080, flags, serve);
         let opened = Opened::open(&settings, &db.options(), &options, &clock, random.clone(), how).await;
-        let opened = opened.map_err(|error| format!("{error:?}"))?;
+        let opened = opened.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            format!("{error}: {}", cause.unwrap_or_default())
+        })?;
         let services = Services::new(&settings, opened.engine.clone(), &clock, random, opened.public_url.path());
         let mounted = mount(&services, setup.routes).await;
         Ok(Self { kind: db.kind, engine: opened.engine, services, wall, first, db, mounted })

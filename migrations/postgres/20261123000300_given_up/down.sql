@@ -1,0 +1,2 @@
+DROP INDEX provider_domains_deleted;
+DROP INDEX provider_issuers_ended;
