@@ -163,6 +163,7 @@ fn sample(name: &str, default: &str) -> String {
         host if host.ends_with(".host") => "api.example.com",
         "log_format" => "json",
         "upstream.allow_networks" => "10.0.0.0/8,::1",
+        "dns.resolver" => "127.0.0.1:53",
         _ => default,
     };
     value.to_owned()
