@@ -174,6 +174,7 @@ on_both_apps! {
         assert_eq!(call(&key, json!({})).await.status, 404);
         let public = app.client(json!({"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"],
             "redirect_uris": ["https://a.example/cb"]})).await;
+        app.admin("PATCH", "/providers/default/clients/runai").json(&json!({"enabled": true})).send().await;
         for (id, status) in [("nobody", 404), ("runai", 403), (public.id.as_str(), 403)] {
             let path = format!("/admin/v1/providers/default/clients/{id}/tokens");
             assert_eq!(app.post(&path).bearer(&key).json(&json!({})).send().await.status, status, "{id}");
