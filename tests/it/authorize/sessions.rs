@@ -137,11 +137,13 @@ on_both_apps! {
         let page = browser.open(&authorize_path("", &client, &[])).await;
         // The account is changed and its row held while the password is being checked.
         let (release, held) = mpsc::channel();
+        let (holding, holds) = mpsc::channel();
         let provider = app.provider_id().await;
         let change = app.job(move |tx| {
             let user = users::get(tx, &provider.as_str().into(), &ada.as_str().into())?.unwrap();
             let raised = User { epoch: user.epoch + 1, ..user.clone() };
             assert!(users::update(tx, &raised, &keys_of(&raised), user.version)?);
+            holding.send(()).unwrap();
             let _released = held.recv();
             Ok(())
         });
@@ -152,7 +154,14 @@ on_both_apps! {
             }
             release.send(()).unwrap();
         };
-        let (_, arrived, ()) = futures_util::future::join3(change, browser.log_in(&page, "ada", PASSWORD), let_go).await;
+        let log_in = async {
+            // Before the row is held the login could be over before the change begins.
+            while holds.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+            browser.log_in(&page, "ada", PASSWORD).await
+        };
+        let (_, arrived, ()) = futures_util::future::join3(change, log_in, let_go).await;
         assert!(arrived.shows("login-form"), "a login that was proven before the change");
         assert_eq!(browser.open(&authorize_path("", &client, &[("prompt", "none")])).await.error(), "login_required");
     }

@@ -239,6 +239,10 @@ fn the_openapi_document_is_that_of_the_server_and_names_what_it_serves() {
         let allowed: Vec<String> = methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
         let concrete = path.replace(['{', '}'], "");
         let refused = server.http.call("PUT", &concrete, &[("authorization", &owner)], Some(b"{}"));
+        if allowed.iter().any(|method| method == "PUT") {
+            assert!(!matches!(refused.status, 404 | 405), "{path}: {refused:?}");
+            continue;
+        }
         assert_eq!(refused.status, 405, "{path}: {refused:?}");
         let allow = refused.header("allow").unwrap_or_default();
         assert!(allowed.iter().all(|method| allow.contains(method.as_str())), "{path}: {allow} against {allowed:?}");
