@@ -66,19 +66,20 @@ impl Surfaces {
 /// The host a surface is bound to; `None`: any.
 pub type OnHost = Option<String>;
 
-/// Every surface type with the switch that governs it: the one line a new dialect adds.
+/// Every surface type with the switch that governs it: the one line a new dialect adds. One
+/// whose path prefix lies below another's stands before it.
 macro_rules! surfaces {
     ($visit:ident) => {
         $visit!(oauth2::OAuth2, |_: &Surfaces| Some(None));
         $visit!(oauth2::Services, |_: &Surfaces| Some(None));
         $visit!(forward_auth::ForwardAuth, |_: &Surfaces| Some(None));
+        $visit!(endorsed::Endorsed, |on: &Surfaces| on.endorsed.clone());
         $visit!(runai::V1, |on: &Surfaces| on.runai.clone());
         $visit!(runai::AppToken, |on: &Surfaces| on.runai.clone());
         $visit!(runai::V2, |on: &Surfaces| on.runai.clone());
         $visit!(deepgram::Deepgram, |on: &Surfaces| on.deepgram.clone());
         $visit!(usegrant::UseGrant, |on: &Surfaces| on.usegrant.clone());
         $visit!(vocalstack::VocalStack, |on: &Surfaces| on.vocalstack.clone());
-        $visit!(endorsed::Endorsed, |on: &Surfaces| on.endorsed.clone());
     };
 }
 

@@ -31,7 +31,7 @@ const OWN_CLIENT: &str = "runai";
 
 impl Surface for V1 {
     const NAME: &'static str = NAME;
-    const PREFIXES: &'static [&'static str] = &["/api/v1/token"];
+    const PREFIXES: &'static [&'static str] = &["/api/v1"];
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 1] = [RouteSpec {
