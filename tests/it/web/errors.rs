@@ -68,7 +68,7 @@ on_both_apps! {
             assert_eq!(app.post(path).body(FORM, b"a=%FF").send().await.status, 400, "{path}");
             assert_eq!(app.post(path).body(FORM, vec![b'a'; 65 * 1024]).send().await.status, 413, "{path}");
         }
-        for path in ["/login/", "/loginx", "/account/none", "/p/default/login", "/p/Nobody/account", "/assets/none"] {
+        for path in ["/login/", "/account/none", "/p/default/login", "/p/Nobody/account", "/assets/none"] {
             let answer = app.get(path).send().await;
             assert_eq!((answer.status, answer.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
         }
