@@ -75,7 +75,9 @@ fn a_surface_that_is_off_is_not_there() {
                 assert_eq!(caller.call(&app, surface, base, "id.example.com").await.status, 404, "{base} {surface:?}");
             }
         }
-        for path in ["/security/other", "/p/acme/security/other", "/v1/auth/other", "/api/v1/auth/other"] {
+        let answer = app.get("/api/v1/auth/other").send().await;
+        assert_eq!((answer.status, &answer.json()["code"]), (404, &json!(404)), "what is not Endorsed's is Run:ai's");
+        for path in ["/security/other", "/p/acme/security/other", "/v1/auth/other"] {
             let answer = app.get(path).send().await;
             assert_eq!((answer.refusal().1.as_str(), answer.header("x-api-version")), ("not_found", ""), "{path}");
         }
