@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::{self, Application, Opened, Serve, StartError, StartFlags};
 use crate::config::{self, ConfigError, Inputs, Settings};
 use crate::domain::clock::{SystemWall, deadline_in};
-use crate::domain::{Context, Failed, Wall};
+use crate::domain::{Context, Effect, Failed, Wall};
 use crate::engine::manage::Actor;
 use crate::engine::{Engine, EngineOptions};
 use crate::first_run;
@@ -203,6 +203,7 @@ impl Local {
             deadline: deadline_in(COMMAND_TIMEOUT),
             surface: "cli",
             domain: None,
+            effect: Effect::Commit,
         }
     }
 

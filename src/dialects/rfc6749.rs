@@ -211,7 +211,7 @@ fn refused_as(refusal: &Refusal, status: StatusCode, code: &str) -> HttpResponse
         RefusalKind::MissingCredentials => {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        RefusalKind::RateLimited { retry_after } => {
+        RefusalKind::RateLimited { retry_after } | RefusalKind::UnderWay { retry_after } => {
             answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
         }
         _ => {}
@@ -224,6 +224,7 @@ fn status_and_code(kind: &RefusalKind) -> (StatusCode, &'static str) {
         RefusalKind::MalformedRequest
         | RefusalKind::UnsupportedMediaType
         | RefusalKind::Conflict
+        | RefusalKind::UnderWay { .. }
         | RefusalKind::Stale
         | RefusalKind::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
         RefusalKind::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),

@@ -38,7 +38,7 @@ pub use api_key::{ApiKey, Role};
 pub use audience::AudienceSet;
 pub use client::Client;
 pub use clock::{UnixTime, Wall};
-pub use context::Context;
+pub use context::{Context, Effect};
 pub use ephemeral::{Access, Actor, ExtraClaims, FreeClaim, MintAsk};
 pub use failed::Failed;
 pub use fault::Fault;

@@ -23,6 +23,7 @@ use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
 use crate::engine::login::LoginGuard;
+use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
 use crate::engine::throttle::Throttle;
 use crate::store::Db;
@@ -144,6 +145,8 @@ pub(in crate::engine) struct Inner {
     key_making: Semaphore,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
+    /// Calls with an `Idempotency-Key`.
+    once_calls: OnceCalls,
     /// Calls other servers.
     fetcher: Fetcher,
     /// One round of logout deliveries at a time.
@@ -217,6 +220,7 @@ impl Engine {
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
             key_making: Semaphore::new(1),
+            once_calls: OnceCalls::default(),
             deliveries: Arc::new(Semaphore::new(1)),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,

@@ -23,6 +23,7 @@ pub mod data_keys;
 mod db;
 pub mod events;
 mod fault;
+pub mod idempotency_keys;
 pub mod issuers;
 mod job;
 pub mod login_failures;

@@ -3,7 +3,7 @@
 use crate::domain::key::KeyState;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::DEFAULT_SLUG;
-use crate::domain::{Context, Decision, Failed, Fault, Provider, Refusal, Role};
+use crate::domain::{Context, Decision, Effect, Failed, Fault, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{
@@ -189,7 +189,9 @@ impl Engine {
         .await?;
         self.forget_provider(&provider);
         self.0.caches.api_keys.clear();
-        self.0.hosts.remove(|domain| domain.provider.as_str() == provider.slug);
+        if ctx.effect == Effect::Commit {
+            self.0.hosts.remove(|domain| domain.provider.as_str() == provider.slug);
+        }
         self.refresh_hosts(ctx, None).await;
         Ok(())
     }

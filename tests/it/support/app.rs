@@ -22,7 +22,7 @@ use grantd::app::{Opened, Serve, Services, StartFlags};
 use grantd::config::{self, Inputs, Settings};
 use grantd::crypto::{MasterKey, Random};
 use grantd::domain::clock::deadline_in;
-use grantd::domain::{Context, Fault, UnixTime, Wall};
+use grantd::domain::{Context, Effect, Fault, UnixTime, Wall};
 use grantd::engine::first_run::{self, Start};
 use grantd::engine::{Engine, EngineOptions};
 use grantd::store::{Conn, Db, StoreOptions};
@@ -309,6 +309,7 @@ impl TestApp {
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
             domain: None,
+            effect: Effect::Commit,
         }
     }
 
