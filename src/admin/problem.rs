@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::refusal::FieldError;
@@ -10,19 +11,26 @@ use crate::domain::{Class, Context, Fault, Refusal, RefusalKind};
 use crate::edge::Failure;
 use crate::edge::mount::allow_header;
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// RFC 9457.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Problem<'a> {
+    /// `about:blank`: the status says what it is.
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    /// For people. Never contains what was sent.
     detail: &'a str,
+    /// Every field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Pointed<'a>>,
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldError")]
 struct Pointed<'a> {
+    /// JSON pointer into the body (RFC 6901); empty for the whole.
     pointer: &'a str,
     detail: &'a str,
 }
