@@ -3,15 +3,14 @@
 
 use actix_web::body::to_bytes;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::query::Query;
-use crate::admin::{Admin, version};
-use crate::crypto::kept_answer::OnceCall;
-use crate::domain::{Context, Effect, Failed, Fault, Refusal};
+use crate::admin::{Admin, parameters, version};
+use crate::domain::{Context, Effect, Failed, Fault, OnceCall, Refusal};
 use crate::edge::credentials::bearer;
 use crate::edge::{Received, exchange};
 use crate::engine::Engine;
@@ -35,7 +34,8 @@ struct KeptAnswer {
     body: String,
 }
 
-/// A call that may be sent again by itself: it reads, or what it changes has a name already.
+/// One management call: who acts, then what `handle` does. A call that describes an `Idempotency-Key`
+/// takes one.
 pub async fn call(
     request: HttpRequest,
     payload: web::Payload,
@@ -43,39 +43,32 @@ pub async fn call(
     handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
-        let (received, actor) = admitted(received, &engine).await?;
-        if received.request.headers().contains_key(IDEMPOTENCY_KEY) {
+        let key = bearer(received.request.headers())?;
+        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
+        let known = parameters::of(&received.request);
+        let query = Query::of(received)?;
+        query.only(&known.query)?;
+        let is_tried = query.flag("dry_run")?.unwrap_or(false);
+        let value = idempotency_key(received.request.headers())?;
+        if value.is_some() && !known.idempotency_key {
             return Err(Refusal::malformed("Idempotency-Key is taken by calls that make something.").into());
         }
-        let answer = handle(&received, &engine, &actor).await?;
-        Ok(dressed(&received, answer))
-    })
-    .await
-}
-
-/// A call that makes something new each time, so it takes an `Idempotency-Key`. `handle` commits once,
-/// and answers with what it knows without reading what it wrote.
-pub async fn creating(
-    request: HttpRequest,
-    payload: web::Payload,
-    engine: web::Data<Engine>,
-    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
-) -> HttpResponse {
-    exchange::<Admin>(request, payload, async |received| {
-        let (received, actor) = admitted(received, &engine).await?;
-        let value = idempotency_key(received.request.headers())?;
-        // What is only tried makes nothing that could be made twice.
-        let Some(value) = value.filter(|_| received.ctx.effect == Effect::Commit) else {
-            let answer = handle(&received, &engine, &actor).await?;
-            return Ok(dressed(&received, answer));
-        };
-        once(received, &engine, &actor, &value, handle).await
+        if is_tried {
+            // What is only tried makes nothing that could be made twice.
+            let mut answer = handle(&with_effect(received, Effect::DryRun), &engine, &actor).await?;
+            answer.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
+            return Ok(answer);
+        }
+        match value {
+            Some(value) => once(received, &engine, &actor, &value, handle).await,
+            None => handle(received, &engine, &actor).await,
+        }
     })
     .await
 }
 
 async fn once(
-    received: Received,
+    received: &Received,
     engine: &Engine,
     actor: &Actor,
     value: &str,
@@ -83,28 +76,18 @@ async fn once(
 ) -> Result<HttpResponse, Failed> {
     let request = [received.request.query_string().as_bytes(), b"\n", &received.body].concat();
     let (caller, path) = (actor.name(), received.request.path().to_owned());
-    let call = OnceCall { caller: &caller, method: "POST", path: &path, value, request: &request };
+    let call = OnceCall { caller: &caller, method: received.request.method().as_str(), path: &path, value, request: &request };
     let turn = match engine.begin_once(&received.ctx, &call).await? {
         Begun::First(turn) => turn,
         Begun::Again(answer) => return replayed(&answer),
     };
-    let received = with_effect(&received, Effect::WithAnswer);
+    let received = with_effect(received, Effect::WithAnswer);
     let answer = handle(&received, engine, actor).await?;
     let (kept, answer) = keep(answer).await?;
     match engine.commit_with_answer(&received.ctx, &call, turn, &kept).await? {
         Some(faster) => replayed(&faster),
         None => Ok(answer),
     }
-}
-
-/// Who acts, and the request with what its query asks of the change.
-async fn admitted(received: &Received, engine: &Engine) -> Result<(Received, Actor), Failed> {
-    let key = bearer(received.request.headers())?;
-    let actor = engine.actor(&received.ctx, key.as_ref()).await?;
-    let is_change = received.request.method() != Method::GET;
-    let dry_run = is_change && Query::of(received)?.flag("dry_run")?.unwrap_or(false);
-    let effect = if dry_run { Effect::DryRun } else { Effect::Commit };
-    Ok((with_effect(received, effect), actor))
 }
 
 fn with_effect(received: &Received, effect: Effect) -> Received {
@@ -115,13 +98,6 @@ fn with_effect(received: &Received, effect: Effect) -> Received {
         ctx: Context { effect, ..ctx.clone() },
         root_provider: root_provider.clone(),
     }
-}
-
-fn dressed(received: &Received, mut answer: HttpResponse) -> HttpResponse {
-    if received.ctx.effect == Effect::DryRun {
-        answer.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
-    }
-    answer
 }
 
 /// The value as it was sent; the draft that names the header wants quotes, most clients send none.

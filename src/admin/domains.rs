@@ -4,9 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec};
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::domain::ProviderDomain;
+use crate::domain::page::DomainFilter;
 use crate::engine::Engine;
 use crate::engine::manage::domains::{DomainChange, DomainDraft, Verification};
 
@@ -68,11 +70,21 @@ struct VerificationOut {
     domain: DomainOut,
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("verified", Kind::Flag, "Only domains that are verified, or that are not."),
+        ("domain", Kind::Text, "The one of this name, in lower case."),
+    ],
+    sorts: &["created_at", "domain"],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let domains = engine.list_domains(&received.ctx, actor, received.path("provider"), page).await?;
-        Ok(listing::answer(domains, |domain| value(DomainOut::from(domain))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(DomainFilter { verified: filters.flag("verified")?, domain: filters.text("domain")? })
+        })?;
+        let domains = engine.find_domains(&received.ctx, actor, received.path("provider"), request).await?;
+        Ok(listing::found(received, domains, |domain| value(DomainOut::from(domain))))
     })
     .await
 }

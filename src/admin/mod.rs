@@ -1,19 +1,18 @@
 //! `/admin/v1`: management by REST. JSON in snake_case, problem+json for every failure, merge patch
 //! with `If-Match`, cursors, secrets shown once. One file a resource; the rules are the engine's.
 
-use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
 
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::secrets::NewClientSecret;
 use crate::admin::wire::SecretOut;
-use crate::domain::{Context, Failed, Refusal};
-use crate::edge::credentials::bearer;
-use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
-use crate::engine::Engine;
-use crate::engine::manage::Actor;
+use crate::admin::call::{call, created, shown, shown_once};
+use crate::domain::Context;
+use crate::edge::{Failure, OperationDoc, RouteSpec, Surface};
 
 mod api_keys;
+mod call;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
@@ -22,8 +21,10 @@ mod domains;
 mod fields;
 mod input;
 mod list;
+mod parameters;
 mod problem;
 mod providers;
+mod query;
 mod secrets;
 mod signing_keys;
 pub mod trusted_issuers;
@@ -195,49 +196,4 @@ const fn route(
     route: fn() -> actix_web::Route,
 ) -> RouteSpec {
     RouteSpec::new(method, path, operation_id, summary, route)
-}
-
-/// One management call: who acts, then what `handle` does.
-async fn call(
-    request: HttpRequest,
-    payload: web::Payload,
-    engine: web::Data<Engine>,
-    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
-) -> HttpResponse {
-    exchange::<Admin>(request, payload, async |received| {
-        let key = bearer(received.request.headers())?;
-        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
-        refuse_not_built(received)?;
-        handle(received, &engine, &actor).await
-    })
-    .await
-}
-
-/// What a later release will understand must not be passed over silently now: a caller that sends
-/// it counts on it.
-fn refuse_not_built(received: &Received) -> Result<(), Refusal> {
-    if received.request.headers().contains_key("idempotency-key") {
-        return Err(Refusal::invalid_field("", "Idempotency-Key is not supported by this release"));
-    }
-    let query = url::form_urlencoded::parse(received.request.query_string().as_bytes());
-    if query.into_iter().any(|(name, _)| name == "dry_run") {
-        return Err(Refusal::invalid_field("", "dry_run is not supported by this release"));
-    }
-    Ok(())
-}
-
-/// 201 with where the new thing lies.
-fn created(received: &Received, id: &str, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
-    let mut answer = HttpResponse::Created();
-    let base = received.request.path().trim_end_matches('/');
-    answer.insert_header((header::LOCATION, format!("{base}/{id}")));
-    if let Some(version) = version {
-        answer.insert_header((header::ETAG, version::etag(version)));
-    }
-    answer.json(body)
-}
-
-/// 200 with its version.
-fn shown(version: i64, body: &impl serde::Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::ETAG, version::etag(version))).json(body)
 }

@@ -1,11 +1,13 @@
 //! `/providers`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use url::form_urlencoded;
 
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec};
+use crate::admin::query::Query;
 use crate::admin::wire::{ProviderOut, value};
 use crate::admin::{call, created, list as listing, shown, version};
+use crate::domain::page::ProviderFilter;
 use crate::domain::{Failed, Refusal};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
@@ -38,11 +40,21 @@ fn draft(fields: &mut Fields) -> ProviderDraft {
     }
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("enabled", Kind::Flag, "Only providers that are enabled, or that are not."),
+        ("q", Kind::Text, "Only providers whose slug begins so."),
+    ],
+    sorts: &["created_at", "slug", "name"],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let providers = engine.list_providers(&received.ctx, actor, page).await?;
-        Ok(listing::answer(providers, |provider| value(ProviderOut::from(provider))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(ProviderFilter { enabled: filters.flag("enabled")?, slug_prefix: filters.text("q")? })
+        })?;
+        let providers = engine.find_providers(&received.ctx, actor, request).await?;
+        Ok(listing::found(received, providers, |provider| value(ProviderOut::from(provider))))
     })
     .await
 }
@@ -81,8 +93,7 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
 pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
-        let mut query = form_urlencoded::parse(received.request.query_string().as_bytes());
-        let cascade = query.any(|(name, value)| name == "cascade" && value == "true");
+        let cascade = Query::of(received)?.flag("cascade")?.unwrap_or(false);
         let ended = engine.delete_provider(&received.ctx, actor, received.path("provider"), cascade, expected).await;
         ended.map_err(with_way_out)?;
         Ok(HttpResponse::NoContent().finish())

@@ -1,19 +1,15 @@
 //! Query parameters: each at most once, and none that the call does not know, because whoever sends one
 //! counts on it.
 
-use std::cell::RefCell;
-
 use url::form_urlencoded;
 
-use crate::domain::Refusal;
+use crate::domain::{Refusal, RefusalKind};
 use crate::edge::Received;
 
 /// The parameters of a call while they are taken out.
 #[derive(Debug)]
 pub struct Query {
     sent: Vec<(String, String)>,
-    /// Names that were asked for, so that a refusal can say what there is.
-    known: RefCell<Vec<&'static str>>,
 }
 
 impl Query {
@@ -30,12 +26,11 @@ impl Query {
         if sent.iter().any(|(_, value)| value.contains('\0')) {
             return Err(Refusal::malformed("A query parameter holds a NUL."));
         }
-        Ok(Self { sent, known: RefCell::default() })
+        Ok(Self { sent })
     }
 
     /// As it was sent; empty counts as sent.
     pub fn text(&self, name: &'static str) -> Option<&str> {
-        self.known.borrow_mut().push(name);
         self.sent.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
@@ -62,22 +57,21 @@ impl Query {
         }
     }
 
-    /// Refuses what nobody asked for.
-    pub fn finish(&self) -> Result<(), Refusal> {
-        let known = self.known.borrow();
-        if self.sent.iter().all(|(name, _)| known.iter().any(|known| known == name)) {
+    /// Refuses every parameter but these.
+    pub fn only(&self, known: &[String]) -> Result<(), Refusal> {
+        if self.sent.iter().all(|(name, _)| known.contains(name)) {
             return Ok(());
         }
-        let hint = match known.as_slice() {
+        let hint = match known {
             [] => "This call takes no query parameter.".to_owned(),
             names => format!("A query parameter is not known here. There are: {}.", names.join(", ")),
         };
-        Err(Refusal::with_hint(crate::domain::RefusalKind::MalformedRequest, hint))
+        Err(Refusal::with_hint(RefusalKind::MalformedRequest, hint))
     }
 }
 
 fn wrong(name: &'static str, must: &'static str) -> Refusal {
-    Refusal::with_hint(crate::domain::RefusalKind::MalformedRequest, format!("{name} {must}."))
+    Refusal::with_hint(RefusalKind::MalformedRequest, format!("{name} {must}."))
 }
 
 #[cfg(test)]
@@ -85,14 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_asked_for_is_refused_with_what_there_is() {
+    fn what_is_not_known_is_refused_with_what_there_is() {
         let query = Query::parse("enabled=true&q=a%20b").unwrap();
-        assert_eq!(query.flag("enabled").unwrap(), Some(true));
-        let refused = query.finish().unwrap_err();
-        assert_eq!(refused.hint, "A query parameter is not known here. There are: enabled.");
-        assert_eq!(query.text("q"), Some("a b"));
-        assert_eq!(query.finish(), Ok(()));
-        assert_eq!(Query::parse("x").unwrap().finish().unwrap_err().hint, "This call takes no query parameter.");
+        assert_eq!((query.flag("enabled").unwrap(), query.text("q"), query.text("x")), (Some(true), Some("a b"), None));
+        let only = |known: &[&str]| query.only(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(only(&["q", "sort", "enabled"]), Ok(()));
+        assert_eq!(only(&["enabled"]).unwrap_err().hint, "A query parameter is not known here. There are: enabled.");
+        assert_eq!(only(&[]).unwrap_err().hint, "This call takes no query parameter.");
     }
 
     #[test]

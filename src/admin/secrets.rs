@@ -1,12 +1,12 @@
 //! `/providers/{provider}/clients/{client_id}/secrets`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{SecretOut, value};
-use crate::admin::{call, created, list as listing};
+use crate::admin::{call, created, list as listing, shown_once};
 use crate::domain::Refusal;
 use crate::domain::patch::Field;
 use crate::engine::Engine;
@@ -39,7 +39,7 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
         let made = engine.create_client_secret(&received.ctx, actor, provider, client, draft).await?;
         let id = made.row.id.clone();
         let mut body = SecretOut::from(made.row);
-        body.client_secret = Some(made.text.expose_secret().to_owned());
+        body.client_secret = shown_once(received, &made.text);
         Ok(created(received, id.as_str(), None, &body))
     })
     .await

@@ -12,7 +12,7 @@ use crate::admin::wire::value;
 use crate::cli::clients::At;
 use crate::cli::{CliError, Local, output};
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::PageRequest;
+use crate::domain::page::{ListRequest, PageRequest, UserFilter};
 use crate::domain::patch::Field;
 use crate::engine::manage::user_fields::UserDraft;
 use crate::engine::manage::users::PasswordDraft;
@@ -124,6 +124,7 @@ impl Fields {
             email_verified: email_verified.into(),
             name: name.into(),
             groups: group.into(),
+            roles: Field::Keep,
             enabled: enabled.into(),
             ..UserDraft::default()
         }
@@ -202,9 +203,10 @@ async fn id_of(local: &Local, at: &At, named: String) -> Result<String, CliError
         return Ok(named);
     }
     let (ctx, actor) = (local.context(), local.actor());
-    for filter in [(Some(named.as_str()), None), (None, Some(named.as_str()))] {
-        let page = PageRequest::first(1);
-        let found = local.engine.list_users(&ctx, &actor, &at.provider, filter, page).await?;
+    let by_name = UserFilter { username: Some(named.clone()), ..UserFilter::default() };
+    let by_email = UserFilter { email: Some(named.clone()), ..UserFilter::default() };
+    for filter in [by_name, by_email] {
+        let found = local.engine.find_users(&ctx, &actor, &at.provider, first(filter)).await?;
         if let Some(user) = found.items.first() {
             return Ok(user.id.to_string());
         }
@@ -215,15 +217,19 @@ async fn id_of(local: &Local, at: &At, named: String) -> Result<String, CliError
 async fn list(local: &Local, at: &At) -> Result<(), CliError> {
     let (ctx, actor) = (local.context(), local.actor());
     let mut items = Vec::new();
-    let mut page = PageRequest::first(PageRequest::MAX);
+    let mut page = first(UserFilter::default());
     loop {
-        let listed = local.engine.list_users(&ctx, &actor, &at.provider, (None, None), page.clone()).await?;
+        let listed = local.engine.find_users(&ctx, &actor, &at.provider, page.clone()).await?;
         items.extend(listed.items.into_iter().map(|user| value(UserOut::from(user))));
         let Some(next) = listed.next else { break };
         page.after = Some(next);
     }
     let columns = ["id", "username", "email", "name", "enabled", "locked_at", "has_password"];
     Ok(output::list(&items, &columns, local.json)?)
+}
+
+fn first(filter: UserFilter) -> ListRequest<UserFilter> {
+    ListRequest { limit: PageRequest::MAX, sort: "created_at", descending: false, after: None, filter }
 }
 
 fn file(path: &PathBuf) -> Result<String, CliError> {

@@ -13,22 +13,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::crypto::Peppers;
 use crate::crypto::random::Random;
 use crate::crypto::seal::AeadKey;
-use crate::domain::Fault;
 use crate::domain::key::KeyBytes;
 use crate::domain::secret::StoredSecret;
-
-/// A call that is made once, however often it is sent.
-#[derive(Clone, Copy, Debug)]
-pub struct OnceCall<'a> {
-    /// Id of the API key, or what stands for one in events.
-    pub caller: &'a str,
-    pub method: &'a str,
-    pub path: &'a str,
-    /// Of the header.
-    pub value: &'a str,
-    /// Everything else that is asked; another request under the same value is refused.
-    pub request: &'a [u8],
-}
+use crate::domain::{Fault, OnceCall};
 
 /// What lies under an id.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,39 +27,37 @@ pub enum Kept {
     Unreadable,
 }
 
-impl OnceCall<'_> {
-    /// Where the answer lies.
-    pub fn id(&self) -> [u8; 32] {
-        let parts = [self.caller, self.method, self.path, self.value];
-        let text: Vec<u8> = parts.iter().flat_map(|part| [part.as_bytes(), b"\n"].concat()).collect();
-        sha256(&text)
-    }
+/// Where the answer lies.
+pub fn id_of(call: &OnceCall<'_>) -> [u8; 32] {
+    let parts = [call.caller, call.method, call.path, call.value];
+    let text: Vec<u8> = parts.iter().flat_map(|part| [part.as_bytes(), b"\n"].concat()).collect();
+    sha256(&text)
+}
 
-    /// Seals an answer of any length.
-    pub fn seal(&self, answer: &[u8], peppers: &Peppers, random: &Random) -> Result<Vec<u8>, Fault> {
-        let StoredSecret::Digest { digest, .. } = peppers.digest(&self.key_text()) else {
-            return Err(Fault::crypto("a key text was not digested"));
-        };
-        let plain = [sha256(self.request).as_slice(), answer].concat();
-        AeadKey::new(&KeyBytes::from(digest.to_vec()))?.seal(Vec::new(), &self.id(), &plain, random)
-    }
+/// Seals an answer of any length.
+pub fn seal(call: &OnceCall<'_>, answer: &[u8], peppers: &Peppers, random: &Random) -> Result<Vec<u8>, Fault> {
+    let StoredSecret::Digest { digest, .. } = peppers.digest(&key_text(call)) else {
+        return Err(Fault::crypto("a key text was not digested"));
+    };
+    let plain = [sha256(call.request).as_slice(), answer].concat();
+    AeadKey::new(&KeyBytes::from(digest.to_vec()))?.seal(Vec::new(), &id_of(call), &plain, random)
+}
 
-    /// Opens what [`Self::seal`] made, under whatever pepper was current then.
-    pub fn open(&self, sealed: &[u8], peppers: &Peppers) -> Result<Kept, Fault> {
-        for (_, digest) in peppers.candidates(&self.key_text()) {
-            let key = AeadKey::new(&KeyBytes::from(digest.to_vec()))?;
-            let Some(plain) = key.open(&self.id(), sealed) else { continue };
-            let Some((request, answer)) = plain.split_first_chunk::<32>() else { return Ok(Kept::Unreadable) };
-            let same = verify_slices_are_equal(request, &sha256(self.request)).is_ok();
-            return Ok(if same { Kept::Answer(answer.to_vec()) } else { Kept::OfAnother });
-        }
-        Ok(Kept::Unreadable)
+/// Opens what [`seal`] made, under whatever pepper was current then.
+pub fn open(call: &OnceCall<'_>, sealed: &[u8], peppers: &Peppers) -> Result<Kept, Fault> {
+    for (_, digest) in peppers.candidates(&key_text(call)) {
+        let key = AeadKey::new(&KeyBytes::from(digest.to_vec()))?;
+        let Some(plain) = key.open(&id_of(call), sealed) else { continue };
+        let Some((request, answer)) = plain.split_first_chunk::<32>() else { return Ok(Kept::Unreadable) };
+        let same = verify_slices_are_equal(request, &sha256(call.request)).is_ok();
+        return Ok(if same { Kept::Answer(answer.to_vec()) } else { Kept::OfAnother });
     }
+    Ok(Kept::Unreadable)
+}
 
-    /// Begins as no secret does, so that no digest at rest is ever such a key.
-    fn key_text(&self) -> String {
-        format!("grantd kept answer\n{}\n{}", self.caller, self.value)
-    }
+/// Begins as no secret does, so that no digest at rest is ever such a key.
+fn key_text(call: &OnceCall<'_>) -> String {
+    format!("grantd kept answer\n{}\n{}", call.caller, call.value)
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -98,24 +83,24 @@ mod tests {
         let (random, key) = (Random::seeded(1), pepper(1));
         let peppers = Peppers::new(("p1", &key), []);
         let first = call("v", b"body");
-        let sealed = first.seal(b"the answer", &peppers, &random).unwrap();
+        let sealed = seal(&first, b"the answer", &peppers, &random).unwrap();
         assert!(!sealed.windows(10).any(|part| part == b"the answer"));
-        assert_eq!(first.open(&sealed, &peppers).unwrap(), Kept::Answer(b"the answer".to_vec()));
-        assert_eq!(call("v", b"other").open(&sealed, &peppers).unwrap(), Kept::OfAnother);
+        assert_eq!(open(&first, &sealed, &peppers).unwrap(), Kept::Answer(b"the answer".to_vec()));
+        assert_eq!(open(&call("v", b"other"), &sealed, &peppers).unwrap(), Kept::OfAnother);
         for other in [call("w", b"body"), OnceCall { caller: "k2", ..first }, OnceCall { path: "/b", ..first }] {
-            assert_ne!(other.id(), first.id());
-            assert_eq!(other.open(&sealed, &peppers).unwrap(), Kept::Unreadable, "{other:?}");
+            assert_ne!(id_of(&other), id_of(&first));
+            assert_eq!(open(&other, &sealed, &peppers).unwrap(), Kept::Unreadable, "{other:?}");
         }
-        assert_eq!(first.open(&[], &peppers).unwrap(), Kept::Unreadable);
+        assert_eq!(open(&first, &[], &peppers).unwrap(), Kept::Unreadable);
         let stranger = pepper(9);
-        assert_eq!(first.open(&sealed, &Peppers::new(("p1", &stranger), [])).unwrap(), Kept::Unreadable);
+        assert_eq!(open(&first, &sealed, &Peppers::new(("p1", &stranger), [])).unwrap(), Kept::Unreadable);
     }
 
     #[test]
     fn an_answer_outlives_the_rotation_of_the_pepper() {
         let (random, old, new) = (Random::seeded(2), pepper(1), pepper(2));
-        let sealed = call("v", b"").seal(b"x", &Peppers::new(("p1", &old), []), &random).unwrap();
+        let sealed = seal(&call("v", b""), b"x", &Peppers::new(("p1", &old), []), &random).unwrap();
         let after = Peppers::new(("p2", &new), [("p1", &old)]);
-        assert_eq!(call("v", b"").open(&sealed, &after).unwrap(), Kept::Answer(b"x".to_vec()));
+        assert_eq!(open(&call("v", b""), &sealed, &after).unwrap(), Kept::Answer(b"x".to_vec()));
     }
 }

@@ -26,6 +26,7 @@ mod fault;
 pub mod idempotency_keys;
 pub mod issuers;
 mod job;
+mod listing;
 pub mod login_failures;
 pub mod logout_deliveries;
 pub mod meta;

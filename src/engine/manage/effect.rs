@@ -10,8 +10,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::crypto::kept_answer::{Kept, OnceCall};
-use crate::domain::{Context, Decision, Effect, Failed, Fault, Refusal, RefusalKind};
+use crate::crypto::kept_answer::{self, Kept};
+use crate::domain::{Context, Decision, Effect, Failed, Fault, OnceCall, Refusal, RefusalKind};
 use crate::engine::Engine;
 use crate::store::{Tx, idempotency_keys};
 
@@ -91,7 +91,7 @@ impl Engine {
         if let Some(answer) = self.kept_answer(ctx, call).await? {
             return Ok(Begun::Again(answer));
         }
-        let id = call.id();
+        let id = kept_answer::id_of(call);
         if !lock(&self.0.once_calls.running).insert(id) {
             let kind = RefusalKind::UnderWay { retry_after: 1 };
             return Err(Refusal::new(kind, "The first call with this Idempotency-Key is still being worked on.").into());
@@ -113,7 +113,7 @@ impl Engine {
         turn: Turn,
         answer: &[u8],
     ) -> Result<Option<Vec<u8>>, Failed> {
-        let sealed = call.seal(answer, &self.0.secrets.peppers, &self.0.random)?;
+        let sealed = kept_answer::seal(call, answer, &self.0.secrets.peppers, &self.0.random)?;
         let mut job = lock(&self.0.once_calls.held).remove(&ctx.request_id);
         let (id, now) = (turn.id, ctx.now);
         let commit = move |tx: &mut Tx<'_>| {
@@ -149,10 +149,10 @@ impl Engine {
     }
 
     async fn kept_answer(&self, ctx: &Context, call: &OnceCall<'_>) -> Result<Option<Vec<u8>>, Failed> {
-        let (id, now) = (call.id(), ctx.now);
+        let (id, now) = (kept_answer::id_of(call), ctx.now);
         let sealed = self.0.db.read(ctx.deadline, move |conn| idempotency_keys::answer(conn, &id, now)).await?;
         let Some(sealed) = sealed else { return Ok(None) };
-        match call.open(&sealed, &self.0.secrets.peppers)? {
+        match kept_answer::open(call, &sealed, &self.0.secrets.peppers)? {
             Kept::Answer(answer) => Ok(Some(answer)),
             Kept::OfAnother => Err(Refusal::invalid_field(
                 "",
