@@ -34,6 +34,14 @@ pub fn searches<T: JsonSchema>(doc: &mut OperationDoc<'_>, list: &ListSpec) {
     lists::<T>(doc);
 }
 
+/// `GET` of a list that is short by nature and can be narrowed.
+pub fn narrows<T: JsonSchema>(doc: &mut OperationDoc<'_>, list: &ListSpec) {
+    for (name, kind, about) in list.filters {
+        doc.query(name, about, kind.schema());
+    }
+    lists_all::<T>(doc);
+}
+
 /// `GET` of a list that is short by nature: the same shape, one page.
 pub fn lists_all<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
     doc.answers::<Listed<T>>(200, "A page of the list.");
@@ -42,6 +50,11 @@ pub fn lists_all<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
 /// `GET` of one thing.
 pub fn reads<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
     doc.answers::<T>(200, "As it is.").with_header(200, "ETag", "Its version, for `If-Match`.");
+}
+
+/// `GET` of one thing that is never changed, so has no version.
+pub fn shows<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
+    doc.answers::<T>(200, "As it is.");
 }
 
 /// `POST` that makes something with the fields of `B`.
@@ -136,7 +149,7 @@ const PATH_PARAMETERS: [(&str, &str); 9] = [
 ];
 
 /// The heading: the last resource that the path names.
-fn tag(path: &str) -> &'static str {
+pub fn tag(path: &str) -> &'static str {
     let known = |part: &str| TAGS.iter().find(|(segment, _)| *segment == part).map(|(_, tag)| *tag);
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }

@@ -144,6 +144,11 @@ pub fn asked<F>(
     Ok(ListRequest { limit, sort, descending, after, filter })
 }
 
+/// The filters of a list that is short by nature.
+pub fn filters(received: &Received, spec: &'static ListSpec) -> Result<Filters, Refusal> {
+    Ok(Filters { spec, query: Query::of(received)? })
+}
+
 fn limit(query: &Query) -> Result<u32, Refusal> {
     let within = |text: &str| text.parse().ok().filter(|limit| (1..=PageRequest::MAX).contains(limit));
     Ok(query.read("limit", "must be 1 to 500", within)?.unwrap_or(PageRequest::DEFAULT))

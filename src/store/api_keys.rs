@@ -352,7 +352,7 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64, another: &str) -> Res
             .load::<String>(conn)?;
     }
     let last = format!("NOT ({another}) AND id = $2 AND role = 'owner' AND deleted_at IS NULL");
-    let found: Vec<Found> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
+    let found: Vec<FoundId> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
         .bind::<BigInt, _>(now)
         .bind::<Text, _>(id.as_str())
         .load(conn)?;
@@ -360,7 +360,7 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64, another: &str) -> Res
 }
 
 #[derive(QueryableByName)]
-struct Found {
+struct FoundId {
     #[diesel(sql_type = Text, column_name = "id")]
     _id: String,
 }

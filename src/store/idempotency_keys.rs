@@ -2,6 +2,7 @@
 //! with the change that its answer tells of, so one is never there without the other.
 
 use diesel::prelude::*;
+use diesel::query_dsl::methods::FilterDsl;
 use diesel::upsert::excluded;
 
 use crate::domain::{Fault, UnixTime};
@@ -17,12 +18,12 @@ diesel::table! {
 
 /// The answer that is kept under this id, sealed; `None` once its time is over.
 pub fn answer(conn: &mut Conn, id: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, Fault> {
-    Ok(each!(conn, conn => idempotency_keys::table
+    let row: Option<(Vec<u8>, i64)> = each!(conn, conn => idempotency_keys::table
         .find(id.as_slice())
-        .filter(idempotency_keys::expires_at.gt(now.seconds()))
-        .select(idempotency_keys::answer)
+        .select((idempotency_keys::answer, idempotency_keys::expires_at))
         .first(conn)
-        .optional())?)
+        .optional())?;
+    Ok(row.filter(|(_, expires_at)| *expires_at > now.seconds()).map(|(answer, _)| answer))
 }
 
 /// Keeps an answer, sealed, until `expires_at` (epoch seconds). `false`: one is kept under this id
