@@ -2,8 +2,8 @@
 //! becomes of the change.
 
 use actix_web::body::to_bytes;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,8 @@ async fn once(
 ) -> Result<HttpResponse, Failed> {
     let request = [received.request.query_string().as_bytes(), b"\n", &received.body].concat();
     let (caller, path) = (actor.name(), received.request.path().to_owned());
-    let call = OnceCall { caller: &caller, method: received.request.method().as_str(), path: &path, value, request: &request };
+    let call =
+        OnceCall { caller: &caller, method: received.request.method().as_str(), path: &path, value, request: &request };
     let turn = match engine.begin_once(&received.ctx, &call).await? {
         Begun::First(turn) => turn,
         Begun::Again(answer) => return replayed(&answer),
@@ -104,7 +105,8 @@ fn with_effect(received: &Received, effect: Effect) -> Received {
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut lines = headers.get_all(IDEMPOTENCY_KEY);
     let Some(line) = lines.next() else { return Ok(None) };
-    let readable = |text: &&str| (1..=MOST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let readable =
+        |text: &&str| (1..=MOST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     match line.to_str().ok().filter(readable) {
         Some(text) if lines.next().is_none() => Ok(Some(text.to_owned())),
         _ => Err(Refusal::malformed("Idempotency-Key must be one value of 1 to 255 printable ASCII characters.")),

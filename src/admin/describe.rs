@@ -18,7 +18,11 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 pub fn lists<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": PageRequest::MAX, "default": PageRequest::DEFAULT});
     doc.query("limit", "How many at most.", limit);
-    doc.query("cursor", "`next_cursor` of the page before, with the same filters and order.", json!({"type": "string"}));
+    doc.query(
+        "cursor",
+        "`next_cursor` of the page before, with the same filters and order.",
+        json!({"type": "string"}),
+    );
     lists_all::<T>(doc);
 }
 
@@ -73,9 +77,16 @@ pub fn makes<B: JsonSchema, T: JsonSchema>(doc: &mut OperationDoc<'_>, required:
 /// A call that makes something each time: sent again with the same value, it gives the same answer. Its
 /// handler commits once and does not read what it wrote.
 pub fn takes_idempotency_key(doc: &mut OperationDoc<'_>) {
-    doc.request_header(IDEMPOTENCY_KEY, "Sent again with the same value within 24 hours, the call gives the same answer and makes nothing more.");
+    doc.request_header(
+        IDEMPOTENCY_KEY,
+        "Sent again with the same value within 24 hours, the call gives the same answer and makes nothing more.",
+    );
     doc.with_header(201, "Idempotency-Replayed", "`true`: this answer was given before.");
-    doc.answers_as::<Problem>(422, PROBLEM, "A field is wrong; `errors` names every one. Or another request was sent with this `Idempotency-Key`.");
+    doc.answers_as::<Problem>(
+        422,
+        PROBLEM,
+        "A field is wrong; `errors` names every one. Or another request was sent with this `Idempotency-Key`.",
+    );
 }
 
 /// `PATCH` as JSON merge patch.
@@ -112,7 +123,8 @@ pub fn every(doc: &mut OperationDoc<'_>) {
         doc.in_path(name, about);
     }
     if doc.is_change() {
-        let about = "`true`: everything is checked, nothing is changed. The answer is what it would be, without secrets.";
+        let about =
+            "`true`: everything is checked, nothing is changed. The answer is what it would be, without secrets.";
         doc.query("dry_run", about, json!({"type": "boolean", "default": false}));
     }
     if doc.has_body() {

@@ -121,7 +121,8 @@ impl Surface for Admin {
                 .doc(describe::shows::<SecretOut>),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
                 .doc(describe::acts),
-            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)).doc(|doc| describe::searches::<UserOut>(doc, &users::LIST)),
+            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list))
+                .doc(|doc| describe::searches::<UserOut>(doc, &users::LIST)),
             route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create))
                 .doc(describe::creates::<UserFields, UserOut>),
             route(Method::GET, USER, "read_user", "A user", || web::to(users::read)).doc(describe::reads::<UserOut>),

@@ -23,7 +23,9 @@ pub struct Parameters {
 pub fn of(request: &HttpRequest) -> &'static Parameters {
     static NONE: Parameters = Parameters { query: Vec::new(), idempotency_key: false };
     static ALL: OnceLock<HashMap<(Method, &'static str), Parameters>> = OnceLock::new();
-    let all = ALL.get_or_init(|| Admin::routes().iter().map(|route| ((route.method.clone(), route.path), read(route))).collect());
+    let all = ALL.get_or_init(|| {
+        Admin::routes().iter().map(|route| ((route.method.clone(), route.path), read(route))).collect()
+    });
     let pattern = request.match_pattern().unwrap_or_default();
     // The public URL may have a path.
     let path = Admin::PREFIXES.iter().find_map(|prefix| pattern.find(prefix).map(|at| &pattern[at..]));

@@ -60,7 +60,9 @@ fn refused(refusal: &Refusal, ctx: &Context) -> HttpResponse {
     let errors: &[FieldError] = if let RefusalKind::Invalid(errors) = &refusal.kind { errors } else { &[] };
     let answer = problem(status, &refusal.hint, errors, ctx);
     match &refusal.kind {
-        RefusalKind::RateLimited { retry_after } | RefusalKind::UnderWay { retry_after } => with_header(answer, header::RETRY_AFTER, &retry_after.to_string()),
+        RefusalKind::RateLimited { retry_after } | RefusalKind::UnderWay { retry_after } => {
+            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
+        }
         RefusalKind::InvalidApiKey | RefusalKind::InvalidClient => {
             with_header(answer, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)
         }

@@ -19,7 +19,8 @@ impl Query {
 
     fn parse(text: &str) -> Result<Self, Refusal> {
         let sent: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-        let is_repeated = sent.iter().enumerate().any(|(at, (name, _))| sent[..at].iter().any(|(other, _)| other == name));
+        let is_repeated =
+            sent.iter().enumerate().any(|(at, (name, _))| sent[..at].iter().any(|(other, _)| other == name));
         if is_repeated {
             return Err(Refusal::malformed("A query parameter is sent twice."));
         }

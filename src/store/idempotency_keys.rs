@@ -28,13 +28,7 @@ pub fn answer(conn: &mut Conn, id: &[u8; 32], now: UnixTime) -> Result<Option<Ve
 
 /// Keeps an answer, sealed, until `expires_at` (epoch seconds). `false`: one is kept under this id
 /// already. One statement: of two calls at once, on any two nodes, one gets the row.
-pub fn claim(
-    conn: &mut Conn,
-    id: &[u8; 32],
-    answer: &[u8],
-    expires_at: i64,
-    now: UnixTime,
-) -> Result<bool, Fault> {
+pub fn claim(conn: &mut Conn, id: &[u8; 32], answer: &[u8], expires_at: i64, now: UnixTime) -> Result<bool, Fault> {
     let row = (
         idempotency_keys::id.eq(id.as_slice()),
         idempotency_keys::answer.eq(answer),

@@ -102,8 +102,7 @@ pub fn find(
     provider: &ProviderId,
     request: &ListRequest<DomainFilter>,
 ) -> Result<Found<ProviderDomain>, Fault> {
-    const SORTS: [Sort; 2] =
-        [Sort { name: "created_at", by: By::Id }, Sort { name: "domain", by: By::Text("domain") }];
+    const SORTS: [Sort; 2] = [Sort { name: "created_at", by: By::Id }, Sort { name: "domain", by: By::Text("domain") }];
     let DomainFilter { verified, domain } = &request.filter;
     let mut listing = Listing::of(conn, "provider_domains", "id");
     listing.only_with("provider_id = ?", provider.as_str());

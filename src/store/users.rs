@@ -238,11 +238,7 @@ const SORTS: [Sort; 2] =
     [Sort { name: "created_at", by: By::Id }, Sort { name: "username", by: By::Text("username_key") }];
 
 /// Those that are not deleted and pass the filter, whose names are keys (`engine::names`).
-pub fn find(
-    conn: &mut Conn,
-    provider: &ProviderId,
-    request: &ListRequest<UserFilter>,
-) -> Result<Found<User>, Fault> {
+pub fn find(conn: &mut Conn, provider: &ProviderId, request: &ListRequest<UserFilter>) -> Result<Found<User>, Fault> {
     let UserFilter { enabled, locked, username, email, group, role, name_prefix } = &request.filter;
     let mut listing = Listing::of(conn, "users", "id");
     listing.only_with("provider_id = ?", provider.as_str());

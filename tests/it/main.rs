@@ -9,6 +9,7 @@ mod domains;
 mod endorsed;
 mod forward_auth;
 mod laws;
+mod management;
 mod mint;
 mod oauth2;
 mod people;

@@ -14,8 +14,8 @@ use crate::domain::id::{is_client_id, is_uuid_shaped};
 use crate::domain::scope::is_of_login;
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Jti};
 use crate::domain::{
-    Actor as ActorClaim, AudienceSet, ClientId, Context, Effect, ExtraClaims, Failed, Fault, MintAsk, Provider, Refusal,
-    RefusalKind, ScopeSet,
+    Actor as ActorClaim, AudienceSet, ClientId, Context, Effect, ExtraClaims, Failed, Fault, MintAsk, Provider,
+    Refusal, RefusalKind, ScopeSet,
 };
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};

@@ -255,8 +255,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Effect, UnixTime};
     use crate::domain::clock::deadline_in;
+    use crate::domain::{Effect, UnixTime};
 
     fn context(wait: Duration) -> Context {
         Context {

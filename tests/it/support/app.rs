@@ -40,7 +40,7 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 28] = [
+pub const TABLES: [&str; 31] = [
     "meta",
     "data_keys",
     "providers",
@@ -69,6 +69,9 @@ pub const TABLES: [&str; 28] = [
     "trusted_issuers",
     "tenants",
     "trust_policies",
+    "idempotency_keys",
+    "provider_roles",
+    "provider_groups",
 ];
 
 /// The wall clock of a test.
