@@ -3,25 +3,33 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::refusal::FieldError;
 use crate::domain::{Class, Context, Fault, Refusal, RefusalKind};
 use crate::edge::Failure;
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// RFC 9457.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Problem<'a> {
+    /// `about:blank`: the status says what it is.
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    /// For people. Never contains what was sent.
     detail: &'a str,
+    /// Every field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Pointed<'a>>,
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldError")]
 struct Pointed<'a> {
+    /// JSON pointer into the body (RFC 6901); empty for the whole.
     pointer: &'a str,
     detail: &'a str,
 }

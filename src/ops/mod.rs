@@ -29,34 +29,12 @@ impl Surface for Ops {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 4] = [
-            RouteSpec {
-                method: Method::GET,
-                path: "/healthz",
-                operation_id: "healthz",
-                summary: "Alive: the process answers",
-                route: || web::to(healthz),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/readyz",
-                operation_id: "readyz",
-                summary: "Ready: this node can serve",
-                route: || web::to(readyz),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/metrics",
-                operation_id: "metrics",
-                summary: "Prometheus text, with an API key",
-                route: || web::to(metrics_with_key),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/openapi.json",
-                operation_id: "openapi",
-                summary: "This document",
-                route: || web::to(openapi_json),
-            },
+            RouteSpec::new(Method::GET, "/healthz", "healthz", "Alive: the process answers", || web::to(healthz)),
+            RouteSpec::new(Method::GET, "/readyz", "readyz", "Ready: this node can serve", || web::to(readyz)),
+            RouteSpec::new(Method::GET, "/metrics", "metrics", "Prometheus text, with an API key", || {
+                web::to(metrics_with_key)
+            }),
+            RouteSpec::new(Method::GET, "/openapi.json", "openapi", "This document", || web::to(openapi_json)),
         ];
         &ROUTES
     }
