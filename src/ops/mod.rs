@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::domain::{Class, Context, Failed, Fault};
 use crate::edge::credentials::bearer;
-use crate::edge::mount::allow_header;
 use crate::edge::{Failure, OperationDoc, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 
@@ -80,20 +79,12 @@ impl Surface for Ops {
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
                 (answer, "unauthorized")
             }
-            Failure::Fault(Fault::Busy { retry_after, .. }) => {
-                let mut answer = HttpResponse::ServiceUnavailable();
-                answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-                (answer, "unavailable")
-            }
+            Failure::Fault(Fault::Busy { .. }) => (HttpResponse::ServiceUnavailable(), "unavailable"),
             Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
                 (HttpResponse::InternalServerError(), "error")
             }
             Failure::NotFound => (HttpResponse::NotFound(), "not found"),
-            Failure::Method(methods) => {
-                let mut answer = HttpResponse::MethodNotAllowed();
-                answer.insert_header((header::ALLOW, allow_header(methods)));
-                (answer, "method not allowed")
-            }
+            Failure::Method(_) => (HttpResponse::MethodNotAllowed(), "method not allowed"),
             Failure::TooLarge => (HttpResponse::PayloadTooLarge(), "too large"),
             Failure::TooSlow => (HttpResponse::RequestTimeout(), "too slow"),
         };
