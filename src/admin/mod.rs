@@ -179,6 +179,19 @@ const fn route(
     RouteSpec { method, path, operation_id, summary, route }
 }
 
+/// In the application data of routes that only the local operator can call: the command line on the
+/// database. A server never has it.
+pub struct AsLocalOperator;
+
+/// Who calls.
+async fn actor_of(received: &Received, engine: &Engine) -> Result<Actor, Failed> {
+    if received.request.app_data::<web::Data<AsLocalOperator>>().is_some() {
+        return Ok(Actor::LocalOperator);
+    }
+    let key = bearer(received.request.headers())?;
+    engine.actor(&received.ctx, key.as_ref()).await
+}
+
 /// One management call: who acts, then what `handle` does.
 async fn call(
     request: HttpRequest,
@@ -187,8 +200,7 @@ async fn call(
     handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
-        let key = bearer(received.request.headers())?;
-        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
+        let actor = actor_of(received, &engine).await?;
         refuse_not_built(received)?;
         handle(received, &engine, &actor).await
     })
