@@ -50,6 +50,22 @@ impl FromJson for Vec<ConditionDraft> {
     const KIND: &'static str =
         "a list of objects with claim, operator and value (text, a number, a boolean; a list for in)";
 
+    fn schema() -> Value {
+        let one = json!({"type": ["string", "number", "boolean"]});
+        let value = json!({"anyOf": [one, {"type": "array", "items": one}]});
+        let condition = json!({
+            "type": "object",
+            "properties": {
+                "claim": {"type": "string"},
+                "operator": {"type": "string", "enum": ["equals", "like", "not_equals", "not_like", "in"]},
+                "value": value,
+            },
+            "required": ["claim", "operator", "value"],
+            "additionalProperties": false,
+        });
+        json!({"type": "array", "items": condition})
+    }
+
     fn from_json(value: Value) -> Option<Self> {
         let Value::Array(items) = value else { return None };
         items.into_iter().map(condition_draft).collect()
@@ -102,6 +118,8 @@ pub struct TrustedIssuerOut {
     max_ttl: Option<i64>,
     fingerprints: Vec<String>,
     enabled: bool,
+    /// The tenant that it is of, where a surface's own call has made it.
+    tenant: Option<String>,
     created_at: String,
     updated_at: String,
 }
@@ -130,7 +148,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
         let TrustedIssuer {
             id,
             provider: _,
-            tenant: _,
+            tenant,
             issuer,
             keys,
             purpose,
@@ -187,6 +205,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
             max_ttl,
             fingerprints,
             enabled,
+            tenant: tenant.map(|tenant| tenant.to_string()),
             created_at: time(created_at),
             updated_at: time(updated_at),
         }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,9 +48,9 @@ impl LocalRoutes {
             config.app_data(web::Data::new(AsLocalOperator));
         });
         // What actix calls a test is its only public way to drive an application without a socket.
-        let service = Arc::new(init_service(mounted).await);
+        let service = Rc::new(init_service(mounted).await);
         Self(Box::new(move |request| {
-            let service = Arc::clone(&service);
+            let service = Rc::clone(&service);
             Box::pin(async move {
                 let answered = service.call(request.to_request()).await;
                 let answered = answered.map_err(|error| Fault::crypto(format!("no route answered: {error}")))?;

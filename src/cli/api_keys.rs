@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::body::{Change, Data, Version};
+use crate::cli::body::{Change, Data, Version, given};
 use crate::cli::call::{Call, path};
 use crate::cli::rest::{Paging, Rest};
 use crate::cli::{CliError, secrets};
@@ -77,7 +77,7 @@ impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         match self {
             Self::Create { provider, fields, data } => {
-                let mut body = data.body(&fields)?;
+                let mut body = data.body(given(&fields))?;
                 body.extend(provider.map(|provider| ("provider".to_owned(), json!(provider))));
                 rest.show(Call::post(path(&["api-keys"])?, Value::Object(body))).await
             }
@@ -87,7 +87,7 @@ impl Command {
             }
             Self::Show { id } => rest.show(Call::get(path(&["api-keys", &id])?)).await,
             Self::Update { id, fields, change } => {
-                let (body, version) = change.patch(&fields)?;
+                let (body, version) = change.patch(given(&fields))?;
                 rest.show(Call::patch(path(&["api-keys", &id])?, body).if_match(version)).await
             }
             Self::Delete { id, version } => {

@@ -39,19 +39,19 @@ pub struct Version {
 
 impl Data {
     /// The file's members, covered by the flags that were given.
-    pub fn body(&self, flags: &impl Serialize) -> Result<Map<String, Value>, CliError> {
+    pub fn body(&self, flags: Map<String, Value>) -> Result<Map<String, Value>, CliError> {
         let mut body = match &self.data {
             None => Map::new(),
             Some(path) => object(&read(path)?)?,
         };
-        body.extend(given(flags));
+        body.extend(flags);
         Ok(body)
     }
 }
 
 impl Change {
     /// The merge patch, and the version that is expected.
-    pub fn patch(self, flags: &impl Serialize) -> Result<(Value, Option<String>), CliError> {
+    pub fn patch(self, flags: Map<String, Value>) -> Result<(Value, Option<String>), CliError> {
         let mut body = self.data.body(flags)?;
         body.extend(self.unset.into_iter().map(|field| (field, Value::Null)));
         if body.is_empty() {

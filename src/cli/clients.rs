@@ -210,7 +210,7 @@ impl Command {
         match self {
             Self::Create { at, client_id, subject, secret_file, fields, data } => {
                 let chosen = secret_file.map(|file| read(&file)).transpose()?;
-                let mut body = data.body(&fields.given()?)?;
+                let mut body = data.body(fields.given()?)?;
                 let chosen = chosen.as_ref().map(|text| text.trim_end().to_owned());
                 for (name, value) in [("client_id", client_id), ("subject", subject), ("client_secret", chosen)] {
                     body.extend(value.map(|value| (name.to_owned(), json!(value))));
@@ -224,7 +224,7 @@ impl Command {
             }
             Self::Show { at, client_id } => rest.show(Call::get(at.path(&["clients", &client_id])?)).await,
             Self::Update { at, client_id, fields, change } => {
-                let (body, version) = change.patch(&fields.given()?)?;
+                let (body, version) = change.patch(fields.given()?)?;
                 rest.show(Call::patch(at.path(&["clients", &client_id])?, body).if_match(version)).await
             }
             Self::Delete { at, client_id, version } => {

@@ -131,7 +131,7 @@ pub enum Command {
     /// Ask the server of this configuration whether it is alive
     Healthcheck,
     #[command(flatten)]
-    Manage(Manage),
+    Manage(Box<Manage>),
     /// Print a script that completes commands and flags
     Completions { shell: Shell },
     /// Print the manual page

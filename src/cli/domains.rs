@@ -88,7 +88,7 @@ impl Command {
             Self::Update { at, domain, primary, change } => {
                 let mut flags = Map::new();
                 flags.extend(primary.map(|primary| ("primary".to_owned(), json!(primary))));
-                let (body, version) = change.patch(&Value::Object(flags))?;
+                let (body, version) = change.patch(flags)?;
                 let id = id_of(rest, &at, domain).await?;
                 rest.show(Call::patch(at.path(&["domains", &id])?, body).if_match(version)).await
             }

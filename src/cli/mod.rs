@@ -190,7 +190,6 @@ struct Local {
     wall: Arc<dyn Wall>,
     /// One for this command, in events and logs.
     request_id: String,
-    json: bool,
 }
 
 impl Local {
@@ -207,7 +206,7 @@ impl Local {
             first_run::announce(&mut out, first, opened.public_url.as_str())?;
         }
         let request_id = app::request_ids(app::system_random())(wall.now());
-        Ok(Self { engine: opened.engine, wall, request_id, json })
+        Ok(Self { engine: opened.engine, wall, request_id })
     }
 
     /// The admin API over this database, without a socket.

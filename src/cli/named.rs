@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::CliError;
-use crate::cli::body::{Change, Data, Version};
+use crate::cli::body::{Change, Data, Version, given};
 use crate::cli::call::Call;
 use crate::cli::clients::At;
 use crate::cli::rest::{Paging, Rest};
@@ -78,7 +78,7 @@ impl<F: Args + Serialize> Command<F> {
     pub async fn run(self, rest: &Rest, collection: &str) -> Result<(), CliError> {
         match self {
             Self::Create { at, name, fields, data } => {
-                let mut body = data.body(&fields)?;
+                let mut body = data.body(given(&fields))?;
                 body.insert("name".to_owned(), json!(name));
                 rest.show(Call::post(at.path(&[collection])?, Value::Object(body))).await
             }
@@ -92,7 +92,7 @@ impl<F: Args + Serialize> Command<F> {
             }
             Self::Show { at, name } => rest.show(Call::get(at.path(&[collection, &name])?)).await,
             Self::Update { at, name, fields, change } => {
-                let (body, version) = change.patch(&fields)?;
+                let (body, version) = change.patch(given(&fields))?;
                 rest.show(Call::patch(at.path(&[collection, &name])?, body).if_match(version)).await
             }
             Self::Delete { at, name, version } => {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::CliError;
-use crate::cli::body::{Change, Data, Version};
+use crate::cli::body::{Change, Data, Version, given};
 use crate::cli::call::{Call, path};
 use crate::cli::rest::{Paging, Rest};
 
@@ -89,7 +89,7 @@ impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         match self {
             Self::Create { slug, fields, data } => {
-                let mut body = data.body(&fields)?;
+                let mut body = data.body(given(&fields))?;
                 body.insert("slug".to_owned(), json!(slug));
                 rest.show(Call::post(path(&["providers"])?, Value::Object(body))).await
             }
@@ -98,7 +98,7 @@ impl Command {
             }
             Self::Show { provider } => rest.show(Call::get(path(&["providers", &provider])?)).await,
             Self::Update { provider, fields, change } => {
-                let (body, version) = change.patch(&fields)?;
+                let (body, version) = change.patch(given(&fields))?;
                 rest.show(Call::patch(path(&["providers", &provider])?, body).if_match(version)).await
             }
             Self::Delete { provider, cascade, version } => {

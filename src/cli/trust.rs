@@ -189,7 +189,7 @@ impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         match self {
             Self::Create { at, fields, data } => {
-                let body = data.body(&fields.given()?)?;
+                let body = data.body(fields.given()?)?;
                 rest.show(Call::post(at.path(&["trusted-issuers"])?, Value::Object(body))).await
             }
             Self::List { at, paging } => {
@@ -198,7 +198,7 @@ impl Command {
             }
             Self::Show { at, id } => rest.show(Call::get(at.path(&["trusted-issuers", &id])?)).await,
             Self::Update { at, id, fields, change } => {
-                let (body, version) = change.patch(&fields.given()?)?;
+                let (body, version) = change.patch(fields.given()?)?;
                 rest.show(Call::patch(at.path(&["trusted-issuers", &id])?, body).if_match(version)).await
             }
             Self::Delete { at, id, version } => {

@@ -147,7 +147,7 @@ impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         match self {
             Self::Create { at, username, password, fields, data } => {
-                let mut body = data.body(&fields)?;
+                let mut body = data.body(given(&fields))?;
                 body.extend(password.given()?);
                 body.insert("username".to_owned(), json!(username));
                 rest.show(Call::post(at.path(&["users"])?, Value::Object(body))).await
@@ -163,7 +163,7 @@ impl Command {
             Self::Update { at, user, username, fields, change } => {
                 let mut flags = given(&fields);
                 flags.extend(username.map(|username| ("username".to_owned(), json!(username))));
-                let (body, version) = change.patch(&flags)?;
+                let (body, version) = change.patch(flags)?;
                 let id = id_of(rest, &at, user).await?;
                 rest.show(Call::patch(at.path(&["users", &id])?, body).if_match(version)).await
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CliError;
-use crate::cli::body::{Change, Data, Version};
+use crate::cli::body::{Change, Data, Version, given};
 use crate::cli::call::{Call, path};
 use crate::cli::rest::{Paging, Rest};
 
@@ -82,7 +82,7 @@ impl Command {
         let at = |below: &[&str]| path(&[&["webhooks"], below].concat());
         match self {
             Self::Create { url, provider, fields, data } => {
-                let mut body = data.body(&fields)?;
+                let mut body = data.body(given(&fields))?;
                 body.insert("url".to_owned(), json!(url));
                 body.extend(provider.map(|provider| ("provider".to_owned(), json!(provider))));
                 rest.show(Call::post(at(&[])?, Value::Object(body))).await
@@ -92,9 +92,9 @@ impl Command {
             }
             Self::Show { id } => rest.show(Call::get(at(&[&id])?)).await,
             Self::Update { id, url, fields, change } => {
-                let mut flags = crate::cli::body::given(&fields);
+                let mut flags = given(&fields);
                 flags.extend(url.map(|url| ("url".to_owned(), json!(url))));
-                let (body, version) = change.patch(&flags)?;
+                let (body, version) = change.patch(flags)?;
                 rest.show(Call::patch(at(&[&id])?, body).if_match(version)).await
             }
             Self::Delete { id, version } => {

@@ -1,18 +1,14 @@
-//! stub
-use crate::cli::CliError;
-use crate::cli::rest::Rest;
-use clap::Args;
-#[derive(Args)]
-pub struct Export {}
-#[derive(Args)]
-pub struct Apply {}
-impl Export {
-    pub async fn run(self, _rest: &Rest) -> Result<(), CliError> {
-        Ok(())
-    }
-}
-impl Apply {
-    pub async fn run(self, _rest: &Rest) -> Result<(), CliError> {
-        Ok(())
-    }
-}
+//! Configuration as a file: `export` writes what a server has, `apply` brings a server to what a file
+//! wants, so that it can live in git. What a field is when the file does not name it stands in
+//! [`kinds`]; everything else is calls of the admin API.
+
+mod apply;
+mod current;
+mod document;
+mod export;
+pub mod kinds;
+mod plan;
+mod yaml;
+
+pub use apply::Apply;
+pub use export::Export;
