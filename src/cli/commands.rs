@@ -204,6 +204,11 @@ pub enum Manage {
 }
 
 impl Manage {
+    /// Whether standard output is for a program, whatever the flags.
+    pub fn prints_data(&self) -> bool {
+        matches!(self, Self::Export(_) | Self::Api(_) | Self::Event(events::Command::Export { .. }))
+    }
+
     pub async fn run(self, rest: Rest) -> Result<(), CliError> {
         let ran = match self {
             Self::Provider(command) => command.run(&rest).await,

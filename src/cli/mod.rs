@@ -170,7 +170,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         }
         Command::Doctor => doctor::run(settings, json).await,
         Command::Manage(command) => {
-            let local = Box::new(Local::open(settings, json).await?);
+            let local = Box::new(Local::open(settings, json || command.prints_data()).await?);
             command.run(Rest::new(local.place(settings).await, json, global.place.dry_run)).await
         }
     }
@@ -193,7 +193,8 @@ struct Local {
 }
 
 impl Local {
-    async fn open(settings: &Settings, json: bool) -> Result<Self, CliError> {
+    /// `data`: what goes to standard output is for a program.
+    async fn open(settings: &Settings, data: bool) -> Result<Self, CliError> {
         let wall: Arc<dyn Wall> = Arc::new(SystemWall);
         let store = app::store_options(settings);
         // A command lives for seconds, and what it reads it has just read.
@@ -201,8 +202,8 @@ impl Local {
         let how = (settings.listen.port(), StartFlags::default(), Serve::No);
         let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await?;
         if let Some(first) = &opened.first {
-            // Where scripts read JSON, the greeting stands beside it.
-            let mut out: Box<dyn Write> = if json { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+            // The greeting stands beside what a program reads.
+            let mut out: Box<dyn Write> = if data { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
             first_run::announce(&mut out, first, opened.public_url.as_str())?;
         }
         let request_id = app::request_ids(app::system_random())(wall.now());

@@ -227,7 +227,7 @@ fn inline(node: &Node) -> String {
 
 /// A text, in quotes unless every reader of YAML takes it for this very text.
 fn scalar(text: &str) -> String {
-    const WORDS: [&str; 12] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "t", "f", "none"];
+    const WORDS: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "t", "f"];
     let word = |word: &str| {
         let allowed =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b':' | b'-' | b'@' | b'+');

@@ -58,7 +58,7 @@ fn furnish(home: &Home) {
         "create",
         "acme",
         "--description",
-        "line one\nline two",
+        "a: \"b\" #c",
         "--signing-alg",
         "EdDSA",
         "--default-audience",
