@@ -30,11 +30,13 @@ use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
 mod files;
+mod local;
 mod surfaces;
 
 pub use surfaces::all_operations;
 
 pub use files::LockedFile;
+pub use local::{LocalAnswer, LocalRoutes};
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
 const TICK_EVERY: Duration = Duration::from_secs(1);

@@ -1,11 +1,16 @@
 //! `/providers/{provider}/clients`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+use url::form_urlencoded;
 
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::input::Fields;
 use crate::admin::wire::value;
-use crate::admin::{call, created, list as listing, shown, version};
+use crate::admin::{call, created, describe, list as listing, shown, version};
+use crate::domain::Refusal;
+use crate::edge::Received;
+use crate::edge::describe::OperationDoc;
 use crate::engine::Engine;
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
@@ -21,12 +26,35 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
         let draft = ClientFields::draft(&mut fields);
-        let made = engine.create_client(&received.ctx, actor, received.path("provider"), draft).await?;
+        let (ctx, provider) = (&received.ctx, received.path("provider"));
+        let made = if keeps_id(received)? {
+            engine.recreate_client(ctx, actor, provider, draft).await?
+        } else {
+            engine.create_client(ctx, actor, provider, draft).await?
+        };
         let (id, version) = (made.client.client_id.clone(), made.client.version);
         let body = ClientOut::of(made.client, made.secret.as_ref());
         Ok(created(received, id.as_str(), Some(version), &body))
     })
     .await
+}
+
+/// What `?keep_id` means, for the document.
+pub fn describe_creation(doc: &mut OperationDoc<'_>) {
+    describe::creates::<ClientFields, ClientOut>(doc);
+    let about = "Take a `client_id` that another installation has generated, to move a configuration. Needs an API \
+                 key of role admin that is bound to no provider.";
+    doc.query("keep_id", about, json!({ "type": "boolean", "default": false }));
+}
+
+/// `?keep_id=true`.
+fn keeps_id(received: &Received) -> Result<bool, Refusal> {
+    let mut query = form_urlencoded::parse(received.request.query_string().as_bytes());
+    match query.find(|(name, _)| name == "keep_id").map(|(_, value)| value.into_owned()).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Refusal::malformed("keep_id must be true or false.")),
+    }
 }
 
 pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -97,7 +97,7 @@ impl Surface for Admin {
             route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
                 .doc(describe::lists::<ClientOut>),
             route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
-                .doc(describe::creates::<ClientFields, ClientOut>),
+                .doc(clients::describe_creation),
             route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read))
                 .doc(describe::reads::<ClientOut>),
             route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update))
@@ -242,6 +242,19 @@ const fn route(
     RouteSpec::new(method, path, operation_id, summary, route)
 }
 
+/// In the application data of routes that only the local operator can call: the command line on the
+/// database. A server never has it.
+pub struct AsLocalOperator;
+
+/// Who calls.
+async fn actor_of(received: &Received, engine: &Engine) -> Result<Actor, Failed> {
+    if received.request.app_data::<web::Data<AsLocalOperator>>().is_some() {
+        return Ok(Actor::LocalOperator);
+    }
+    let key = bearer(received.request.headers())?;
+    engine.actor(&received.ctx, key.as_ref()).await
+}
+
 /// One management call: who acts, then what `handle` does.
 async fn call(
     request: HttpRequest,
@@ -250,8 +263,7 @@ async fn call(
     handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
-        let key = bearer(received.request.headers())?;
-        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
+        let actor = actor_of(received, &engine).await?;
         refuse_not_built(received)?;
         handle(received, &engine, &actor).await
     })
