@@ -148,7 +148,7 @@ const FAILURES: [(u16, &str); 9] = [
     (503, "The server cannot answer right now; see `Retry-After`."),
 ];
 
-const PATH_PARAMETERS: [(&str, &str); 9] = [
+const PATH_PARAMETERS: [(&str, &str); 10] = [
     ("provider", "Id or slug of a provider."),
     ("client_id", "The client's `client_id`."),
     ("secret_id", "`id` of the secret."),
@@ -158,6 +158,7 @@ const PATH_PARAMETERS: [(&str, &str); 9] = [
     ("domain_id", "`id` of the domain."),
     ("issuer_id", "`id` of the trusted issuer."),
     ("kid", "`kid` of the key."),
+    ("key_id", "`id` of the API key."),
 ];
 
 /// The heading: the last resource that the path names.

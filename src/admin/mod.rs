@@ -98,7 +98,7 @@ impl Surface for Admin {
             route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
                 .doc(|doc| describe::searches::<ClientOut>(doc, &clients::LIST)),
             route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
-                .doc(describe::creates::<ClientFields, ClientOut>),
+                .doc(clients::describe_creation),
             route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read))
                 .doc(describe::reads::<ClientOut>),
             route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update))
@@ -243,3 +243,7 @@ const fn route(
 ) -> RouteSpec {
     RouteSpec::new(method, path, operation_id, summary, route)
 }
+
+/// In the application data of routes that only the local operator can call: the command line on the
+/// database. A server never has it.
+pub struct AsLocalOperator;

@@ -158,6 +158,8 @@ pub struct TrustedIssuerOut {
     max_ttl: Option<i64>,
     fingerprints: Vec<String>,
     enabled: bool,
+    /// The tenant that it is of, where a surface's own call has made it.
+    tenant: Option<String>,
     #[schemars(with = "WireTime")]
     created_at: String,
     #[schemars(with = "WireTime")]
@@ -190,7 +192,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
         let TrustedIssuer {
             id,
             provider: _,
-            tenant: _,
+            tenant,
             issuer,
             keys,
             purpose,
@@ -247,6 +249,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
             max_ttl,
             fingerprints,
             enabled,
+            tenant: tenant.map(|tenant| tenant.to_string()),
             created_at: time(created_at),
             updated_at: time(updated_at),
         }

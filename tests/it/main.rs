@@ -12,6 +12,7 @@ mod laws;
 mod management;
 mod mint;
 mod oauth2;
+mod openapi;
 mod people;
 mod process;
 mod runai;
