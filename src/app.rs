@@ -146,7 +146,7 @@ impl Opened {
             brings_admin_key: settings.admin_key.is_some(),
             master_key_is_new: master.new_file.is_some(),
         };
-        let Started { secrets, first, issuer_replaced } =
+        let Started { data_keys, first, issuer_replaced } =
             migrate_when_there(store, &master.key, &random, &start, &keep_new_key).await?;
         if let Some(old) = issuer_replaced {
             log::warn!("the public URL was {old} and is {} from now on", start.public_url);
@@ -156,7 +156,8 @@ impl Opened {
             db,
             passwords: passwords(settings)?,
             random,
-            secrets,
+            master: master.key,
+            data_keys,
             upstream: upstream_options(settings),
             admin_key: settings.admin_key.clone(),
         };

@@ -10,15 +10,18 @@ use crate::edge::{Failure, Received, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
+mod api_key_secrets;
 mod api_keys;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
+mod data_keys;
 mod domains;
 mod input;
 mod list;
 mod problem;
 mod providers;
+mod reports;
 mod secrets;
 mod signing_keys;
 pub mod trusted_issuers;
@@ -132,6 +135,49 @@ impl Surface for Admin {
                 web::to(trusted_issuers::try_one)
             }),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
+            route(
+                Method::POST,
+                ROTATE_SECRETS,
+                "rotate_client_secrets",
+                "A new secret, and an end for the others",
+                || web::to(secrets::rotate),
+            ),
+            route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {
+                web::to(api_key_secrets::list)
+            }),
+            route(Method::POST, KEY_SECRETS, "create_api_key_secret", "Add a secret to an API key", || {
+                web::to(api_key_secrets::create)
+            }),
+            route(
+                Method::POST,
+                ROTATE_KEY_SECRETS,
+                "rotate_api_key_secrets",
+                "A new secret of an API key, and an end for the others",
+                || web::to(api_key_secrets::rotate),
+            ),
+            route(Method::GET, KEY_SECRET, "read_api_key_secret", "A secret of an API key, without its text", || {
+                web::to(api_key_secrets::read)
+            }),
+            route(Method::DELETE, KEY_SECRET, "revoke_api_key_secret", "Revoke a secret of an API key", || {
+                web::to(api_key_secrets::revoke)
+            }),
+            route(
+                Method::GET,
+                "/admin/v1/reports/secrets",
+                "report_secrets",
+                "Secrets nobody uses or that end soon",
+                || web::to(reports::secrets),
+            ),
+            route(Method::GET, "/admin/v1/data-keys", "list_data_keys", "Data keys of the installation", || {
+                web::to(data_keys::list)
+            }),
+            route(
+                Method::POST,
+                "/admin/v1/data-keys/rotate",
+                "rotate_data_key",
+                "Make the data key of a purpose that is used from now on",
+                || web::to(data_keys::rotate),
+            ),
         ];
         ROUTES
     }
@@ -154,6 +200,7 @@ const CLIENT: &str = "/admin/v1/providers/{provider}/clients/{client_id}";
 const CLIENT_TOKENS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/tokens";
 const SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets";
 const SECRET: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/{secret_id}";
+const ROTATE_SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/rotate";
 const USERS: &str = "/admin/v1/providers/{provider}/users";
 const USER: &str = "/admin/v1/providers/{provider}/users/{user_id}";
 const USER_PASSWORD: &str = "/admin/v1/providers/{provider}/users/{user_id}/password";
@@ -168,6 +215,9 @@ const TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id
 const TRY_TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}/test";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
+const KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets";
+const ROTATE_KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets/rotate";
+const KEY_SECRET: &str = "/admin/v1/api-keys/{key_id}/secrets/{secret_id}";
 
 const fn route(
     method: Method,
@@ -210,9 +260,14 @@ fn refuse_not_built(received: &Received) -> Result<(), Refusal> {
 
 /// 201 with where the new thing lies.
 fn created(received: &Received, id: &str, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
-    let mut answer = HttpResponse::Created();
     let base = received.request.path().trim_end_matches('/');
-    answer.insert_header((header::LOCATION, format!("{base}/{id}")));
+    created_at(format!("{base}/{id}"), version, body)
+}
+
+/// 201 with where the new thing lies, when that is not below the path of the call.
+fn created_at(location: String, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
+    let mut answer = HttpResponse::Created();
+    answer.insert_header((header::LOCATION, location));
     if let Some(version) = version {
         answer.insert_header((header::ETAG, version::etag(version)));
     }

@@ -5,11 +5,11 @@ use secrecy::ExposeSecret;
 
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{SecretOut, value};
-use crate::admin::{call, created, list as listing};
+use crate::admin::{call, created, created_at, list as listing};
 use crate::domain::Refusal;
 use crate::domain::patch::Field;
 use crate::engine::Engine;
-use crate::engine::manage::client_secrets::SecretDraft;
+use crate::engine::manage::client_secrets::{DEFAULT_OVERLAP, SecretDraft, SecretRotation};
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
@@ -37,6 +37,29 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
     .await
 }
 
+/// `{overlap_seconds, expires_at}`: a new secret, and an end for all others.
+pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let rotation = rotation(Fields::of(received, true)?)?;
+        let (provider, client) = (received.path("provider"), received.path("client_id"));
+        let made = engine.rotate_client_secrets(&received.ctx, actor, provider, client, rotation).await?;
+        let id = made.row.id.clone();
+        let mut body = SecretOut::from(made.row);
+        body.client_secret = Some(made.text.expose_secret().to_owned());
+        let base = received.request.path().trim_end_matches('/').trim_end_matches("/rotate");
+        Ok(created_at(format!("{base}/{id}"), None, &body))
+    })
+    .await
+}
+
+/// What a rotation of secrets is asked to be.
+pub fn rotation(mut fields: Fields) -> Result<SecretRotation, Refusal> {
+    let overlap = fields.take("overlap_seconds");
+    let expires_at = fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at);
+    fields.finish()?;
+    Ok(SecretRotation { overlap: set(overlap).unwrap_or(DEFAULT_OVERLAP), expires_at: set(expires_at) })
+}
+
 pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, client) = (received.path("provider"), received.path("client_id"));
@@ -59,6 +82,6 @@ pub async fn revoke(request: HttpRequest, payload: web::Payload, engine: web::Da
     .await
 }
 
-fn set<T>(field: Field<T>) -> Option<T> {
+pub fn set<T>(field: Field<T>) -> Option<T> {
     if let Field::Set(value) = field { Some(value) } else { None }
 }

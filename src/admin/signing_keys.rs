@@ -27,11 +27,12 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
     .await
 }
 
-/// `{alg}`; without it, every algorithm that has an active key.
+/// `{alg, emergency}`; without `alg`, every algorithm that has an active key.
 pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, true)?;
         let alg: Field<String> = fields.take("alg");
+        let emergency = matches!(fields.take("emergency"), Field::Set(true));
         fields.finish()?;
         let alg = match alg {
             Field::Set(name) => Some(
@@ -40,7 +41,12 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
             ),
             Field::Keep | Field::Reset => None,
         };
-        let keys = engine.rotate_signing_keys(&received.ctx, actor, received.path("provider"), alg).await?;
+        let (ctx, provider) = (&received.ctx, received.path("provider"));
+        let keys = if emergency {
+            engine.replace_signing_keys(ctx, actor, provider, alg).await?
+        } else {
+            engine.rotate_signing_keys(ctx, actor, provider, alg).await?
+        };
         Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
     })
     .await
