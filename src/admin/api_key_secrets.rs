@@ -1,26 +1,42 @@
 //! `/api-keys/{key_id}/secrets`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::secrets::{rotation, set};
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, created_at, list as listing};
 use crate::domain::Refusal;
 use crate::domain::api_key::ApiKeySecret;
+use crate::edge::OperationDoc;
+use crate::edge::describe::WireTime;
 use crate::engine::Engine;
 use crate::engine::manage::api_key_secrets::NewKeySecret;
 
-/// A secret of an API key. Times are RFC 3339.
-#[derive(Serialize)]
+fields! {
+    /// A secret beside the others; no body makes one that does not expire.
+    struct NewApiKeySecret required [] {
+        expires_at: Timestamp,
+    }
+}
+
+/// A secret of an API key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKeySecret")]
 pub struct ApiKeySecretOut {
     id: String,
     hint: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "Option<WireTime>")]
     expires_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     last_used_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     revoked_at: Option<String>,
     /// Once, at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,9 +74,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let mut fields = Fields::of(received, true)?;
-        let expires_at = fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at);
-        fields.finish()?;
+        let NewApiKeySecret { expires_at } = NewApiKeySecret::read(Fields::of(received, true)?)?;
+        let expires_at = expires_at.map(|Timestamp(at)| at);
         let key = received.path("key_id");
         let made = engine.create_api_key_secret(&received.ctx, actor, key, set(expires_at)).await?;
         let id = made.row.id.clone();
@@ -89,6 +104,11 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
         Ok(HttpResponse::Ok().json(ApiKeySecretOut::from(found)))
     })
     .await
+}
+
+/// What the OpenAPI document says of reading one.
+pub fn describe(doc: &mut OperationDoc<'_>) {
+    doc.answers::<ApiKeySecretOut>(200, "As it is.");
 }
 
 pub async fn revoke(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -4,9 +4,14 @@
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::admin::api_key_secrets::{ApiKeySecretOut, NewApiKeySecret};
+use crate::admin::client_wire::{ClientFields, ClientOut};
+use crate::admin::data_keys::DataKeyOut;
+use crate::admin::secrets::{NewClientSecret, NewRotation};
+use crate::admin::wire::SecretOut;
 use crate::domain::{Context, Failed, Refusal};
 use crate::edge::credentials::bearer;
-use crate::edge::{Failure, Received, RouteSpec, Surface, exchange};
+use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
@@ -16,7 +21,9 @@ mod client_tokens;
 pub mod client_wire;
 mod clients;
 mod data_keys;
+mod describe;
 mod domains;
+mod fields;
 mod input;
 mod list;
 mod problem;
@@ -73,21 +80,30 @@ impl Surface for Admin {
                 "Look for the TXT record, and serve the domain",
                 || web::to(domains::verify),
             ),
-            route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list)),
-            route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create)),
-            route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read)),
-            route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update)),
-            route(Method::DELETE, CLIENT, "delete_client", "End a client", || web::to(clients::delete)),
+            route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
+                .doc(describe::lists::<ClientOut>),
+            route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
+                .doc(describe::creates::<ClientFields, ClientOut>),
+            route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read))
+                .doc(describe::reads::<ClientOut>),
+            route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update))
+                .doc(describe::changes::<ClientFields, ClientOut>),
+            route(Method::DELETE, CLIENT, "delete_client", "End a client", || web::to(clients::delete))
+                .doc(describe::deletes),
             route(Method::DELETE, CLIENT_TOKENS, "revoke_client_tokens", "Revoke all its tokens", || {
                 web::to(clients::revoke_tokens)
             }),
             route(Method::POST, CLIENT_TOKENS, "mint_client_token", "An ephemeral token for a client", || {
                 web::to(client_tokens::mint)
             }),
-            route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list)),
-            route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create)),
-            route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read)),
-            route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke)),
+            route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list))
+                .doc(describe::lists_all::<SecretOut>),
+            route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
+                .doc(|doc| describe::makes::<NewClientSecret, SecretOut>(doc, false)),
+            route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
+                .doc(describe::reads::<SecretOut>),
+            route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
+                .doc(describe::acts),
             route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)),
             route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create)),
             route(Method::GET, USER, "read_user", "A user", || web::to(users::read)),
@@ -141,49 +157,58 @@ impl Surface for Admin {
                 "rotate_client_secrets",
                 "A new secret, and an end for the others",
                 || web::to(secrets::rotate),
-            ),
+            )
+            .doc(|doc| describe::makes::<NewRotation, SecretOut>(doc, false)),
             route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {
                 web::to(api_key_secrets::list)
-            }),
+            })
+            .doc(describe::lists_all::<ApiKeySecretOut>),
             route(Method::POST, KEY_SECRETS, "create_api_key_secret", "Add a secret to an API key", || {
                 web::to(api_key_secrets::create)
-            }),
+            })
+            .doc(|doc| describe::makes::<NewApiKeySecret, ApiKeySecretOut>(doc, false)),
             route(
                 Method::POST,
                 ROTATE_KEY_SECRETS,
                 "rotate_api_key_secrets",
                 "A new secret of an API key, and an end for the others",
                 || web::to(api_key_secrets::rotate),
-            ),
+            )
+            .doc(|doc| describe::makes::<NewRotation, ApiKeySecretOut>(doc, false)),
             route(Method::GET, KEY_SECRET, "read_api_key_secret", "A secret of an API key, without its text", || {
                 web::to(api_key_secrets::read)
-            }),
+            })
+            .doc(api_key_secrets::describe),
             route(Method::DELETE, KEY_SECRET, "revoke_api_key_secret", "Revoke a secret of an API key", || {
                 web::to(api_key_secrets::revoke)
-            }),
-            route(
-                Method::GET,
-                "/admin/v1/reports/secrets",
-                "report_secrets",
-                "Secrets nobody uses or that end soon",
-                || web::to(reports::secrets),
-            ),
-            route(Method::GET, "/admin/v1/data-keys", "list_data_keys", "Data keys of the installation", || {
+            })
+            .doc(describe::acts),
+            route(Method::GET, SECRET_REPORT, "report_secrets", "Secrets nobody uses or that end soon", || {
+                web::to(reports::secrets)
+            })
+            .doc(reports::describe),
+            route(Method::GET, DATA_KEYS, "list_data_keys", "Data keys of the installation", || {
                 web::to(data_keys::list)
-            }),
+            })
+            .doc(describe::lists_all::<DataKeyOut>),
             route(
                 Method::POST,
-                "/admin/v1/data-keys/rotate",
+                ROTATE_DATA_KEY,
                 "rotate_data_key",
-                "Make the data key of a purpose that is used from now on",
+                "Make the data key that is used from now on",
                 || web::to(data_keys::rotate),
-            ),
+            )
+            .doc(data_keys::describe),
         ];
         ROUTES
     }
 
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
         problem::fail(failure, ctx)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 }
 
@@ -215,6 +240,9 @@ const TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id
 const TRY_TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}/test";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
+const SECRET_REPORT: &str = "/admin/v1/reports/secrets";
+const DATA_KEYS: &str = "/admin/v1/data-keys";
+const ROTATE_DATA_KEY: &str = "/admin/v1/data-keys/rotate";
 const KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets";
 const ROTATE_KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets/rotate";
 const KEY_SECRET: &str = "/admin/v1/api-keys/{key_id}/secrets/{secret_id}";
@@ -226,7 +254,7 @@ const fn route(
     summary: &'static str,
     route: fn() -> actix_web::Route,
 ) -> RouteSpec {
-    RouteSpec { method, path, operation_id, summary, route }
+    RouteSpec::new(method, path, operation_id, summary, route)
 }
 
 /// One management call: who acts, then what `handle` does.

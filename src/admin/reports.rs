@@ -1,23 +1,29 @@
 //! `/reports/…`: what an operator should look at.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use url::form_urlencoded;
 
+use crate::admin::describe::lists;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, list as listing};
 use crate::domain::Refusal;
-use crate::edge::Received;
+use crate::edge::describe::WireTime;
+use crate::edge::{OperationDoc, Received};
 use crate::engine::Engine;
 use crate::engine::manage::secret_report::{OwnerKind, ReportedSecret, SecretReportAsk};
 
 /// The most days that may be asked for: ten years.
 const MOST_DAYS: i64 = 3650;
 
-/// A live secret that nobody uses or that ends soon. Times are RFC 3339.
-#[derive(Serialize)]
+/// A live secret that nobody uses or that ends soon.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReportedSecret")]
 pub struct ReportedSecretOut {
     /// `client_secret` or `api_key_secret`.
+    #[schemars(extend("enum" = ["client_secret", "api_key_secret"]))]
     kind: &'static str,
     /// Slug; null for an API key that is bound to none.
     provider: Option<String>,
@@ -26,8 +32,11 @@ pub struct ReportedSecretOut {
     api_key: Option<String>,
     id: String,
     hint: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "Option<WireTime>")]
     expires_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     last_used_at: Option<String>,
     unused: bool,
     expires_soon: bool,
@@ -64,6 +73,16 @@ pub async fn secrets(request: HttpRequest, payload: web::Payload, engine: web::D
         Ok(listing::answer(found, |secret| value(ReportedSecretOut::from(secret))))
     })
     .await
+}
+
+/// What the OpenAPI document says of it.
+pub fn describe(doc: &mut OperationDoc<'_>) {
+    doc.says("A page may be short, or empty, and have a next one: go on until `next_cursor` is null.");
+    let days = || json!({"type": "integer", "minimum": 0, "maximum": MOST_DAYS});
+    doc.query("unused_days", "Neither made nor used for so many days.", days());
+    doc.query("expires_within_days", "Ending within so many days.", days());
+    doc.query("provider", "Of this provider only; id or slug.", json!({"type": "string"}));
+    lists::<ReportedSecretOut>(doc);
 }
 
 fn asked(received: &Received) -> Result<SecretReportAsk, Refusal> {

@@ -1,8 +1,9 @@
 //! `/providers/{provider}/clients/{client_id}/secrets`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{SecretOut, value};
 use crate::admin::{call, created, created_at, list as listing};
@@ -10,6 +11,25 @@ use crate::domain::Refusal;
 use crate::domain::patch::Field;
 use crate::engine::Engine;
 use crate::engine::manage::client_secrets::{DEFAULT_OVERLAP, SecretDraft, SecretRotation};
+
+fields! {
+    /// A secret beside the others; no body makes a random one that does not expire.
+    struct NewClientSecret required [] {
+        /// Chosen by you, at least 32 characters; without it the server makes one.
+        client_secret: SecretString { "minLength": 32 },
+        expires_at: Timestamp,
+    }
+}
+
+fields! {
+    /// A new secret, and an end for all others.
+    struct NewRotation required [] {
+        /// Seconds for which the others live on; 0: they end at once.
+        overlap_seconds: i64 { "minimum": 0, "maximum": 31_536_000, "default": 86_400 },
+        /// When the new one ends.
+        expires_at: Timestamp,
+    }
+}
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
@@ -22,10 +42,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let mut fields = Fields::of(received, true)?;
-        let chosen = fields.take("client_secret");
-        let expires_at = fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at);
-        fields.finish()?;
+        let NewClientSecret { client_secret: chosen, expires_at } = NewClientSecret::read(Fields::of(received, true)?)?;
+        let expires_at = expires_at.map(|Timestamp(at)| at);
         let draft = SecretDraft { chosen: set(chosen), expires_at: set(expires_at) };
         let (provider, client) = (received.path("provider"), received.path("client_id"));
         let made = engine.create_client_secret(&received.ctx, actor, provider, client, draft).await?;
@@ -53,11 +71,10 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
 }
 
 /// What a rotation of secrets is asked to be.
-pub fn rotation(mut fields: Fields) -> Result<SecretRotation, Refusal> {
-    let overlap = fields.take("overlap_seconds");
-    let expires_at = fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at);
-    fields.finish()?;
-    Ok(SecretRotation { overlap: set(overlap).unwrap_or(DEFAULT_OVERLAP), expires_at: set(expires_at) })
+pub fn rotation(fields: Fields) -> Result<SecretRotation, Refusal> {
+    let NewRotation { overlap_seconds, expires_at } = NewRotation::read(fields)?;
+    let expires_at = expires_at.map(|Timestamp(at)| at);
+    Ok(SecretRotation { overlap: set(overlap_seconds).unwrap_or(DEFAULT_OVERLAP), expires_at: set(expires_at) })
 }
 
 pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -8,8 +8,8 @@ use grantd::domain::{ApiKeyId, ClientId, Decision, Fault, ProviderId, Role, Unix
 use grantd::store::providers::Deletion;
 use grantd::store::usage::{self, Usage, UsageKind};
 use grantd::store::{
-    ChangedTable, Conn, Db, Tx, api_keys, client_secrets, clients, data_keys, events, issuers, meta, providers, scopes,
-    signing_keys,
+    ChangedTable, Conn, Db, Tx, api_key_secrets, api_keys, client_secrets, clients, data_keys, events, issuers, meta,
+    providers, scopes, signing_keys,
 };
 
 use crate::store::samples::{NOW, api_key, client, data_key, digest, furnish, provider, secret, signing_key};
