@@ -20,7 +20,7 @@ mod api_keys;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
-mod data_keys;
+pub mod data_keys;
 mod describe;
 mod domains;
 mod fields;

@@ -84,7 +84,7 @@ enum Command {
     /// API keys: management credentials
     #[command(subcommand, name = "api-key")]
     ApiKey(api_keys::Command),
-    /// Signing keys
+    /// Signing keys, data keys and the master key
     #[command(subcommand)]
     Keys(keys::Command),
     /// Trusted issuers: whose tokens are believed, and on what conditions
@@ -156,7 +156,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::Client(command) => clients::run(command, Local::open(settings, json).await?).await,
         Command::User(command) => users::run(command, Local::open(settings, json).await?).await,
         Command::ApiKey(command) => api_keys::run(command, Local::open(settings, json).await?).await,
-        Command::Keys(command) => keys::run(command, Local::open(settings, json).await?).await,
+        Command::Keys(command) => keys::run(command, settings, json).await,
         Command::Trust(command) => trust::run(command, Local::open(settings, json).await?).await,
     }
 }

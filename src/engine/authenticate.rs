@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
 /// A verified chosen secret is remembered this long.
@@ -72,7 +73,15 @@ impl Engine {
         if self.is_env_key(key) {
             return Ok(Caller::Env);
         }
-        let (found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
+        let (mut found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
+        let unknown = |(entry, owner): &&(Arc<ApiKeyEntry>, Arc<DigestOwner>)| {
+            entry.secret(&owner.secret, now).is_none() && may_be_old(ctx, entry.loaded_at)
+        };
+        if let Some((entry, _)) = found.as_ref().filter(unknown) {
+            // Another node may have made this secret a moment ago.
+            self.0.caches.api_keys.invalidate(&entry.key.id);
+            found = self.find_api_key(ctx, key.expose_secret()).await?;
+        }
         let why = match &found {
             Some((entry, owner)) => match entry.secret(&owner.secret, now) {
                 Some(secret) if entry.key.is_live(now) => {
@@ -146,15 +155,25 @@ impl Engine {
         secret: &SecretString,
         via: SecretVia,
     ) -> Result<Caller, Failed> {
-        let client = self.usable_client(ctx, provider, &client_id).await?;
+        let mut client = self.usable_client(ctx, provider, &client_id).await?;
         let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
         // Which check runs depends on what is presented only, so that its time tells nothing.
         let generated = credential::kind_of(secret.expose_secret()) == Some(SecretKind::ClientSecret);
-        let proven = if generated {
+        let mut proven = if generated {
             self.generated_secret_fits(ctx, usable, secret.expose_secret())
         } else {
             self.chosen_secret_fits(ctx, &client_id, usable, secret).await?
         };
+        let unknown = |client: &&Arc<ClientEntry>| generated && !proven && may_be_old(ctx, client.loaded_at);
+        if client.as_ref().filter(unknown).is_some()
+            && credential::is_well_formed(SecretKind::ClientSecret, secret.expose_secret())
+        {
+            // Another node may have made this secret a moment ago.
+            self.0.caches.clients.invalidate(&(provider.provider.id.clone(), client_id.clone()));
+            client = self.usable_client(ctx, provider, &client_id).await?;
+            let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
+            proven = self.generated_secret_fits(ctx, usable, secret.expose_secret());
+        }
         match client {
             Some(client) if proven => Ok(Caller::Client(client)),
             Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),

@@ -219,7 +219,12 @@ fn built_in_client(provider: &Provider, start: &Start) -> Client {
     }
 }
 
-fn first_api_key(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, now: UnixTime) -> Result<SecretString, Fault> {
+pub(in crate::engine) fn first_api_key(
+    tx: &mut Tx<'_>,
+    secrets: &Secrets,
+    random: &Random,
+    now: UnixTime,
+) -> Result<SecretString, Fault> {
     let text = credential::generate(SecretKind::ApiKey, random);
     let blank = blank_key(random.uuid_v7(now).into(), None, &text, now);
     let key = ApiKey { name: "first owner".to_owned(), role: Role::Owner, may_set_subject: true, ..blank };

@@ -59,6 +59,7 @@ pub mod names;
 pub mod pages;
 pub mod policy;
 pub mod profile;
+pub mod rekey;
 pub mod request;
 pub mod revocations;
 pub mod revoke;

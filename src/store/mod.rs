@@ -37,6 +37,7 @@ mod provider_policy;
 pub mod providers;
 mod queue;
 pub mod refresh_families;
+pub mod reset;
 pub mod revoked;
 pub mod scopes;
 pub mod secret_report;
