@@ -100,6 +100,14 @@ impl Surface for Admin {
                 .doc(describe::lists_all::<SecretOut>),
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
                 .doc(|doc| describe::makes::<NewClientSecret, SecretOut>(doc, false)),
+            route(
+                Method::POST,
+                ROTATE_SECRETS,
+                "rotate_client_secrets",
+                "A new secret, and an end for the others",
+                || web::to(secrets::rotate),
+            )
+            .doc(|doc| describe::makes::<NewRotation, SecretOut>(doc, false)),
             route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
                 .doc(describe::reads::<SecretOut>),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
@@ -151,14 +159,6 @@ impl Surface for Admin {
                 web::to(trusted_issuers::try_one)
             }),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
-            route(
-                Method::POST,
-                ROTATE_SECRETS,
-                "rotate_client_secrets",
-                "A new secret, and an end for the others",
-                || web::to(secrets::rotate),
-            )
-            .doc(|doc| describe::makes::<NewRotation, SecretOut>(doc, false)),
             route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {
                 web::to(api_key_secrets::list)
             })

@@ -70,7 +70,9 @@ impl Engine {
         self.cached(ctx, &self.0.caches.clients, &key, move |conn| {
             let Some(client) = clients::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
             let secrets = client_secrets::live(conn, &wanted.0, &wanted.1, now)?;
-            Ok(Some(ClientEntry { loaded_at, ..ClientEntry::of(client, secrets)? }))
+            let mut entry = ClientEntry::of(client, secrets)?;
+            entry.loaded_at = loaded_at;
+            Ok(Some(entry))
         })
         .await
     }
@@ -113,7 +115,9 @@ impl Engine {
                 Some(provider) => providers::by_id(conn, provider)?.map(|found| found.slug.into()),
                 None => None,
             };
-            Ok(Some(ApiKeyEntry { loaded_at, ..ApiKeyEntry::of(key, bound_to, secrets) }))
+            let mut entry = ApiKeyEntry::of(key, bound_to, secrets);
+            entry.loaded_at = loaded_at;
+            Ok(Some(entry))
         })
         .await
     }

@@ -48,7 +48,7 @@ impl DataKeyState {
 }
 
 impl Engine {
-    /// All of them, oldest first.
+    /// All of them, by purpose and age.
     pub async fn list_data_keys(&self, ctx: &Context, actor: &Actor) -> Result<Vec<ShownDataKey>, Failed> {
         require_owner_of_all(actor)?;
         let rows = self.0.db.read(ctx.deadline, data_keys::all).await?;
@@ -111,7 +111,9 @@ fn shown(rows: &[SealedDataKey], now: i64) -> Vec<ShownDataKey> {
         created_at: key.created_at,
         active_at: key.active_at,
     };
-    rows.iter().map(show).collect()
+    let mut keys: Vec<ShownDataKey> = rows.iter().map(show).collect();
+    keys.sort_by(|a, b| (a.purpose.name(), a.active_at, &a.id).cmp(&(b.purpose.name(), b.active_at, &b.id)));
+    keys
 }
 
 fn require_owner_of_all(actor: &Actor) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ask, events, listed, made, text};
-use crate::support::app::{TestApp, TestClient, on_both_apps};
+use crate::support::app::{BEGIN, TestApp, TestClient, on_both_apps};
 
 fn secrets(client: &TestClient) -> String {
     format!("/providers/default/clients/{}/secrets", client.id)
@@ -41,7 +41,7 @@ on_both_apps! {
         let new = made(&app, &format!("{}/rotate", secrets(&client)), json!({"overlap_seconds": 3600, "expires_at": "2029-01-01T00:00:00Z"})).await;
         let shown = listed(&app, &secrets(&client)).await;
         let end = |id: &Value| shown.iter().find(|secret| secret["id"] == *id).unwrap()["expires_at"].clone();
-        assert_eq!(app.now(), super::super::support::app::BEGIN, "2027-01-15T08:00:00Z");
+        assert_eq!(app.now(), BEGIN, "2027-01-15T08:00:00Z");
         assert_eq!(end(&soon["id"]), json!("2027-01-15T08:01:00Z"));
         assert_eq!(end(&late["id"]), json!("2027-01-15T09:00:00Z"));
         assert_eq!(end(&new["id"]), json!("2029-01-01T00:00:00Z"));
