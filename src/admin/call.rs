@@ -160,6 +160,8 @@ pub fn created(received: &Received, id: &str, version: Option<i64>, body: &impl 
     let mut answer = HttpResponse::Created();
     if received.ctx.effect != Effect::DryRun {
         let base = received.request.path().trim_end_matches('/');
+        // What a rotation makes lies beside it.
+        let base = base.strip_suffix("/rotate").unwrap_or(base);
         answer.insert_header((header::LOCATION, format!("{base}/{}", path_segment(id))));
     }
     if let Some(version) = version {

@@ -157,8 +157,8 @@ const PATH_PARAMETERS: [(&str, &str); 10] = [
     ("grant_id", "`id` of the grant."),
     ("domain_id", "`id` of the domain."),
     ("issuer_id", "`id` of the trusted issuer."),
-    ("kid", "`kid` of the key."),
     ("key_id", "`id` of the API key."),
+    ("kid", "`kid` of the key."),
 ];
 
 /// The heading: the last resource that the path names.
@@ -167,13 +167,14 @@ pub fn tag(path: &str) -> &'static str {
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("clients", "Clients"),
-    ("secrets", "Clients"),
     ("users", "Users"),
     ("trusted-issuers", "Trusted issuers"),
     ("signing-keys", "Signing keys"),
     ("domains", "Domains"),
     ("api-keys", "API keys"),
+    ("data-keys", "Data keys"),
+    ("reports", "Reports"),
     ("providers", "Providers"),
 ];

@@ -79,7 +79,7 @@ impl Engine {
         let (family, presented) = self.0.db.read(ctx.deadline, read).await?;
         let genuine = family.filter(|family| {
             let ours = family.grant.provider == provider.provider.id && family.revoked_at.is_none();
-            ours && self.0.secrets.refresh.is_genuine(&presented, derivation(family))
+            ours && self.secrets().refresh.is_genuine(&presented, derivation(family))
         });
         let Some(family) = genuine else { return Ok(false) };
         if !may_revoke(caller, family.grant.client.as_str()) {

@@ -11,17 +11,20 @@ use crate::store::cleanup;
 pub(in crate::engine) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Once a second: writes what was noted behind, lets due keys sign, and begins to deliver due
-    /// logout tokens.
+    /// Once a second: writes what was noted behind, lets due keys sign, begins to make their
+    /// successors and to deliver due logout tokens.
     pub async fn tick(&self, now: UnixTime) -> Result<(), Fault> {
+        self.0.signatures.set_now(now);
         self.0.behind.flush(&self.0.db, deadline_in(BACKGROUND_TIMEOUT)).await?;
         self.promote_due_keys(&background_context(now)).await?;
+        self.begin_key_rotation(now).await?;
         self.begin_logout_deliveries(now).await
     }
 
     /// Once a minute: drops what has expired, in bounded batches.
     pub async fn clean_up(&self, now: UnixTime) -> Result<(), Fault> {
         self.0.revocations.drop_expired(now.seconds());
+        self.count_overdue_keys(now).await?;
         cleanup::tick(&self.0.db, now, deadline_in(BACKGROUND_TIMEOUT)).await.map(|_removed| ())
     }
 }

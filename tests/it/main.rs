@@ -8,6 +8,7 @@ mod deepgram;
 mod domains;
 mod endorsed;
 mod forward_auth;
+mod keys;
 mod laws;
 mod management;
 mod mint;

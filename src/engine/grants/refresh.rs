@@ -51,7 +51,7 @@ impl Engine {
                 }
                 Verdict::Repeat | Verdict::Replay => family,
             };
-            let refresh_token = self.0.secrets.refresh.token(derivation(&newest), newest.generation)?;
+            let refresh_token = self.secrets().refresh.token(derivation(&newest), newest.generation)?;
             return Ok(Granted { refresh_token: Some(refresh_token), ..granted });
         }
         Err(Fault::busy("a refresh family is rotated by too many at once").into())
@@ -66,7 +66,7 @@ impl Engine {
         presented: &PresentedRefresh,
     ) -> Result<RefreshFamily, Failed> {
         let family = self.family(ctx, presented.family).await?.ok_or_else(|| bad("no such refresh family"))?;
-        if !self.0.secrets.refresh.is_genuine(presented, derivation(&family)) {
+        if !self.secrets().refresh.is_genuine(presented, derivation(&family)) {
             return Err(bad("a forged refresh token"));
         }
         let now = ctx.now.seconds();

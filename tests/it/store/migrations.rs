@@ -58,6 +58,7 @@ fn both_folders_give_the_same_tables_and_columns() {
     let differing: Vec<_> = sqlite.symmetric_difference(&postgres).collect();
     assert!(differing.is_empty(), "{differing:#?}");
     let expected = [
+        "api_key_secrets",
         "api_keys",
         "assertion_jtis",
         "authorization_codes",
