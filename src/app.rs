@@ -215,7 +215,7 @@ impl Application {
         for timer in timers {
             timer.abort();
         }
-        if let Err(fault) = engine.tick(self.wall.now()).await {
+        if let Err(fault) = engine.last_tick(self.wall.now()).await {
             log::warn!("what was noted last could not be written: {fault}");
         }
         engine.db().close(deadline_in(self.shutdown)).await;

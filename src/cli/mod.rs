@@ -203,6 +203,7 @@ impl Local {
             deadline: deadline_in(COMMAND_TIMEOUT),
             surface: "cli",
             domain: None,
+            trail: crate::domain::Trail::default(),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::domain::{ServedDomain, UnixTime};
+use crate::domain::{ServedDomain, Trail, UnixTime};
 
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -20,4 +20,6 @@ pub struct Context {
     pub surface: &'static str,
     /// The verified domain that the request was sent to; `None`: the public URL.
     pub domain: Option<ServedDomain>,
+    /// What is gathered for `explain`.
+    pub trail: Trail,
 }

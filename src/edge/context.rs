@@ -13,7 +13,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::domain::clock::deadline_in;
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::without_port;
-use crate::domain::{Context, Hosts, Network, ProviderSlug, ServedDomain, UnixTime, Wall};
+use crate::domain::explanation::Witness;
+use crate::domain::{Context, Hosts, Network, ProviderSlug, ServedDomain, Trail, UnixTime, Wall};
 
 type RequestIds = dyn Fn(UnixTime) -> String + Send + Sync;
 
@@ -58,6 +59,7 @@ impl Edge {
             deadline: deadline_in(self.request_timeout),
             surface,
             domain: self.domain(request.headers()),
+            trail: Trail::default(),
         }
     }
 

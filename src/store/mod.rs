@@ -22,6 +22,7 @@ pub mod consents;
 pub mod data_keys;
 mod db;
 pub mod events;
+pub mod explanations;
 mod fault;
 pub mod issuers;
 mod job;
@@ -49,6 +50,8 @@ pub mod trusted_issuers;
 pub mod usage;
 pub mod user_links;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;
 mod writer;
 
 pub use change_log::ChangedTable;

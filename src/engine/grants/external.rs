@@ -19,6 +19,7 @@ use crate::domain::{
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::cache::users::UserEntry;
+use crate::engine::counters::IssuedBy;
 use crate::engine::grants::person::{NewGrant, Parties, Prepared};
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::trust::Accepted;
@@ -172,6 +173,7 @@ impl Engine {
             typ: AccessTyp::AtJwt,
             extra: ExtraClaims::default(),
             own_id_token: false,
+            by: IssuedBy::Exchange,
         };
         self.use_up(ctx, call, accepted).await?;
         self.issue(ctx, provider, terms, call.ask).await

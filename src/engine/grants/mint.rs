@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::counters::IssuedBy;
 use crate::engine::grants::free_claims;
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::introspect::key_reaches;
@@ -156,6 +157,7 @@ impl Engine {
             typ: typ.unwrap_or(AccessTyp::AtJwt),
             extra: ExtraClaims { one_time, access, actor, free: claims },
             own_id_token: false,
+            by: IssuedBy::Mint,
         };
         self.issue(ctx, provider, terms, ask).await
     }

@@ -28,6 +28,7 @@ pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
 pub mod domains;
+pub mod events;
 pub mod fields;
 pub mod policies;
 pub mod provider_fields;
@@ -41,6 +42,7 @@ pub mod trusted_issuers;
 pub mod user_fields;
 pub mod user_sessions;
 pub mod users;
+pub mod webhooks;
 
 /// Who manages.
 #[derive(Clone)]
@@ -272,6 +274,7 @@ mod tests {
             deadline: deadline_in(wait),
             surface: "admin",
             domain: None,
+            trail: crate::domain::Trail::default(),
         }
     }
 

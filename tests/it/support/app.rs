@@ -309,6 +309,7 @@ impl TestApp {
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
             domain: None,
+            trail: grantd::domain::Trail::default(),
         }
     }
 
