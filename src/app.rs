@@ -21,6 +21,7 @@ use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{resource_at, resources};
+use crate::edge::surface::operations;
 use crate::edge::{Edge, JudgedMethod, Surface};
 use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
@@ -330,9 +331,7 @@ pub fn request_ids(random: Random) -> impl Fn(UnixTime) -> String {
 /// Every operation that is served, for the OpenAPI document.
 pub fn all_operations(settings: &config::Surfaces) -> Operations {
     let mut all = dialects::operations(&surfaces::switched(settings));
-    all.extend(Web::routes().iter().map(|route| (Web::NAME, route)));
-    all.extend(Admin::routes().iter().map(|route| (Admin::NAME, route)));
-    all.extend(Ops::routes().iter().map(|route| (Ops::NAME, route)));
+    all.extend(operations::<Web>().chain(operations::<Admin>()).chain(operations::<Ops>()));
     Operations(all)
 }
 

@@ -1,61 +1,64 @@
 //! A client in the API's spelling: RFC 7591 names, both directions.
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::admin::input::{Fields, JsonText};
+use crate::admin::fields::fields;
+use crate::admin::input::JsonText;
 use crate::admin::wire::{list, time};
 use crate::domain::Client;
 use crate::domain::client_policy::{ClientPolicy, RefreshRotation};
 use crate::domain::token::SigningAlg;
+use crate::edge::describe::WireTime;
 use crate::engine::manage::client_draft::ClientDraft;
 
-/// Takes every field of a client out of a body.
-pub fn draft(fields: &mut Fields) -> ClientDraft {
-    ClientDraft {
-        client_id: fields.take("client_id"),
-        client_secret: fields.take("client_secret"),
-        subject: fields.take("subject"),
-        client_name: fields.take("client_name"),
-        grant_types: fields.take("grant_types"),
-        response_types: fields.take("response_types"),
-        redirect_uris: fields.take("redirect_uris"),
-        post_logout_redirect_uris: fields.take("post_logout_redirect_uris"),
-        backchannel_logout_uri: fields.take("backchannel_logout_uri"),
-        backchannel_logout_session_required: fields.take("backchannel_logout_session_required"),
-        scope: fields.take("scope"),
-        audience: fields.take("audience"),
-        token_endpoint_auth_method: fields.take("token_endpoint_auth_method"),
-        token_endpoint_auth_signing_alg: fields.take("token_endpoint_auth_signing_alg"),
-        jwks: fields.take::<JsonText>("jwks").map(|JsonText(text)| text),
-        jwks_uri: fields.take("jwks_uri"),
-        access_token_ttl: fields.take("access_token_ttl"),
-        authorization_code_ttl: fields.take("authorization_code_ttl"),
-        refresh_token_ttl: fields.take("refresh_token_ttl"),
-        refresh_token_max_ttl: fields.take("refresh_token_max_ttl"),
-        max_ttl: fields.take("max_ttl"),
-        refresh_rotation: fields.take("refresh_rotation"),
-        refresh_grace: fields.take("refresh_grace"),
-        refresh_grace_unused: fields.take("refresh_grace_unused"),
-        access_token_format: fields.take("access_token_format"),
-        id_token_signed_response_alg: fields.take("id_token_signed_response_alg"),
-        require_pkce: fields.take("require_pkce"),
-        require_consent: fields.take("require_consent"),
-        application_type: fields.take("application_type"),
-        resource_server: fields.take("resource_server"),
-        resources: fields.take("resources"),
-        may_mint: fields.take("may_mint"),
-        may_set_subject: fields.take("may_set_subject"),
-        require_pushed_authorization_requests: fields.take("require_pushed_authorization_requests"),
-        dpop_bound_access_tokens: fields.take("dpop_bound_access_tokens"),
-        enabled: fields.take("enabled"),
-        // Last: what is left over is no field.
-        slips: fields.slips(),
+fields! {
+    /// A client, in the words of RFC 7591.
+    ClientFields => ClientDraft named "Client" required [] at_creation [client_id, client_secret, subject] {
+        client_id: String,
+        client_secret: SecretString,
+        subject: String,
+        client_name: String,
+        grant_types: Vec<String>,
+        response_types: Vec<String>,
+        redirect_uris: Vec<String>,
+        post_logout_redirect_uris: Vec<String>,
+        backchannel_logout_uri: String,
+        backchannel_logout_session_required: bool,
+        scope: String,
+        audience: Vec<String>,
+        token_endpoint_auth_method: String,
+        token_endpoint_auth_signing_alg: String,
+        jwks: JsonText => |JsonText(text)| text,
+        jwks_uri: String,
+        access_token_ttl: i64 { "minimum": 0 },
+        authorization_code_ttl: i64 { "minimum": 0 },
+        refresh_token_ttl: i64 { "minimum": 0 },
+        refresh_token_max_ttl: i64 { "minimum": 0 },
+        max_ttl: i64 { "minimum": 0 },
+        refresh_rotation: String,
+        refresh_grace: i64 { "minimum": 0 },
+        refresh_grace_unused: i64 { "minimum": 0 },
+        access_token_format: String,
+        id_token_signed_response_alg: String,
+        require_pkce: bool,
+        require_consent: bool,
+        application_type: String,
+        resource_server: bool,
+        resources: Vec<String>,
+        may_mint: bool,
+        may_set_subject: bool,
+        require_pushed_authorization_requests: bool,
+        dpop_bound_access_tokens: bool,
+        enabled: bool,
     }
 }
 
-#[derive(Serialize)]
+/// A client.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Client")]
 pub struct ClientOut {
     client_id: String,
     client_name: String,
@@ -95,7 +98,9 @@ pub struct ClientOut {
     dpop_bound_access_tokens: bool,
     enabled: bool,
     subject: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 

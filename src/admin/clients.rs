@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::admin::client_wire::{ClientOut, draft};
+use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::input::Fields;
 use crate::admin::wire::value;
 use crate::admin::{call, created, list as listing, shown, version};
@@ -20,7 +20,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = draft(&mut fields);
+        let draft = ClientFields::draft(&mut fields);
         let made = engine.create_client(&received.ctx, actor, received.path("provider"), draft).await?;
         let (id, version) = (made.client.client_id.clone(), made.client.version);
         let body = ClientOut::of(made.client, made.secret.as_ref());
@@ -42,7 +42,7 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
-        let change = draft(&mut fields);
+        let change = ClientFields::draft(&mut fields);
         let (provider, id) = (received.path("provider"), received.path("client_id"));
         let client = engine.update_client(&received.ctx, actor, provider, id, change, expected).await?;
         Ok(shown(client.version, &ClientOut::of(client, None)))

@@ -3,7 +3,7 @@
 
 use actix_web::http::header;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::admin::wire::parse_time;
 use crate::domain::patch::Field;
@@ -28,6 +28,8 @@ pub struct Timestamp(pub i64);
 pub trait FromJson: Sized {
     /// As in "must be …".
     const KIND: &'static str;
+    /// The JSON Schema of what [`FromJson::from_json`] takes.
+    fn schema() -> Value;
     fn from_json(value: Value) -> Option<Self>;
 }
 
@@ -92,6 +94,10 @@ fn require_json(received: &Received) -> Result<(), Refusal> {
 impl FromJson for String {
     const KIND: &'static str = "a string";
 
+    fn schema() -> Value {
+        json!({"type": "string"})
+    }
+
     fn from_json(value: Value) -> Option<Self> {
         if let Value::String(text) = value { Some(text) } else { None }
     }
@@ -99,6 +105,10 @@ impl FromJson for String {
 
 impl FromJson for SecretString {
     const KIND: &'static str = "a string";
+
+    fn schema() -> Value {
+        json!({"type": "string", "format": "password"})
+    }
 
     fn from_json(value: Value) -> Option<Self> {
         String::from_json(value).map(Self::from)
@@ -108,6 +118,10 @@ impl FromJson for SecretString {
 impl FromJson for bool {
     const KIND: &'static str = "true or false";
 
+    fn schema() -> Value {
+        json!({"type": "boolean"})
+    }
+
     fn from_json(value: Value) -> Option<Self> {
         value.as_bool()
     }
@@ -116,6 +130,10 @@ impl FromJson for bool {
 impl FromJson for i64 {
     const KIND: &'static str = "an integer";
 
+    fn schema() -> Value {
+        json!({"type": "integer", "format": "int64"})
+    }
+
     fn from_json(value: Value) -> Option<Self> {
         value.as_i64()
     }
@@ -123,6 +141,10 @@ impl FromJson for i64 {
 
 impl FromJson for Vec<String> {
     const KIND: &'static str = "a list of strings";
+
+    fn schema() -> Value {
+        json!({"type": "array", "items": {"type": "string"}})
+    }
 
     fn from_json(value: Value) -> Option<Self> {
         let Value::Array(items) = value else { return None };
@@ -133,6 +155,10 @@ impl FromJson for Vec<String> {
 impl FromJson for JsonText {
     const KIND: &'static str = "an object";
 
+    fn schema() -> Value {
+        json!({"type": "object"})
+    }
+
     fn from_json(value: Value) -> Option<Self> {
         value.is_object().then(|| Self(value.to_string()))
     }
@@ -140,6 +166,10 @@ impl FromJson for JsonText {
 
 impl FromJson for Timestamp {
     const KIND: &'static str = "an RFC 3339 time, as 2030-01-31T12:00:00Z";
+
+    fn schema() -> Value {
+        json!({"type": "string", "format": "date-time"})
+    }
 
     fn from_json(value: Value) -> Option<Self> {
         parse_time(value.as_str()?).map(Self)

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::Serialize;
 use url::form_urlencoded;
 
@@ -11,9 +12,11 @@ use crate::domain::id::is_client_id;
 use crate::domain::page::{Page, PageRequest};
 use crate::edge::Received;
 
-#[derive(Serialize)]
-struct Listed<T> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
+pub struct Listed<T> {
     items: Vec<T>,
+    /// For `cursor`; null on the last page.
     next_cursor: Option<String>,
 }
 

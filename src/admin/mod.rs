@@ -4,9 +4,12 @@
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::admin::client_wire::{ClientFields, ClientOut};
+use crate::admin::secrets::NewClientSecret;
+use crate::admin::wire::SecretOut;
 use crate::domain::{Context, Failed, Refusal};
 use crate::edge::credentials::bearer;
-use crate::edge::{Failure, Received, RouteSpec, Surface, exchange};
+use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
@@ -14,7 +17,9 @@ mod api_keys;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
+mod describe;
 mod domains;
+mod fields;
 mod input;
 mod list;
 mod problem;
@@ -70,21 +75,30 @@ impl Surface for Admin {
                 "Look for the TXT record, and serve the domain",
                 || web::to(domains::verify),
             ),
-            route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list)),
-            route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create)),
-            route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read)),
-            route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update)),
-            route(Method::DELETE, CLIENT, "delete_client", "End a client", || web::to(clients::delete)),
+            route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
+                .doc(describe::lists::<ClientOut>),
+            route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
+                .doc(describe::creates::<ClientFields, ClientOut>),
+            route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read))
+                .doc(describe::reads::<ClientOut>),
+            route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update))
+                .doc(describe::changes::<ClientFields, ClientOut>),
+            route(Method::DELETE, CLIENT, "delete_client", "End a client", || web::to(clients::delete))
+                .doc(describe::deletes),
             route(Method::DELETE, CLIENT_TOKENS, "revoke_client_tokens", "Revoke all its tokens", || {
                 web::to(clients::revoke_tokens)
             }),
             route(Method::POST, CLIENT_TOKENS, "mint_client_token", "An ephemeral token for a client", || {
                 web::to(client_tokens::mint)
             }),
-            route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list)),
-            route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create)),
-            route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read)),
-            route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke)),
+            route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list))
+                .doc(describe::lists_all::<SecretOut>),
+            route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
+                .doc(|doc| describe::makes::<NewClientSecret, SecretOut>(doc, false)),
+            route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
+                .doc(describe::reads::<SecretOut>),
+            route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
+                .doc(describe::acts),
             route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)),
             route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create)),
             route(Method::GET, USER, "read_user", "A user", || web::to(users::read)),
@@ -139,6 +153,10 @@ impl Surface for Admin {
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
         problem::fail(failure, ctx)
     }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
+    }
 }
 
 const PROVIDER: &str = "/admin/v1/providers/{provider}";
@@ -176,7 +194,7 @@ const fn route(
     summary: &'static str,
     route: fn() -> actix_web::Route,
 ) -> RouteSpec {
-    RouteSpec { method, path, operation_id, summary, route }
+    RouteSpec::new(method, path, operation_id, summary, route)
 }
 
 /// One management call: who acts, then what `handle` does.

@@ -2,27 +2,34 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::refusal::FieldError;
 use crate::domain::{Class, Context, Fault, Refusal, RefusalKind};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// RFC 9457.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Problem<'a> {
+    /// `about:blank`: the status says what it is.
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    /// For people. Never contains what was sent.
     detail: &'a str,
+    /// Every field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Pointed<'a>>,
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FieldError")]
 struct Pointed<'a> {
+    /// JSON pointer into the body (RFC 6901); empty for the whole.
     pointer: &'a str,
     detail: &'a str,
 }
@@ -30,18 +37,14 @@ struct Pointed<'a> {
 pub fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => refused(refusal, ctx),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let answer = problem(StatusCode::SERVICE_UNAVAILABLE, "The server cannot answer right now.", &[], ctx);
-            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
+        Failure::Fault(Fault::Busy { .. }) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "The server cannot answer right now.", &[], ctx)
         }
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.", &[], ctx)
         }
         Failure::NotFound => problem(StatusCode::NOT_FOUND, "There is nothing at this path.", &[], ctx),
-        Failure::Method(methods) => {
-            let answer = problem(StatusCode::METHOD_NOT_ALLOWED, "This method is not allowed here.", &[], ctx);
-            with_header(answer, header::ALLOW, &allow_header(methods))
-        }
+        Failure::Method(_) => problem(StatusCode::METHOD_NOT_ALLOWED, "This method is not allowed here.", &[], ctx),
         Failure::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.", &[], ctx),
         Failure::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, "The body came too slowly.", &[], ctx),
     }
@@ -50,15 +53,14 @@ pub fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
 fn refused(refusal: &Refusal, ctx: &Context) -> HttpResponse {
     let status = status(refusal.class());
     let errors: &[FieldError] = if let RefusalKind::Invalid(errors) = &refusal.kind { errors } else { &[] };
-    let answer = problem(status, &refusal.hint, errors, ctx);
-    match &refusal.kind {
-        RefusalKind::RateLimited { retry_after } => with_header(answer, header::RETRY_AFTER, &retry_after.to_string()),
-        RefusalKind::InvalidApiKey | RefusalKind::InvalidClient => {
-            with_header(answer, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)
-        }
-        RefusalKind::MissingCredentials => with_header(answer, header::WWW_AUTHENTICATE, "Bearer"),
-        _ => answer,
-    }
+    let mut answer = problem(status, &refusal.hint, errors, ctx);
+    let challenge = match &refusal.kind {
+        RefusalKind::InvalidApiKey | RefusalKind::InvalidClient => r#"Bearer error="invalid_token""#,
+        RefusalKind::MissingCredentials => "Bearer",
+        _ => return answer,
+    };
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    answer
 }
 
 fn status(class: Class) -> StatusCode {
@@ -89,12 +91,5 @@ fn problem(status: StatusCode, detail: &str, errors: &[FieldError], ctx: &Contex
     };
     let mut answer = HttpResponse::build(status).json(body);
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    answer
-}
-
-fn with_header(mut answer: HttpResponse, name: HeaderName, value: &str) -> HttpResponse {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        answer.headers_mut().insert(name, value);
-    }
     answer
 }

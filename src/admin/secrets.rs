@@ -1,8 +1,9 @@
 //! `/providers/{provider}/clients/{client_id}/secrets`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{SecretOut, value};
 use crate::admin::{call, created, list as listing};
@@ -10,6 +11,15 @@ use crate::domain::Refusal;
 use crate::domain::patch::Field;
 use crate::engine::Engine;
 use crate::engine::manage::client_secrets::SecretDraft;
+
+fields! {
+    /// A secret beside the others; no body makes a random one that does not expire.
+    struct NewClientSecret required [] {
+        /// Chosen by you, at least 32 characters; without it the server makes one.
+        client_secret: SecretString { "minLength": 32 },
+        expires_at: Timestamp,
+    }
+}
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
@@ -22,10 +32,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let mut fields = Fields::of(received, true)?;
-        let chosen = fields.take("client_secret");
-        let expires_at = fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at);
-        fields.finish()?;
+        let NewClientSecret { client_secret: chosen, expires_at } = NewClientSecret::read(Fields::of(received, true)?)?;
+        let expires_at = expires_at.map(|Timestamp(at)| at);
         let draft = SecretDraft { chosen: set(chosen), expires_at: set(expires_at) };
         let (provider, client) = (received.path("provider"), received.path("client_id"));
         let made = engine.create_client_secret(&received.ctx, actor, provider, client, draft).await?;

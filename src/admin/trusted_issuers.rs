@@ -50,6 +50,22 @@ impl FromJson for Vec<ConditionDraft> {
     const KIND: &'static str =
         "a list of objects with claim, operator and value (text, a number, a boolean; a list for in)";
 
+    fn schema() -> Value {
+        let one = json!({"type": ["string", "number", "boolean"]});
+        let value = json!({"anyOf": [one, {"type": "array", "items": one}]});
+        let condition = json!({
+            "type": "object",
+            "properties": {
+                "claim": {"type": "string"},
+                "operator": {"type": "string", "enum": ["equals", "like", "not_equals", "not_like", "in"]},
+                "value": value,
+            },
+            "required": ["claim", "operator", "value"],
+            "additionalProperties": false,
+        });
+        json!({"type": "array", "items": condition})
+    }
+
     fn from_json(value: Value) -> Option<Self> {
         let Value::Array(items) = value else { return None };
         items.into_iter().map(condition_draft).collect()

@@ -1,6 +1,7 @@
 //! What the API shows, in its own spelling: providers, secrets, API keys, signing keys. Clients have
 //! a file of their own.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -9,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::domain::client::ClientSecret;
 use crate::domain::key::StoredSigningKey;
 use crate::domain::{ApiKey, AudienceSet, Provider};
+use crate::edge::describe::WireTime;
 use crate::engine::manage::api_keys::ShownApiKey;
 
 /// Epoch seconds as RFC 3339 in UTC.
@@ -112,13 +114,19 @@ impl From<Provider> for ProviderOut {
     }
 }
 
-#[derive(Serialize)]
+/// A client secret, without its text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ClientSecret")]
 pub struct SecretOut {
     id: String,
     hint: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "Option<WireTime>")]
     expires_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     last_used_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     revoked_at: Option<String>,
     /// Once, at creation.
     #[serde(skip_serializing_if = "Option::is_none")]

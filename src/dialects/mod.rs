@@ -8,7 +8,7 @@ use crate::domain::grant::{GrantRequest, Granted};
 use crate::domain::{Context, Failed, Refusal};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::resources;
-use crate::edge::{Call, RouteSpec, Surface, exchange};
+use crate::edge::{Call, Operation, Surface, exchange, surface};
 use crate::engine::Engine;
 
 pub mod deepgram;
@@ -121,13 +121,14 @@ pub fn below_provider(path: &str) -> &str {
 }
 
 /// Every operation of every surface that is on, for the OpenAPI document.
-pub fn operations(on: &Surfaces) -> Vec<(&'static str, &'static RouteSpec)> {
+pub fn operations(on: &Surfaces) -> Vec<Operation> {
     let mut all = Vec::new();
     macro_rules! collect {
         ($surface:ty, $switch:expr) => {
             let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
-            let routes = if switch(on).is_some() { <$surface as Surface>::routes() } else { &[] };
-            all.extend(routes.iter().map(|route| (<$surface as Surface>::NAME, route)));
+            if switch(on).is_some() {
+                all.extend(surface::operations::<$surface>());
+            }
         };
     }
     surfaces!(collect);

@@ -12,7 +12,6 @@ use crate::domain::client::GrantType;
 use crate::domain::grant::{Ask, ExternalForm, Grant, GrantRequest, Granted, PresentedClient, ProviderRef};
 use crate::domain::{Context, Fault, Refusal, RefusalKind, ScopeSet};
 use crate::edge::form::Form;
-use crate::edge::mount::allow_header;
 use crate::edge::{Call, Failure, credentials};
 
 /// RFC 8693 §3.
@@ -158,19 +157,15 @@ pub fn token_answer(granted: &Granted) -> HttpResponse {
 pub fn failure(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let mut answer = HttpResponse::ServiceUnavailable();
-            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-            error(answer, "temporarily_unavailable", "The server cannot answer right now.")
+        Failure::Fault(Fault::Busy { .. }) => {
+            error(HttpResponse::ServiceUnavailable(), "temporarily_unavailable", "The server cannot answer right now.")
         }
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             error(HttpResponse::InternalServerError(), "server_error", "Something went wrong.")
         }
         Failure::NotFound => error(HttpResponse::NotFound(), "not_found", "There is nothing at this path."),
-        Failure::Method(methods) => {
-            let mut answer = HttpResponse::MethodNotAllowed();
-            answer.insert_header((header::ALLOW, allow_header(methods)));
-            error(answer, "invalid_request", "This method is not allowed here.")
+        Failure::Method(_) => {
+            error(HttpResponse::MethodNotAllowed(), "invalid_request", "This method is not allowed here.")
         }
         Failure::TooLarge => error(HttpResponse::BadRequest(), "invalid_request", "The body is too large."),
         Failure::TooSlow => error(HttpResponse::RequestTimeout(), "invalid_request", "The body came too slowly."),
@@ -210,9 +205,6 @@ fn refused_as(refusal: &Refusal, status: StatusCode, code: &str) -> HttpResponse
         }
         RefusalKind::MissingCredentials => {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-        }
-        RefusalKind::RateLimited { retry_after } => {
-            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
         }
         _ => {}
     }

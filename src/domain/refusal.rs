@@ -67,6 +67,9 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// Stands where the fields themselves say what is wrong.
+const FIELDS: &str = "At least one field is not acceptable.";
+
 /// Longest part of an unknown name that is told back.
 const SHOWN_NAME: usize = 64;
 
@@ -189,14 +192,14 @@ impl Refusal {
     }
 
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Self::new(RefusalKind::Invalid(errors), "At least one field is not acceptable.")
+        Self::new(RefusalKind::Invalid(errors), FIELDS)
     }
 
-    /// One field, on a wire that may have no room for more than a sentence.
-    pub fn field_with_hint(pointer: &'static str, hint: impl Into<String>) -> Self {
-        let hint = hint.into();
-        let errors = vec![FieldError { pointer: pointer.to_owned(), detail: hint.clone() }];
-        Self::with_hint(RefusalKind::Invalid(errors), hint)
+    /// One field of a request that wires spell differently: `what` is its name in a sentence.
+    pub fn field_called(pointer: &'static str, what: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let hint = format!("{what} {detail}.");
+        Self::with_hint(RefusalKind::Invalid(vec![FieldError { pointer: pointer.to_owned(), detail }]), hint)
     }
 
     pub fn unknown(hint: &'static str) -> Self {
@@ -211,18 +214,23 @@ impl Refusal {
         self.kind.class()
     }
 
-    /// The hint, and of wrong fields the first, for a wire that has room for sentences only.
+    /// The hint, and of wrong fields the first where the hint names none, for a wire that has room for
+    /// sentences only.
     pub fn sentences(&self) -> Cow<'_, str> {
-        let first = match &self.kind {
-            RefusalKind::Invalid(errors) => errors.first(),
-            _ => None,
-        };
-        match first {
+        match self.untold_fields().first() {
             Some(FieldError { pointer, detail }) => {
                 let about = format!("{} {detail}", pointer.trim_start_matches('/'));
                 Cow::Owned(format!("{} {}.", self.hint, about.trim_start()))
             }
             None => Cow::Borrowed(&self.hint),
+        }
+    }
+
+    /// The wrong fields, where the hint does not tell of them.
+    pub fn untold_fields(&self) -> &[FieldError] {
+        match &self.kind {
+            RefusalKind::Invalid(errors) if self.hint == FIELDS => errors,
+            _ => &[],
         }
     }
 
@@ -274,6 +282,8 @@ mod tests {
         assert_eq!(refusal.sentences(), "At least one field is not acceptable. name is too long.");
         let renamed = refusal.with_pointers(&[("/scope", "/scopes"), ("/name", "/comment")]);
         assert_eq!(renamed.sentences(), "At least one field is not acceptable. comment is too long.");
+        let lifetime = Refusal::field_called("/ttl_seconds", "The lifetime", "must be from 1 to 9 seconds here");
+        assert_eq!(lifetime.sentences(), "The lifetime must be from 1 to 9 seconds here.");
         assert_eq!(Refusal::invalid(vec![slip("")]).sentences(), "At least one field is not acceptable. is too long.");
     }
 }

@@ -4,13 +4,15 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use crate::domain::clock::monotonic;
 use crate::domain::{Context, Failed, Fault, Refusal};
 use crate::edge::body::{self, Unread};
+use crate::edge::mount::allow_header;
 use crate::edge::{Edge, Failure, Received, Surface, access_line, security_headers};
 
 /// Answers a request on surface `S` with what `handle` makes of it. A panic, a refusal, a fault, a
@@ -37,7 +39,7 @@ pub async fn exchange<S: Surface>(
     let received = Received { request, body, ctx, root_provider };
     if received.request.match_info().iter().any(|(_, value)| value.contains('\0')) {
         // Nothing has such a name, and PostgreSQL cannot even be asked for it.
-        let answer = S::fail_for(&received.request, Failure::NotFound, &received.ctx);
+        let answer = failed::<S>(&received.request, Failure::NotFound, &received.ctx);
         return finish::<S>(&edge, &received.request, answer, &received.ctx, began);
     }
     let outcome = AssertUnwindSafe(handle(&received)).catch_unwind().await;
@@ -51,12 +53,12 @@ pub async fn exchange<S: Surface>(
 
 /// Answers an unknown path in the shape of surface `S`.
 pub async fn not_found<S: Surface>(request: HttpRequest) -> HttpResponse {
-    without_body::<S>(request, |request, ctx| S::fail_for(request, Failure::NotFound, ctx))
+    without_body::<S>(request, |request, ctx| failed::<S>(request, Failure::NotFound, ctx))
 }
 
 /// Answers a wrong method in the shape of surface `S`, naming the methods there are.
 pub fn wrong_method<S: Surface>(request: HttpRequest, allowed: &[Method]) -> HttpResponse {
-    without_body::<S>(request, |request, ctx| S::fail_for(request, Failure::Method(allowed), ctx))
+    without_body::<S>(request, |request, ctx| failed::<S>(request, Failure::Method(allowed), ctx))
 }
 
 /// Answers without looking at the body.
@@ -98,7 +100,32 @@ fn failed_response<S: Surface>(received: &Received, failed: &Failed) -> HttpResp
         Failed::Refused(refusal) => log_refusal(refusal, ctx),
         Failed::Fault(fault) => log_fault(fault, ctx),
     }
-    S::fail_for(&received.request, Failure::from(failed), ctx)
+    self::failed::<S>(&received.request, Failure::from(failed), ctx)
+}
+
+/// The failure in the surface's shape, with what HTTP itself says of it: `Allow` beside 405 (RFC 9110
+/// §15.5.6), `Retry-After` beside 429 and 503.
+fn failed<S: Surface>(request: &HttpRequest, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
+    let mut response = S::fail_for(request, failure, ctx);
+    let retry_after = match failure {
+        Failure::Refused(refusal) => refusal.retry_after(),
+        Failure::Fault(Fault::Busy { retry_after, .. }) => Some(*retry_after),
+        // Some surfaces tell every fault as 503.
+        Failure::Fault(_) => Some(1),
+        Failure::Method(methods) => {
+            if let Ok(methods) = HeaderValue::from_str(&allow_header(methods)) {
+                response.headers_mut().insert(header::ALLOW, methods);
+            }
+            None
+        }
+        Failure::NotFound | Failure::TooLarge | Failure::TooSlow => None,
+    };
+    // Where a surface folds this onto another status, the header would mean something else.
+    let says_later = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if let (Some(seconds), true) = (retry_after, says_later) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn fail_unread<S: Surface>(request: &HttpRequest, unread: Unread, ctx: &Context) -> HttpResponse {
@@ -108,7 +135,7 @@ fn fail_unread<S: Surface>(request: &HttpRequest, unread: Unread, ctx: &Context)
         Unread::TooSlow => Failure::TooSlow,
         Unread::Broken => Failure::Refused(&broken),
     };
-    S::fail_for(request, failure, ctx)
+    failed::<S>(request, failure, ctx)
 }
 
 /// For a handler that answers a refusal itself, with a form that says what was wrong.

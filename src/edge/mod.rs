@@ -7,6 +7,7 @@ pub mod body;
 pub mod call;
 pub mod context;
 pub mod credentials;
+pub mod describe;
 pub mod exchange;
 pub mod form;
 pub mod json;
@@ -17,5 +18,6 @@ pub mod surface;
 
 pub use call::{Call, Received};
 pub use context::{Edge, JudgedMethod};
+pub use describe::OperationDoc;
 pub use exchange::exchange;
-pub use surface::{Failure, RouteSpec, Surface};
+pub use surface::{Failure, Operation, RouteSpec, Surface};

@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::domain::{Context, Failed, Fault, Refusal};
+use crate::edge::describe::OperationDoc;
 
 /// Everything that answers on one wire, token calls and management calls alike.
 pub trait Surface: 'static {
@@ -35,6 +36,9 @@ pub trait Surface: 'static {
     fn fail_for(_request: &HttpRequest, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
         Self::fail(failure, ctx)
     }
+
+    /// What the OpenAPI document says of all its operations: what proves a caller, and how they fail.
+    fn describe(_doc: &mut OperationDoc<'_>) {}
 
     /// Adds what every answer of the surface carries, also its 404, 405 and 500.
     fn dress(_response: &mut HttpResponse, _ctx: &Context) {}
@@ -72,4 +76,42 @@ pub struct RouteSpec {
     pub operation_id: &'static str,
     pub summary: &'static str,
     pub route: fn() -> Route,
+    /// Bodies, parameters and answers, for the OpenAPI document.
+    pub describe: fn(&mut OperationDoc<'_>),
+}
+
+impl RouteSpec {
+    /// Without a description; [`RouteSpec::doc`] adds it.
+    pub const fn new(
+        method: Method,
+        path: &'static str,
+        operation_id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
+        Self { method, path, operation_id, summary, route, describe: undescribed }
+    }
+
+    /// The same, described.
+    #[must_use]
+    pub const fn doc(mut self, describe: fn(&mut OperationDoc<'_>)) -> Self {
+        self.describe = describe;
+        self
+    }
+}
+
+fn undescribed(_doc: &mut OperationDoc<'_>) {}
+
+/// One operation as the OpenAPI document sees it.
+pub struct Operation {
+    /// [`Surface::NAME`].
+    pub surface: &'static str,
+    pub route: &'static RouteSpec,
+    /// [`Surface::describe`].
+    pub of_surface: fn(&mut OperationDoc<'_>),
+}
+
+/// The operations of surface `S`.
+pub fn operations<S: Surface>() -> impl Iterator<Item = Operation> {
+    S::routes().iter().map(|route| Operation { surface: S::NAME, route, of_surface: S::describe })
 }

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::domain::{Class, Context, Failed, Fault};
 use crate::edge::credentials::bearer;
-use crate::edge::mount::allow_header;
 use crate::edge::{Failure, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 
@@ -30,34 +29,12 @@ impl Surface for Ops {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 4] = [
-            RouteSpec {
-                method: Method::GET,
-                path: "/healthz",
-                operation_id: "healthz",
-                summary: "Alive: the process answers",
-                route: || web::to(healthz),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/readyz",
-                operation_id: "readyz",
-                summary: "Ready: this node can serve",
-                route: || web::to(readyz),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/metrics",
-                operation_id: "metrics",
-                summary: "Prometheus text, with an API key",
-                route: || web::to(metrics_with_key),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/openapi.json",
-                operation_id: "openapi",
-                summary: "This document",
-                route: || web::to(openapi_json),
-            },
+            RouteSpec::new(Method::GET, "/healthz", "healthz", "Alive: the process answers", || web::to(healthz)),
+            RouteSpec::new(Method::GET, "/readyz", "readyz", "Ready: this node can serve", || web::to(readyz)),
+            RouteSpec::new(Method::GET, "/metrics", "metrics", "Prometheus text, with an API key", || {
+                web::to(metrics_with_key)
+            }),
+            RouteSpec::new(Method::GET, "/openapi.json", "openapi", "This document", || web::to(openapi_json)),
         ];
         &ROUTES
     }
@@ -78,20 +55,12 @@ impl Surface for Ops {
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
                 (answer, "unauthorized")
             }
-            Failure::Fault(Fault::Busy { retry_after, .. }) => {
-                let mut answer = HttpResponse::ServiceUnavailable();
-                answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-                (answer, "unavailable")
-            }
+            Failure::Fault(Fault::Busy { .. }) => (HttpResponse::ServiceUnavailable(), "unavailable"),
             Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
                 (HttpResponse::InternalServerError(), "error")
             }
             Failure::NotFound => (HttpResponse::NotFound(), "not found"),
-            Failure::Method(methods) => {
-                let mut answer = HttpResponse::MethodNotAllowed();
-                answer.insert_header((header::ALLOW, allow_header(methods)));
-                (answer, "method not allowed")
-            }
+            Failure::Method(_) => (HttpResponse::MethodNotAllowed(), "method not allowed"),
             Failure::TooLarge => (HttpResponse::PayloadTooLarge(), "too large"),
             Failure::TooSlow => (HttpResponse::RequestTimeout(), "too slow"),
         };

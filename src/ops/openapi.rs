@@ -1,24 +1,28 @@
-//! The OpenAPI 3.1 document, from the same tables that mount the routes: paths, operations and
-//! parameters cannot drift. Schemas of bodies come with the release that completes the admin API.
+//! The OpenAPI 3.1 document, from the same tables that mount the routes and the same types that read
+//! and write the bodies, so that neither can drift.
 
 use serde_json::{Map, Value, json};
 
-use crate::edge::RouteSpec;
+use crate::edge::describe::{OperationDoc, Schemas};
+use crate::edge::surface::Operation;
 
-/// Every operation with the name of its surface, collected by the application.
-pub struct Operations(pub Vec<(&'static str, &'static RouteSpec)>);
-
-/// Surfaces whose every call takes an API key, as `Bearer` too.
-const BY_API_KEY: [&str; 3] = ["deepgram", "usegrant", "vocalstack"];
+/// Every operation that is served, collected by the application.
+pub struct Operations(pub Vec<Operation>);
 
 pub fn document(operations: &Operations) -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for (surface, route) in &operations.0 {
+    let mut schemas = Schemas::default();
+    for operation in &operations.0 {
+        let route = operation.route;
+        let mut doc = OperationDoc::new(route, &mut schemas);
+        (route.describe)(&mut doc);
+        (operation.of_surface)(&mut doc);
+        doc.tag(operation.surface);
+        let described = doc.finish();
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
-        if let Some(item) = item.as_object_mut() {
-            item.insert(route.method.as_str().to_lowercase(), operation(surface, route));
-        }
+        item[route.method.as_str().to_lowercase()] = described;
     }
+    let (schemas, _) = schemas.finish();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -26,27 +30,17 @@ pub fn document(operations: &Operations) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Standard endpoints and surfaces are also served below /p/{provider_slug}, and at the root of verified domains.",
         },
-        "components": {"securitySchemes": {"api_key": {"type": "http", "scheme": "bearer"}}},
         "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "headers": {"x-request-id": {"description": "Names this call in the logs and in `explain`.", "schema": {"type": "string"}}},
+            "securitySchemes": {
+                "api_key": {"type": "http", "scheme": "bearer", "description": "An API key, `gk_…`."},
+                "api_key_as_token": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "`Token gk_…`"},
+                "access_token": {"type": "http", "scheme": "bearer", "description": "An access token."},
+                "client_basic": {"type": "http", "scheme": "basic", "description": "Client id and secret, form-encoded (RFC 6749 §2.3.1)."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "grantd_session", "description": "A browser that is logged in."},
+            },
+        },
     })
-}
-
-fn operation(surface: &str, route: &RouteSpec) -> Value {
-    let parameters: Vec<Value> = route
-        .path
-        .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
-        .collect();
-    let mut operation = json!({
-        "operationId": route.operation_id,
-        "summary": route.summary,
-        "tags": [surface],
-        "parameters": parameters,
-        "responses": {"default": {"description": "See the documentation of the surface."}},
-    });
-    if BY_API_KEY.contains(&surface) || route.path.starts_with("/admin/") || route.path == "/metrics" {
-        operation["security"] = json!([{"api_key": []}]);
-    }
-    operation
 }

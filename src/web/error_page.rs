@@ -5,10 +5,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 
-use crate::domain::refusal::RefusalKind;
 use crate::domain::{Class, Context, Fault, Refusal};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 use crate::web::answer::{Policy, page};
 use crate::web::locale::Language;
 use crate::web::pages::{ErrorView, Ui};
@@ -26,18 +24,7 @@ pub fn answer(ui: Ui, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
     };
     let view = ErrorView { ui, sentence, hint, request_id: &ctx.request_id };
     let answer = page(status, &view, Policy::default());
-    let mut answer = answer.unwrap_or_else(|_| HttpResponse::InternalServerError().finish());
-    match failure {
-        Failure::Refused(refusal) => {
-            if let RefusalKind::RateLimited { retry_after } = refusal.kind {
-                retry(&mut answer, retry_after);
-            }
-        }
-        Failure::Fault(Fault::Busy { retry_after, .. }) => retry(&mut answer, *retry_after),
-        Failure::Method(methods) => put(&mut answer, header::ALLOW, &allow_header(methods)),
-        Failure::Fault(_) | Failure::NotFound | Failure::TooLarge | Failure::TooSlow => {}
-    }
-    answer
+    answer.unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }
 
 /// When another try is worth it.

@@ -32,13 +32,7 @@ pub struct Base(pub String);
 
 macro_rules! route {
     ($method:ident, $path:literal, $id:literal, $summary:literal, $handler:path) => {
-        RouteSpec {
-            method: Method::$method,
-            path: $path,
-            operation_id: $id,
-            summary: $summary,
-            route: || web::to($handler),
-        }
+        RouteSpec::new(Method::$method, $path, $id, $summary, || web::to($handler))
     };
 }
 

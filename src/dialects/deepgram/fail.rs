@@ -1,30 +1,25 @@
 //! `{err_code, err_msg, request_id}`; the id stands in the header `x-request-id` too. Its SDKs repeat
 //! 409, 408, 429 and 5xx by themselves, so what no second try mends is a 400.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::dialects::deepgram::wire::ErrorAnswer;
 use crate::domain::{Class, Context, Fault, Refusal};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 
 pub fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => refused(refusal, ctx),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let mut answer = HttpResponse::ServiceUnavailable();
-            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-            error(answer, "SERVICE_UNAVAILABLE", "The server cannot answer right now.", ctx)
+        Failure::Fault(Fault::Busy { .. }) => {
+            error(HttpResponse::ServiceUnavailable(), "SERVICE_UNAVAILABLE", "The server cannot answer right now.", ctx)
         }
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             error(HttpResponse::InternalServerError(), "INTERNAL_SERVER_ERROR", "Something went wrong.", ctx)
         }
         Failure::NotFound => error(HttpResponse::NotFound(), "NOT_FOUND", "There is nothing at this path.", ctx),
-        Failure::Method(methods) => {
-            let mut answer = HttpResponse::MethodNotAllowed();
-            answer.insert_header((header::ALLOW, allow_header(methods)));
-            error(answer, "METHOD_NOT_ALLOWED", "This method is not allowed here.", ctx)
+        Failure::Method(_) => {
+            error(HttpResponse::MethodNotAllowed(), "METHOD_NOT_ALLOWED", "This method is not allowed here.", ctx)
         }
         Failure::TooLarge => error(HttpResponse::BadRequest(), "BAD_REQUEST", "The body is too large.", ctx),
         Failure::TooSlow => error(HttpResponse::RequestTimeout(), "REQUEST_TIMEOUT", "The body came too slowly.", ctx),
@@ -55,13 +50,7 @@ fn refused(refusal: &Refusal, ctx: &Context) -> HttpResponse {
         Class::NotAllowed | Class::BadScope | Class::BadTarget => {
             error(HttpResponse::Forbidden(), "FORBIDDEN", &format!("Insufficient permissions. {hint}"), ctx)
         }
-        Class::TooMany => {
-            let mut answer = HttpResponse::build(StatusCode::TOO_MANY_REQUESTS);
-            if let Some(retry_after) = refusal.retry_after() {
-                answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-            }
-            error(answer, "TOO_MANY_REQUESTS", hint, ctx)
-        }
+        Class::TooMany => error(HttpResponse::TooManyRequests(), "TOO_MANY_REQUESTS", hint, ctx),
         Class::Unknown => error(HttpResponse::NotFound(), "NOT_FOUND", hint, ctx),
     }
 }

@@ -69,7 +69,7 @@ const fn route(
     summary: &'static str,
     route: fn() -> actix_web::Route,
 ) -> RouteSpec {
-    RouteSpec { method, path, operation_id, summary, route }
+    RouteSpec::new(method, path, operation_id, summary, route)
 }
 
 impl Dialect for Deepgram {

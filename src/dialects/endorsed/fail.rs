@@ -1,30 +1,25 @@
 //! `{is_error: true, error, error_description}` with the codes of RFC 6749 §5.2: 401 for a client that
 //! did not prove itself, 400 for the rest, beside what every surface may answer.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::dialects::endorsed::wire::ErrorAnswer;
 use crate::domain::{Class, Fault, Refusal};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 
 pub fn fail(failure: Failure<'_>) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let mut answer = HttpResponse::ServiceUnavailable();
-            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-            error(answer, "temporarily_unavailable", "The server cannot answer right now.")
+        Failure::Fault(Fault::Busy { .. }) => {
+            error(HttpResponse::ServiceUnavailable(), "temporarily_unavailable", "The server cannot answer right now.")
         }
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             error(HttpResponse::InternalServerError(), "server_error", "Something went wrong.")
         }
         Failure::NotFound => error(HttpResponse::NotFound(), "not_found", "There is nothing at this path."),
-        Failure::Method(methods) => {
-            let mut answer = HttpResponse::MethodNotAllowed();
-            answer.insert_header((header::ALLOW, allow_header(methods)));
-            error(answer, "invalid_request", "This method is not allowed here.")
+        Failure::Method(_) => {
+            error(HttpResponse::MethodNotAllowed(), "invalid_request", "This method is not allowed here.")
         }
         Failure::TooLarge => error(HttpResponse::BadRequest(), "invalid_request", "The body is too large."),
         Failure::TooSlow => error(HttpResponse::RequestTimeout(), "invalid_request", "The body came too slowly."),
@@ -46,11 +41,7 @@ fn refused(refusal: &Refusal) -> HttpResponse {
         Class::TooMany => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Class::Unknown => (StatusCode::NOT_FOUND, "not_found"),
     };
-    let mut answer = HttpResponse::build(status);
-    if let Some(retry_after) = refusal.retry_after() {
-        answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-    }
-    error(answer, code, &refusal.sentences())
+    error(HttpResponse::build(status), code, &refusal.sentences())
 }
 
 fn error(mut answer: HttpResponseBuilder, error: &'static str, error_description: &str) -> HttpResponse {

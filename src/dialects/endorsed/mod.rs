@@ -27,13 +27,13 @@ impl Surface for Endorsed {
     const PREFIXES: &'static [&'static str] = &["/api/v1/auth"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 1] = [RouteSpec {
-            method: Method::POST,
-            path: "/api/v1/auth/tokens",
-            operation_id: "endorsed_token",
-            summary: "Endorsed access token: client_id, client_secret, grant_type, scope in a form or in JSON",
-            route: || web::to(serve::<Endorsed>),
-        }];
+        static ROUTES: [RouteSpec; 1] = [RouteSpec::new(
+            Method::POST,
+            "/api/v1/auth/tokens",
+            "endorsed_token",
+            "Endorsed access token: client_id, client_secret, grant_type, scope in a form or in JSON",
+            || web::to(serve::<Endorsed>),
+        )];
         &ROUTES
     }
 

@@ -39,7 +39,7 @@ impl Surface for ForwardAuth {
 
     fn routes() -> &'static [RouteSpec] {
         const fn spec(method: Method, operation_id: &'static str) -> RouteSpec {
-            RouteSpec { method, path: "/forward-auth", operation_id, summary: SUMMARY, route: || web::to(judge) }
+            RouteSpec::new(method, "/forward-auth", operation_id, SUMMARY, || web::to(judge))
         }
         static ROUTES: [RouteSpec; 7] = [
             spec(Method::GET, "forward_auth"),

@@ -29,63 +29,55 @@ impl Surface for OAuth2 {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 8] = [
-            RouteSpec {
-                method: Method::POST,
-                path: "/oauth2/token",
-                operation_id: "oauth2_token",
-                summary: "Token endpoint (RFC 6749 §3.2): client_credentials, authorization_code, refresh_token, password, \
+            RouteSpec::new(
+                Method::POST,
+                "/oauth2/token",
+                "oauth2_token",
+                "Token endpoint (RFC 6749 §3.2): client_credentials, authorization_code, refresh_token, password, \
                           token exchange, jwt-bearer",
-                route: || web::to(serve::<OAuth2>),
-            },
-            RouteSpec {
-                method: Method::POST,
-                path: "/oauth2/revoke",
-                operation_id: "oauth2_revoke",
-                summary: "Token revocation (RFC 7009)",
-                route: || web::to(revoke::revoke),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/oauth2/userinfo",
-                operation_id: "oauth2_userinfo",
-                summary: "Claims about the person (OpenID Connect Core §5.3)",
-                route: || web::to(userinfo::userinfo),
-            },
-            RouteSpec {
-                method: Method::POST,
-                path: "/oauth2/userinfo",
-                operation_id: "oauth2_userinfo_by_post",
-                summary: "Claims about the person (OpenID Connect Core §5.3)",
-                route: || web::to(userinfo::userinfo),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/.well-known/jwks.json",
-                operation_id: "jwks",
-                summary: "Public signing keys (RFC 7517)",
-                route: || web::to(metadata::jwks),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/.well-known/jwks",
-                operation_id: "jwks_without_extension",
-                summary: "Public signing keys (RFC 7517)",
-                route: || web::to(metadata::jwks),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/.well-known/openid-configuration",
-                operation_id: "openid_configuration",
-                summary: "Provider metadata (OpenID Connect Discovery §4)",
-                route: || web::to(metadata::metadata),
-            },
-            RouteSpec {
-                method: Method::GET,
-                path: "/.well-known/oauth-authorization-server",
-                operation_id: "oauth_authorization_server",
-                summary: "Provider metadata (RFC 8414 §3)",
-                route: || web::to(metadata::metadata),
-            },
+                || web::to(serve::<OAuth2>),
+            ),
+            RouteSpec::new(Method::POST, "/oauth2/revoke", "oauth2_revoke", "Token revocation (RFC 7009)", || {
+                web::to(revoke::revoke)
+            }),
+            RouteSpec::new(
+                Method::GET,
+                "/oauth2/userinfo",
+                "oauth2_userinfo",
+                "Claims about the person (OpenID Connect Core §5.3)",
+                || web::to(userinfo::userinfo),
+            ),
+            RouteSpec::new(
+                Method::POST,
+                "/oauth2/userinfo",
+                "oauth2_userinfo_by_post",
+                "Claims about the person (OpenID Connect Core §5.3)",
+                || web::to(userinfo::userinfo),
+            ),
+            RouteSpec::new(Method::GET, "/.well-known/jwks.json", "jwks", "Public signing keys (RFC 7517)", || {
+                web::to(metadata::jwks)
+            }),
+            RouteSpec::new(
+                Method::GET,
+                "/.well-known/jwks",
+                "jwks_without_extension",
+                "Public signing keys (RFC 7517)",
+                || web::to(metadata::jwks),
+            ),
+            RouteSpec::new(
+                Method::GET,
+                "/.well-known/openid-configuration",
+                "openid_configuration",
+                "Provider metadata (OpenID Connect Discovery §4)",
+                || web::to(metadata::metadata),
+            ),
+            RouteSpec::new(
+                Method::GET,
+                "/.well-known/oauth-authorization-server",
+                "oauth_authorization_server",
+                "Provider metadata (RFC 8414 §3)",
+                || web::to(metadata::metadata),
+            ),
         ];
         &ROUTES
     }
@@ -111,20 +103,20 @@ impl Surface for Services {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 2] = [
-            RouteSpec {
-                method: Method::POST,
-                path: "/oauth2/introspect",
-                operation_id: "oauth2_introspect",
-                summary: "Token introspection (RFC 7662), by client authentication or an API key; spends a one-time token",
-                route: || web::to(introspect::introspect),
-            },
-            RouteSpec {
-                method: Method::POST,
-                path: "/oauth2/mint",
-                operation_id: "oauth2_mint",
-                summary: "An ephemeral or one-time token, by an API key or a client with may_mint",
-                route: || web::to(mint::mint),
-            },
+            RouteSpec::new(
+                Method::POST,
+                "/oauth2/introspect",
+                "oauth2_introspect",
+                "Token introspection (RFC 7662), by client authentication or an API key; spends a one-time token",
+                || web::to(introspect::introspect),
+            ),
+            RouteSpec::new(
+                Method::POST,
+                "/oauth2/mint",
+                "oauth2_mint",
+                "An ephemeral or one-time token, by an API key or a client with may_mint",
+                || web::to(mint::mint),
+            ),
         ];
         &ROUTES
     }

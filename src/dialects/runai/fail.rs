@@ -3,28 +3,22 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 
 use crate::dialects::runai::wire::ErrorAnswer;
 use crate::domain::{Class, Fault, Refusal};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 
 pub fn fail(failure: Failure<'_>) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => error(status(refusal), &refusal.hint),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let answer = error(StatusCode::SERVICE_UNAVAILABLE, "Please try again in few minutes.");
-            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
+        Failure::Fault(Fault::Busy { .. }) => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "Please try again in few minutes.")
         }
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             error(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.")
         }
         Failure::NotFound => error(StatusCode::NOT_FOUND, "There is nothing at this path."),
-        Failure::Method(methods) => {
-            let answer = error(StatusCode::METHOD_NOT_ALLOWED, "This method is not allowed here.");
-            with_header(answer, header::ALLOW, &allow_header(methods))
-        }
+        Failure::Method(_) => error(StatusCode::METHOD_NOT_ALLOWED, "This method is not allowed here."),
         Failure::TooLarge => error(StatusCode::BAD_REQUEST, "The body is too large."),
         Failure::TooSlow => error(StatusCode::BAD_REQUEST, "The body came too slowly."),
     }
@@ -52,11 +46,4 @@ fn status(refusal: &Refusal) -> StatusCode {
 
 fn error(status: StatusCode, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(ErrorAnswer { code: status.as_u16(), message })
-}
-
-fn with_header(mut answer: HttpResponse, name: HeaderName, value: &str) -> HttpResponse {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        answer.headers_mut().insert(name, value);
-    }
-    answer
 }

@@ -34,14 +34,14 @@ impl Surface for V1 {
     const PREFIXES: &'static [&'static str] = &["/api/v1"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 1] = [RouteSpec {
-            method: Method::POST,
-            path: "/api/v1/token",
-            operation_id: "runai_token_v1",
-            summary: "Run:ai token endpoint: grantType client_credentials, app_token, refresh_token, \
+        static ROUTES: [RouteSpec; 1] = [RouteSpec::new(
+            Method::POST,
+            "/api/v1/token",
+            "runai_token_v1",
+            "Run:ai token endpoint: grantType client_credentials, app_token, refresh_token, \
                       exchange_token, password, external_token_exchange",
-            route: || web::to(serve::<V1>),
-        }];
+            || web::to(serve::<V1>),
+        )];
         &ROUTES
     }
 
@@ -90,13 +90,13 @@ impl Surface for AppToken {
     const PREFIXES: &'static [&'static str] = &["/v1/k8s"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 1] = [RouteSpec {
-            method: Method::POST,
-            path: "/v1/k8s/auth/oauth/apptoken",
-            operation_id: "runai_app_token",
-            summary: "Run:ai application token (deprecated): id, name, secret",
-            route: || web::to(serve::<AppToken>),
-        }];
+        static ROUTES: [RouteSpec; 1] = [RouteSpec::new(
+            Method::POST,
+            "/v1/k8s/auth/oauth/apptoken",
+            "runai_app_token",
+            "Run:ai application token (deprecated): id, name, secret",
+            || web::to(serve::<AppToken>),
+        )];
         &ROUTES
     }
 
@@ -126,13 +126,13 @@ impl Surface for V2 {
     const PREFIXES: &'static [&'static str] = &["/api/v2"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 1] = [RouteSpec {
-            method: Method::POST,
-            path: "/api/v2/token",
-            operation_id: "runai_token_v2",
-            summary: "Run:ai token endpoint, RFC 6749 form",
-            route: || web::to(serve::<V2>),
-        }];
+        static ROUTES: [RouteSpec; 1] = [RouteSpec::new(
+            Method::POST,
+            "/api/v2/token",
+            "runai_token_v2",
+            "Run:ai token endpoint, RFC 6749 form",
+            || web::to(serve::<V2>),
+        )];
         &ROUTES
     }
 

@@ -2,13 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 
 use crate::dialects::usegrant::wire::ErrorAnswer;
 use crate::domain::refusal::FieldError;
-use crate::domain::{Class, Fault, Refusal, RefusalKind};
+use crate::domain::{Class, Fault, Refusal};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 
 type Kind = (StatusCode, &'static str);
 
@@ -26,18 +25,12 @@ const SERVICE_UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, "service_una
 pub fn fail(failure: Failure<'_>) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let answer = error(SERVICE_UNAVAILABLE, "The server cannot answer right now.");
-            with_header(answer, header::RETRY_AFTER, &retry_after.to_string())
-        }
+        Failure::Fault(Fault::Busy { .. }) => error(SERVICE_UNAVAILABLE, "The server cannot answer right now."),
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             error(INTERNAL_SERVER_ERROR, "Something went wrong.")
         }
         Failure::NotFound => error(NOT_FOUND, "There is nothing at this path."),
-        Failure::Method(methods) => {
-            let answer = error(METHOD_NOT_ALLOWED, "This method is not allowed here.");
-            with_header(answer, header::ALLOW, &allow_header(methods))
-        }
+        Failure::Method(_) => error(METHOD_NOT_ALLOWED, "This method is not allowed here."),
         Failure::TooLarge => error(BAD_REQUEST, "The body is larger than 64 KiB."),
         Failure::TooSlow => error(REQUEST_TIMEOUT, "The body came too slowly."),
     }
@@ -45,15 +38,14 @@ pub fn fail(failure: Failure<'_>) -> HttpResponse {
 
 fn refused(refusal: &Refusal) -> HttpResponse {
     let kind = kind(refusal.class());
-    let answer = match &refusal.kind {
-        RefusalKind::Invalid(errors) => error(kind, &sentences(errors)),
-        _ => error(kind, &refusal.hint),
+    let mut answer = match refusal.untold_fields() {
+        [] => error(kind, &refusal.hint),
+        fields => error(kind, &sentences(fields)),
     };
-    match refusal.retry_after() {
-        Some(seconds) => with_header(answer, header::RETRY_AFTER, &seconds.to_string()),
-        None if kind == UNAUTHORIZED => with_header(answer, header::WWW_AUTHENTICATE, "Bearer"),
-        None => answer,
+    if kind == UNAUTHORIZED {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    answer
 }
 
 fn kind(class: Class) -> Kind {
@@ -81,11 +73,4 @@ fn sentences(errors: &[FieldError]) -> String {
 
 fn error((status, code): Kind, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(ErrorAnswer { code, message })
-}
-
-fn with_header(mut answer: HttpResponse, name: HeaderName, value: &str) -> HttpResponse {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        answer.headers_mut().insert(name, value);
-    }
-    answer
 }

@@ -126,7 +126,7 @@ impl Surface for UseGrant {
 }
 
 const fn get(path: &'static str, operation_id: &'static str, summary: &'static str, route: fn() -> Route) -> RouteSpec {
-    RouteSpec { method: Method::GET, path, operation_id, summary, route }
+    RouteSpec::new(Method::GET, path, operation_id, summary, route)
 }
 
 const fn post(
@@ -135,7 +135,7 @@ const fn post(
     summary: &'static str,
     route: fn() -> Route,
 ) -> RouteSpec {
-    RouteSpec { method: Method::POST, path, operation_id, summary, route }
+    RouteSpec::new(Method::POST, path, operation_id, summary, route)
 }
 
 const fn delete(
@@ -144,7 +144,7 @@ const fn delete(
     summary: &'static str,
     route: fn() -> Route,
 ) -> RouteSpec {
-    RouteSpec { method: Method::DELETE, path, operation_id, summary, route }
+    RouteSpec::new(Method::DELETE, path, operation_id, summary, route)
 }
 
 /// A call with the key that acts.

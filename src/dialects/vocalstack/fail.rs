@@ -7,25 +7,18 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use crate::dialects::vocalstack::wire::ErrorAnswer;
 use crate::domain::{Class, Fault, Refusal};
 use crate::edge::Failure;
-use crate::edge::mount::allow_header;
 
 pub fn fail(failure: Failure<'_>) -> HttpResponse {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
-        Failure::Fault(Fault::Busy { retry_after, .. }) => {
-            let mut answer = HttpResponse::ServiceUnavailable();
-            answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
-            error(answer, "The server cannot answer right now.")
+        Failure::Fault(Fault::Busy { .. }) => {
+            error(HttpResponse::ServiceUnavailable(), "The server cannot answer right now.")
         }
         Failure::Fault(Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_)) => {
             error(HttpResponse::InternalServerError(), "Something went wrong.")
         }
         Failure::NotFound => error(HttpResponse::NotFound(), "There is nothing at this path."),
-        Failure::Method(methods) => {
-            let mut answer = HttpResponse::MethodNotAllowed();
-            answer.insert_header((header::ALLOW, allow_header(methods)));
-            error(answer, "This method is not allowed here.")
-        }
+        Failure::Method(_) => error(HttpResponse::MethodNotAllowed(), "This method is not allowed here."),
         Failure::TooLarge => error(HttpResponse::BadRequest(), "The body is too large."),
         Failure::TooSlow => error(HttpResponse::RequestTimeout(), "The body came too slowly."),
     }
@@ -49,9 +42,6 @@ fn refused(refusal: &Refusal) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     if status == StatusCode::UNAUTHORIZED {
         answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-    }
-    if let Some(retry_after) = refusal.retry_after() {
-        answer.insert_header((header::RETRY_AFTER, retry_after.to_string()));
     }
     error(answer, &refusal.sentences())
 }

@@ -31,13 +31,13 @@ impl Surface for VocalStack {
     const PREFIXES: &'static [&'static str] = &["/security"];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 1] = [RouteSpec {
-            method: Method::GET,
-            path: "/security/generate-token",
-            operation_id: "vocalstack_generate_token",
-            summary: "VocalStack client-side token: access=readonly|readwrite, lifetime_s=1..120, one_time=true|false",
-            route: || web::to(serve::<VocalStack>),
-        }];
+        static ROUTES: [RouteSpec; 1] = [RouteSpec::new(
+            Method::GET,
+            "/security/generate-token",
+            "vocalstack_generate_token",
+            "VocalStack client-side token: access=readonly|readwrite, lifetime_s=1..120, one_time=true|false",
+            || web::to(serve::<VocalStack>),
+        )];
         &ROUTES
     }
 

@@ -11,18 +11,19 @@ const MAX_BYTES: usize = 4096;
 pub fn check(claims: &[FreeClaim]) -> Result<(), Refusal> {
     let bytes: usize = claims.iter().map(|claim| written(&claim.name) + written(&claim.json)).sum();
     if claims.len() > MAX_CLAIMS || bytes > MAX_BYTES {
-        return Err(Refusal::field_with_hint("/claims", "claims must be at most 32, and 4096 bytes in all."));
+        return Err(Refusal::field_called("/claims", "claims", "must be at most 32, and 4096 bytes in all"));
     }
     // Printable ASCII only: some readers fold other letters onto ours, as they fold their case.
     let odd = |name: &str| !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic());
     if claims.iter().any(|claim| odd(&claim.name)) {
-        return Err(Refusal::field_with_hint(
+        return Err(Refusal::field_called(
             "/claims",
-            "The name of a claim must be 1 to 128 printable ASCII characters without space.",
+            "The name of a claim",
+            "must be 1 to 128 printable ASCII characters without space",
         ));
     }
     if claims.iter().any(|claim| is_reserved(&claim.name)) {
-        return Err(Refusal::field_with_hint("/claims", "claims names one that is reserved."));
+        return Err(Refusal::field_called("/claims", "claims", "names one that is reserved"));
     }
     Ok(())
 }

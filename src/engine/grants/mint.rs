@@ -222,8 +222,8 @@ impl Engine {
         }
         let fits = (1..=MAX_SUBJECT).contains(&wanted.len()) && wanted.bytes().all(|byte| byte.is_ascii_graphic());
         if !fits {
-            let hint = "subject must be 1 to 255 printable ASCII characters without space.";
-            return Err(Refusal::field_with_hint("/subject", hint).into());
+            let detail = "must be 1 to 255 printable ASCII characters without space";
+            return Err(Refusal::field_called("/subject", "subject", detail).into());
         }
         if self.is_principal(ctx, provider, &wanted).await? {
             return Err(Refusal::forbidden("This subject belongs to a user, a client or an API key.").into());
@@ -354,8 +354,8 @@ fn lifetime(
     match named {
         Some(named) if (1..=longest).contains(&named) => Ok(named),
         Some(_) => {
-            let hint = format!("The lifetime must be from 1 to {longest} seconds here.");
-            Err(Refusal::field_with_hint("/ttl_seconds", hint))
+            let detail = format!("must be from 1 to {longest} seconds here");
+            Err(Refusal::field_called("/ttl_seconds", "The lifetime", detail))
         }
         None => {
             let own = holder.map_or(minter.usual_ttl, ClientEntry::access_token_ttl);

@@ -97,7 +97,9 @@ on_both_apps! {
         let short = app.api_key(json!({"role": "member", "max_ttl": 20})).await;
         assert_eq!(ask(&app, &short, "", "").await.json()["expires_in"], json!(20));
         assert_eq!(ask(&app, &short, JSON, r#"{"ttl_seconds":20}"#).await.json()["expires_in"], json!(20));
-        assert_eq!(refused(&ask(&app, &short, JSON, r#"{"ttl_seconds":21}"#).await), code(400, "BAD_REQUEST"));
+        let longer = ask(&app, &short, JSON, r#"{"ttl_seconds":21}"#).await;
+        assert_eq!(refused(&longer), code(400, "BAD_REQUEST"));
+        assert_eq!(longer.json()["err_msg"], "The lifetime must be from 1 to 20 seconds here.");
         let change = json!({"max_ttl": 25, "access_token_ttl": 25});
         assert_eq!(app.admin("PATCH", "/providers/default").json(&change).send().await.status, 200);
         let free = key(&app, "member").await;

@@ -98,6 +98,8 @@ on_both_apps! {
         };
         assert_eq!(lifetime(&sdk, 600).await, (201, Some(600)));
         assert_eq!(lifetime(&sdk, 601).await, (400, None));
+        let longer = sdk.token_answer(&provider, &client, json!({"expiresIn": 601})).await;
+        assert_eq!(longer.json()["message"], "The lifetime must be from 1 to 600 seconds here.");
         assert_eq!(lifetime(&sdk, 0).await, (201, Some(300)), "what is usual at the provider");
         let key = json!({"name": "short", "role": "member", "provider": id, "max_ttl": 60});
         let short = Sdk::with(&app, &app.api_key(key).await);

@@ -129,7 +129,9 @@ on_both_apps! {
         let short = app.api_key(json!({"role": "member", "max_ttl": 5, "scope": "speech:read"})).await;
         let made = said(&app, &short, "").await;
         assert_eq!((&made["exp"], &made["scope"]), (&json!(app.now() + 5), &json!("speech:read")));
-        assert_eq!(refused(&ask(&app, &short, "lifetime_s=6").await), 400);
+        let longer = ask(&app, &short, "lifetime_s=6").await;
+        assert_eq!(refused(&longer), 400);
+        assert!(longer.text().contains("\"The lifetime must be from 1 to 5 seconds here.\""), "{}", longer.text());
         assert_eq!(said(&app, &short, "lifetime_s=5").await["exp"], json!(app.now() + 5));
     }
 
