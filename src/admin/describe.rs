@@ -94,7 +94,7 @@ const FAILURES: [(u16, &str); 9] = [
     (503, "The server cannot answer right now; see `Retry-After`."),
 ];
 
-const PATH_PARAMETERS: [(&str, &str); 9] = [
+const PATH_PARAMETERS: [(&str, &str); 13] = [
     ("provider", "Id or slug of a provider."),
     ("client_id", "The client's `client_id`."),
     ("secret_id", "`id` of the secret."),
@@ -104,6 +104,10 @@ const PATH_PARAMETERS: [(&str, &str); 9] = [
     ("domain_id", "`id` of the domain."),
     ("issuer_id", "`id` of the trusted issuer."),
     ("kid", "`kid` of the key."),
+    ("event_id", "`id` of the event."),
+    ("request_id", "The `x-request-id` of an answer."),
+    ("webhook_id", "`id` of the webhook."),
+    ("delivery_id", "`id` of the delivery."),
 ];
 
 /// The heading: the last resource that the path names.
@@ -112,7 +116,7 @@ fn tag(path: &str) -> &'static str {
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 11] = [
     ("clients", "Clients"),
     ("secrets", "Clients"),
     ("users", "Users"),
@@ -120,5 +124,8 @@ const TAGS: [(&str, &str); 8] = [
     ("signing-keys", "Signing keys"),
     ("domains", "Domains"),
     ("api-keys", "API keys"),
+    ("events", "Events"),
+    ("explain", "Explain"),
+    ("webhooks", "Webhooks"),
     ("providers", "Providers"),
 ];

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::secrets::NewClientSecret;
+use crate::admin::webhooks::{WebhookFields, WebhookOut};
 use crate::admin::wire::SecretOut;
 use crate::domain::{Context, Failed, Refusal};
 use crate::edge::credentials::bearer;
@@ -19,6 +20,8 @@ pub mod client_wire;
 mod clients;
 mod describe;
 mod domains;
+pub mod events;
+pub mod explain;
 mod fields;
 mod input;
 mod list;
@@ -30,6 +33,7 @@ pub mod trusted_issuers;
 pub mod user_wire;
 mod users;
 mod version;
+pub mod webhooks;
 pub mod wire;
 
 /// The admin REST API.
@@ -145,6 +149,48 @@ impl Surface for Admin {
             route(Method::POST, TRY_TRUSTED, "test_trusted_issuer", "Say what it thinks of a token", || {
                 web::to(trusted_issuers::try_one)
             }),
+            route(Method::GET, events::EVENTS, "list_events", "Audit events", || web::to(events::list))
+                .doc(events::lists),
+            route(Method::GET, events::EXPORT, "export_events", "Audit events as JSON lines", || {
+                web::to(events::export)
+            })
+            .doc(events::exports),
+            route(Method::GET, events::EVENT, "read_event", "An audit event", || web::to(events::read))
+                .doc(events::reads),
+            route(Method::GET, explain::EXPLAIN, "explain_request", "Why a request was refused or granted", || {
+                web::to(explain::read)
+            })
+            .doc(explain::reads),
+            route(Method::GET, webhooks::WEBHOOKS, "list_webhooks", "Webhooks", || web::to(webhooks::list))
+                .doc(webhooks::lists),
+            route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || {
+                web::to(webhooks::create)
+            })
+            .doc(describe::creates::<WebhookFields, WebhookOut>),
+            route(Method::GET, webhooks::WEBHOOK, "read_webhook", "A webhook", || web::to(webhooks::read))
+                .doc(describe::reads::<WebhookOut>),
+            route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || {
+                web::to(webhooks::update)
+            })
+            .doc(describe::changes::<WebhookFields, WebhookOut>),
+            route(Method::DELETE, webhooks::WEBHOOK, "delete_webhook", "End a webhook", || {
+                web::to(webhooks::delete)
+            })
+            .doc(describe::deletes),
+            route(Method::POST, webhooks::ROTATE, "rotate_webhook_secret", "A new secret beside the old one", || {
+                web::to(webhooks::rotate)
+            })
+            .doc(webhooks::rotates),
+            route(Method::POST, webhooks::TEST, "test_webhook", "Send it an event", || web::to(webhooks::test))
+                .doc(webhooks::tests),
+            route(Method::GET, webhooks::DELIVERIES, "list_deliveries", "Events on their way to a webhook", || {
+                web::to(webhooks::deliveries)
+            })
+            .doc(webhooks::lists_deliveries),
+            route(Method::POST, webhooks::RETRY, "retry_delivery", "Begin a delivery anew that is over", || {
+                web::to(webhooks::retry)
+            })
+            .doc(webhooks::retries),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
         ];
         ROUTES
@@ -207,6 +253,9 @@ async fn call(
     exchange::<Admin>(request, payload, async |received| {
         let key = bearer(received.request.headers())?;
         let actor = engine.actor(&received.ctx, key.as_ref()).await?;
+        if received.request.method() != Method::GET {
+            received.ctx.trail.kind("management");
+        }
         refuse_not_built(received)?;
         handle(received, &engine, &actor).await
     })

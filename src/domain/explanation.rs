@@ -7,12 +7,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::external::Outcome;
-use crate::domain::{ClientId, Context, Fault, ProviderId, Refusal, UnixTime};
+use crate::domain::{ClientId, Context, Failed, Fault, ProviderId, Refusal, UnixTime};
 
 type Word = Cow<'static, str>;
 
 /// Longest text of a value, characters.
 const MAX_TEXT: usize = 200;
+/// Longest sentence, characters.
+pub const MAX_SENTENCE: usize = 600;
 /// Most items of a list that are shown.
 const MAX_ITEMS: usize = 20;
 /// Most rules of one request.
@@ -169,6 +171,17 @@ pub enum End<'a> {
     Turned(&'static str),
 }
 
+impl<'a> End<'a> {
+    /// What came of a handler.
+    pub fn of<T>(outcome: &'a Result<T, Failed>) -> Self {
+        match outcome {
+            Ok(_) => Self::Answered,
+            Err(Failed::Refused(refusal)) => Self::Refused(refusal),
+            Err(Failed::Fault(fault)) => Self::Failed(fault),
+        }
+    }
+}
+
 /// Keeps explanations.
 pub trait Witness: Send + Sync {
     fn ended(&self, ctx: &Context, end: End<'_>);
@@ -223,6 +236,13 @@ impl Trail {
     /// A "no" that leaves the engine as an answer.
     pub fn refused(&self, rule: &'static str, sentence: impl Into<String>) {
         self.lock().refused = Some((rule, sentence.into()));
+    }
+
+    /// A refusal that its handler answers itself, with a page or a form.
+    pub fn refused_as(&self, refusal: &Refusal) {
+        let values = refusal.cause.as_ref().map(|cause| cause.values.clone()).unwrap_or_default();
+        self.failed(refusal.rule(), values);
+        self.refused(refusal.rule(), censored(&refusal.to_string(), MAX_SENTENCE));
     }
 
     /// Takes what was gathered.

@@ -38,6 +38,8 @@ pub struct Edge {
     pub read_timeout: Duration,
     /// Where the method of a request stands that a gateway asks about.
     pub judged_method: JudgedMethod,
+    /// Keeps why requests were decided as they were.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// Where the method of a request stands that a gateway asks about.

@@ -116,7 +116,7 @@ impl Engine {
             }
             tries += due.len();
             let secrets = self.webhook_secrets(&webhook, now)?;
-            let told = join_all(due.iter().map(|delivery| self.tell(&webhook, &secrets, delivery, now))).await;
+            let told = join_all(due.iter().map(|delivery| self.tell_event(&webhook, &secrets, delivery, now))).await;
             let mut all_taken = true;
             for (delivery, told) in due.iter().zip(told) {
                 all_taken &= self.note_told(&webhook, delivery, told?, now).await?;
@@ -136,7 +136,7 @@ impl Engine {
         std::iter::once(current).chain(previous).map(open).collect()
     }
 
-    async fn tell(
+    async fn tell_event(
         &self,
         webhook: &Webhook,
         secrets: &[SecretString],

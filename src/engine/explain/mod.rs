@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::domain::clock::deadline_in;
-use crate::domain::explanation::{End, Ending, Noted, Step, Witness, censored};
+use crate::domain::explanation::{End, Ending, MAX_SENTENCE, Noted, Step, Witness, censored};
 use crate::domain::external::Outcome;
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::{Context, Explanation, Failed, Fault, Refusal, RefusalKind, Role, UnixTime};
@@ -20,8 +20,6 @@ pub use kept::{Bounds, Kept};
 
 /// Rows of one background job.
 const ROWS_PER_JOB: usize = 64;
-/// Longest sentence, characters.
-const MAX_SENTENCE: usize = 600;
 /// Rows of one job of the sweep, and jobs at a time.
 const SWEEP: u32 = 500;
 const SWEEPS: usize = 20;

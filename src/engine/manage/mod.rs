@@ -28,7 +28,7 @@ pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
 pub mod domains;
-pub mod events;
+pub mod audit;
 pub mod fields;
 pub mod policies;
 pub mod provider_fields;
