@@ -11,6 +11,7 @@ use crate::crypto::{AssertionFlaw, assertion_client_id, assertion_key, credentia
 use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
+use crate::domain::explanation::{Fact, Facts, facts};
 use crate::domain::grant::{PresentedClient, SecretVia};
 use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
@@ -74,10 +75,17 @@ impl Engine {
         }
         match self.find_api_key(ctx, key.expose_secret()).await? {
             Some(entry) if entry.key.is_live(ctx.now.seconds()) => {
+                note_key(ctx, &entry);
                 self.note_api_key_used(ctx, &entry);
                 Ok(Caller::ApiKey(entry))
             }
             found => {
+                if let Some(entry) = &found {
+                    note_key(ctx, entry);
+                    ctx.trail.failed("api_key.live", ended_key(entry));
+                } else {
+                    ctx.trail.failed("api_key.known", facts![]);
+                }
                 self.count_failure(ctx, "api-key")?;
                 let why = if found.is_some() { "API key expired or deleted" } else { "unknown API key" };
                 Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
@@ -130,7 +138,10 @@ impl Engine {
     ) -> Result<Caller, Failed> {
         match self.usable_client(ctx, provider, &client_id).await? {
             Some(client) if client.is_public() => Ok(Caller::Client(client)),
-            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "a client that is not public gave no proof")),
+            Some(client) => {
+                note_auth_method(ctx, &client, "none");
+                Err(self.failed_client(ctx, provider, &client_id, "a client that is not public gave no proof"))
+            }
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
@@ -154,6 +165,10 @@ impl Engine {
         };
         match client {
             Some(client) if proven => Ok(Caller::Client(client)),
+            Some(client) if !via.fits(client.auth_method) => {
+                note_auth_method(ctx, &client, via.name());
+                Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
+            }
             Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
@@ -169,14 +184,21 @@ impl Engine {
         };
         let mut used: Option<&SecretEntry> = None;
         for entry in &client.secrets {
-            if peppers.matches(&entry.stored, secret) && now < entry.expires_at {
+            if peppers.matches(&entry.stored, secret) {
                 used = Some(entry);
             }
         }
-        if let Some(entry) = used {
-            self.note_secret_used(ctx, entry);
+        let live = used.filter(|entry| now < entry.expires_at);
+        match (live, used) {
+            (Some(entry), _) => self.note_secret_used(ctx, entry),
+            (None, Some(ended)) => ctx.trail.failed("client.secret_live", ended_secret(ended)),
+            (None, None) => {
+                let live = client.secrets.iter().filter(|entry| now < entry.expires_at).count();
+                let live = i64::try_from(live).unwrap_or(i64::MAX);
+                ctx.trail.failed("client.secret_known", facts![live: Fact::Number(live)]);
+            }
         }
-        used.is_some()
+        live.is_some()
     }
 
     /// Argon2: remembered for five minutes when right, throttled before it is computed.
@@ -251,7 +273,10 @@ impl Engine {
         let judged = verified.and_then(|claims| {
             judge_assertion(&claims, &claimed, provider, ctx.now.seconds()).map_err(str::to_owned).map(|()| claims)
         });
-        let claims = judged.map_err(|why| self.failed_client(ctx, provider, &claimed, &why))?;
+        let claims = judged.map_err(|why| {
+            ctx.trail.failed("client.assertion", facts![because: Fact::text(&why)]);
+            self.failed_client(ctx, provider, &claimed, &why)
+        })?;
         self.redeem_assertion(ctx, provider, &claimed, claims).await?;
         client.map(Caller::Client).ok_or_else(|| Refusal::invalid_client("client vanished").into())
     }
@@ -292,6 +317,9 @@ impl Engine {
             .db
             .write_one(ctx.deadline, move |conn| assertion_jtis::redeem(conn, &row, &owner, &jti, keep_until))
             .await?;
+        if !first {
+            ctx.trail.failed("client.assertion", facts![because: Fact::word("its jti was used before")]);
+        }
         if first { Ok(()) } else { Err(self.failed_client(ctx, provider, client_id, "assertion used twice")) }
     }
 
@@ -315,8 +343,22 @@ impl Engine {
         if !is_client_id(client_id.as_str()) {
             return Ok(None);
         }
-        let client = self.client(ctx, &provider.provider.id, client_id).await?;
-        Ok(client.filter(|client| client.live && client.serves(ctx.surface)))
+        let Some(client) = self.client(ctx, &provider.provider.id, client_id).await? else {
+            ctx.trail.failed("client.known", facts![]);
+            return Ok(None);
+        };
+        ctx.trail.client(client_id);
+        let name = || Fact::text(client_id.as_str());
+        if !client.live {
+            ctx.trail.failed("client.enabled", facts![client: name()]);
+            return Ok(None);
+        }
+        if !client.serves(ctx.surface) {
+            let only = Fact::text(client.only_surface().unwrap_or_default());
+            ctx.trail.failed("client.surface", facts![client: name(), only_surface: only]);
+            return Ok(None);
+        }
+        Ok(Some(client))
     }
 
     fn throttled(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
@@ -349,6 +391,34 @@ impl Engine {
             Err(too_many) => too_many.into(),
         }
     }
+}
+
+/// An API key that exists: who asks, and at which provider, for `explain`.
+fn note_key(ctx: &Context, entry: &ApiKeyEntry) {
+    ctx.trail.client(&entry.key.id.as_str().into());
+    if let Some(provider) = &entry.key.provider {
+        ctx.trail.provider(provider);
+    }
+}
+
+fn ended_key(entry: &ApiKeyEntry) -> Facts {
+    let key = &entry.key;
+    let ended_at = [key.expires_at, key.deleted_at].into_iter().flatten().min().unwrap_or_default();
+    facts![api_key: Fact::text(key.id.as_str()), hint: Fact::text(&key.hint), ended_at: Fact::Time(ended_at)]
+}
+
+fn ended_secret(secret: &SecretEntry) -> Facts {
+    facts![
+        secret: Fact::text(&secret.id_text()),
+        hint: Fact::text(secret.hint()),
+        ended_at: Fact::Time(secret.expires_at),
+        because: Fact::word(if secret.is_revoked { "it was revoked" } else { "it expired" }),
+    ]
+}
+
+fn note_auth_method(ctx: &Context, client: &ClientEntry, used: &'static str) {
+    let registered = Fact::word(client.auth_method.name());
+    ctx.trail.failed("client.auth_method", facts![registered: registered, used: Fact::word(used)]);
 }
 
 /// A JWT or one of our sealed tokens.

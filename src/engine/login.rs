@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use crate::crypto::Peppers;
 use crate::domain::clock::monotonic;
 use crate::domain::event::Event;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::secret::StoredSecret;
 use crate::domain::user::PasswordHash;
 use crate::domain::{Context, Failed, Fault, ProviderId, Refusal, RefusalKind, User};
@@ -200,7 +201,8 @@ impl Engine {
         let who = who(user.as_ref());
         let retry_after = u32::try_from(wait).unwrap_or(u32::MAX);
         let refusal = Refusal::new(RefusalKind::RateLimited { retry_after }, "Too many failed attempts.");
-        Err(refusal.about(format!("login as {who}: too many failed attempts")))
+        let values = facts![retry_after: Fact::Number(wait)];
+        Err(refusal.about(format!("login as {who}: too many failed attempts")).because("throttle.room", values))
     }
 
     /// Takes a place among the tries of this minute. Many right logins of one account at once are no
@@ -272,8 +274,10 @@ fn wrong(user: Option<&User>, right: bool) -> Refusal {
         Some(_) => "wrong password",
         None => "nobody's name",
     };
+    let values = facts![user: Fact::text(user.map_or("unknown", |user| user.id.as_str())), because: Fact::word(why)];
     Refusal::new(RefusalKind::InvalidGrant, "The username or password is not right.")
         .about(format!("login as {}: {why}", who(user)))
+        .because("user.password", values)
 }
 
 /// For the log: never the name as it was typed, where people now and then put their password.

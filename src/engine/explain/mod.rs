@@ -15,8 +15,11 @@ use crate::engine::tick::BACKGROUND_TIMEOUT;
 use crate::store::{Tx, explanations};
 
 pub mod kept;
+mod sentences;
 
 pub use kept::{Bounds, Kept};
+
+use sentences::sentence;
 
 /// Rows of one background job.
 const ROWS_PER_JOB: usize = 64;
@@ -36,22 +39,24 @@ impl Engine {
     /// `None`: nothing was decided that anybody asks about.
     fn explained(&self, ctx: &Context, end: End<'_>) -> Option<Explanation> {
         let Noted { kind, provider, client, mut steps, refused } = ctx.trail.take();
-        let (outcome, rule, sentence) = match (end, refused) {
+        let (outcome, rule, said) = match (end, refused) {
             (End::Refused(refusal), _) => {
-                let values = refusal.cause.as_ref().map(|cause| cause.values.clone()).unwrap_or_default();
-                let already = steps.last().is_some_and(|step| step.rule == refusal.rule());
-                if !already {
-                    let rule = Cow::Borrowed(refusal.rule());
-                    steps.push(Step { rule, outcome: Outcome::Failed, values });
-                }
-                (Ending::Refused, refusal.rule(), sentence_of(refusal))
+                let decided = decisive(&mut steps, refusal);
+                let said = sentence(&decided.rule, &decided.values);
+                let said = said.map_or_else(|| sentence_of(refusal), |said| censored(&said, MAX_SENTENCE));
+                (Ending::Refused, decided.rule.clone(), said)
             }
-            (End::Failed(fault), _) => (Ending::Failed, rule_of(fault), sentence_of_fault(fault)),
-            (End::Turned(why), _) => (Ending::Refused, "request.readable", why.to_owned()),
-            (End::Answered, Some((rule, sentence))) => (Ending::Refused, rule, sentence),
+            (End::Failed(fault), _) => (Ending::Failed, rule_of(fault).into(), sentence_of_fault(fault)),
+            (End::Turned(why), _) => (Ending::Refused, "request.readable".into(), why.to_owned()),
+            (End::Answered, Some((rule, said))) => {
+                let decided = steps.iter().find(|step| step.outcome == Outcome::Failed);
+                let rule = decided.map_or(Cow::Borrowed(rule), |step| step.rule.clone());
+                let own = decided.and_then(|step| sentence(&step.rule, &step.values));
+                (Ending::Refused, rule, own.map_or(said, |own| censored(&own, MAX_SENTENCE)))
+            }
             (End::Answered, None) => {
                 kind?;
-                (Ending::Granted, "granted", "Every rule let it pass.".to_owned())
+                (Ending::Granted, "granted".into(), "Every rule let it pass.".to_owned())
             }
         };
         Some(Explanation {
@@ -64,8 +69,8 @@ impl Engine {
             client,
             provider,
             address: ctx.client_address,
-            rule: Cow::Borrowed(rule),
-            sentence,
+            rule,
+            sentence: said,
             steps,
             skipped: 0,
         })
@@ -146,6 +151,23 @@ impl Engine {
     pub fn explanations_held(&self) -> (u64, u64) {
         (self.0.explanations.bytes() as u64, self.0.explanations.skipped())
     }
+}
+
+/// The rule that decided: the one that the refusal names, else the first that failed on the way.
+fn decisive(steps: &mut Vec<Step>, refusal: &Refusal) -> Step {
+    if let Some(cause) = &refusal.cause {
+        let named = Step { rule: Cow::Borrowed(cause.rule), outcome: Outcome::Failed, values: cause.values.clone() };
+        if !steps.contains(&named) {
+            steps.push(named.clone());
+        }
+        return named;
+    }
+    if let Some(failed) = steps.iter().find(|step| step.outcome == Outcome::Failed) {
+        return failed.clone();
+    }
+    let plain = Step { rule: Cow::Borrowed(refusal.rule()), outcome: Outcome::Failed, values: Vec::new() };
+    steps.push(plain.clone());
+    plain
 }
 
 /// What the log says, else what the answer said; with every wrong field.

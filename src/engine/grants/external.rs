@@ -249,7 +249,8 @@ fn within(asked: &ScopeSet, allowed: &ScopeSet, client: &ClientEntry) -> Result<
         None => Ok(asked.clone()),
         Some(outside) => {
             Err(Refusal::new(RefusalKind::InvalidScope, "This scope cannot be had for the external token.")
-                .about(format!("client {}: the row or the client does not have scope {outside:?}", client.client_id)))
+                .about(format!("client {}: the row or the client does not have scope {outside:?}", client.client_id))
+                .because("scope.allowed", policy::scope_facts(asked, outside, allowed)))
         }
     }
 }
@@ -292,6 +293,7 @@ fn audience(
     let invalid = || {
         Refusal::new(RefusalKind::InvalidTarget, "This resource cannot be had for the external token.")
             .about(format!("client {}: resource outside the audience of the row and the client", client.client_id))
+            .because("audience.allowed", policy::audience_facts(asked, rules.audience.iter()))
     };
     let allowed = AudienceSet::of(rules.audience.iter().filter(|value| of_client(value))).map_err(|_| invalid())?;
     let wanted = if asked.is_empty() {

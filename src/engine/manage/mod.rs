@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use crate::domain::clock::monotonic;
 use crate::domain::event::Event;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::{
@@ -96,7 +97,9 @@ impl Actor {
         if self.role() >= role {
             return Ok(());
         }
-        Err(Refusal::with_hint(RefusalKind::Forbidden, format!("This needs an API key of role {}.", role.name())))
+        let values = facts![role: Fact::word(self.role().name()), needed: Fact::word(role.name())];
+        let hint = format!("This needs an API key of role {}.", role.name());
+        Err(Refusal::with_hint(RefusalKind::Forbidden, hint).because("role.reaches", values))
     }
 
     /// Refuses a key that is bound to a provider: what it asks for concerns all of them.
@@ -104,7 +107,7 @@ impl Actor {
         if self.bound_to().is_none() {
             return Ok(());
         }
-        Err(Refusal::forbidden("This needs an API key that is bound to no provider."))
+        Err(Refusal::forbidden("This needs an API key that is bound to no provider.").because("role.unbound", facts![]))
     }
 
     /// What lies at another provider does not exist for a bound key.
@@ -163,8 +166,12 @@ impl Engine {
             None => providers::by_slug(conn, &wanted),
         };
         let found = self.0.db.read(ctx.deadline, read).await?;
-        let visible = found.filter(|provider| provider.deleted_at.is_none() && actor.sees(&provider.id));
-        visible.ok_or_else(|| unknown_provider().into())
+        let there = found.filter(|provider| provider.deleted_at.is_none()).ok_or_else(unknown_provider)?;
+        if !actor.sees(&there.id) {
+            return Err(unknown_provider().because("provider.visible", facts![]).into());
+        }
+        ctx.trail.provider(&there.id);
+        Ok(there)
     }
 
     /// The audit event of a change, to be written with it.
