@@ -26,7 +26,7 @@ use crate::engine::trust::Accepted;
 use crate::engine::trust::people::Standing;
 use crate::engine::trust::rules::{HandedIn, TOKEN_TYPES};
 use crate::engine::{Engine, policy};
-use crate::store::{clients, refresh_families};
+use crate::store::clients;
 
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -110,11 +110,13 @@ impl Engine {
             force_jwt: call.force_jwt,
         };
         let parties = Parties { provider: call.provider, client: call.client, user: &user };
+        let by = match call.form {
+            ExternalForm::JwtBearer => GrantType::JwtBearer,
+            ExternalForm::TokenExchange { .. } | ExternalForm::Surface => GrantType::TokenExchange,
+        };
+        let event = self.event_of_new_grant(ctx, &new.grant, by);
         let Prepared { granted, family } = self.prepare(ctx, parties, new, (scope, audience)).await?;
-        if let Some(family) = family {
-            let insert = move |conn: &mut _| refresh_families::insert(conn, &family);
-            self.0.db.write_one(ctx.deadline, insert).await?;
-        }
+        self.write_new_grant(ctx, family, event).await?;
         Ok(granted)
     }
 
