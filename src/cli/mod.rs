@@ -15,7 +15,6 @@ use crate::domain::{Context, Failed, Wall};
 use crate::engine::manage::Actor;
 use crate::engine::{Engine, EngineOptions};
 use crate::first_run;
-use crate::ops;
 use crate::telemetry;
 
 mod api_keys;
@@ -141,8 +140,9 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::Serve => serve(settings, StartFlags { new_issuer }).await,
         Command::Config => Ok(()),
         Command::Openapi => {
-            let document = ops::openapi_document(&app::all_operations(&settings.surfaces));
-            Ok(writeln!(std::io::stdout(), "{document:#}")?)
+            let public_url = settings.public_url(settings.listen.port());
+            let operations = app::all_operations(&settings.surfaces, public_url.path());
+            Ok(writeln!(std::io::stdout(), "{:#}", operations.document())?)
         }
         Command::Healthcheck => healthcheck::run(settings.listen),
         Command::Migrate => {
