@@ -111,7 +111,8 @@ pub async fn export(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, filter) = filter(received, &[])?;
         let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
-        let export = Export { engine: engine.clone(), ctx: received.ctx.clone(), filter, ends: deadline_in(LONGEST_EXPORT) };
+        let export =
+            Export { engine: engine.clone(), ctx: received.ctx.clone(), filter, ends: deadline_in(LONGEST_EXPORT) };
         // The first page is read before the answer begins: what fails then has an answer of its own.
         let first = export.page(None).await?;
         let pages = stream::try_unfold(Next::Have(first), move |next| {
@@ -195,9 +196,11 @@ fn filter(received: &Received, others: &[&str]) -> Result<(Option<String>, Event
                 let hint = "action must be one as client.created, or a family as client.*.";
                 filter.action = Some(pattern.ok_or_else(|| Refusal::malformed(hint))?);
             }
-            _ => return Err(Refusal::malformed(
-                "A query parameter is none that is known here: provider, actor, action, target, request_id, since, until.",
-            )),
+            _ => {
+                return Err(Refusal::malformed(
+                    "A query parameter is none that is known here: provider, actor, action, target, request_id, since, until.",
+                ));
+            }
         }
     }
     Ok((provider, filter))

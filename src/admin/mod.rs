@@ -207,20 +207,14 @@ impl Surface for Admin {
             .doc(explain::reads),
             route(Method::GET, webhooks::WEBHOOKS, "list_webhooks", "Webhooks", || web::to(webhooks::list))
                 .doc(webhooks::lists),
-            route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || {
-                web::to(webhooks::create)
-            })
-            .doc(describe::creates::<WebhookFields, WebhookOut>),
+            route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || web::to(webhooks::create))
+                .doc(describe::creates::<WebhookFields, WebhookOut>),
             route(Method::GET, webhooks::WEBHOOK, "read_webhook", "A webhook", || web::to(webhooks::read))
                 .doc(describe::reads::<WebhookOut>),
-            route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || {
-                web::to(webhooks::update)
-            })
-            .doc(describe::changes::<WebhookFields, WebhookOut>),
-            route(Method::DELETE, webhooks::WEBHOOK, "delete_webhook", "End a webhook", || {
-                web::to(webhooks::delete)
-            })
-            .doc(describe::deletes),
+            route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || web::to(webhooks::update))
+                .doc(describe::changes::<WebhookFields, WebhookOut>),
+            route(Method::DELETE, webhooks::WEBHOOK, "delete_webhook", "End a webhook", || web::to(webhooks::delete))
+                .doc(describe::deletes),
             route(Method::POST, webhooks::ROTATE, "rotate_webhook_secret", "A new secret beside the old one", || {
                 web::to(webhooks::rotate)
             })

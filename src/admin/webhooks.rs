@@ -218,7 +218,6 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
 
 pub async fn test(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        Fields::of(received, true)?.finish()?;
         let delivery = engine.test_webhook(&received.ctx, actor, received.path("webhook_id")).await?;
         Ok(HttpResponse::Accepted().json(DeliveryOut::from(delivery)))
     })
@@ -241,7 +240,6 @@ pub async fn deliveries(request: HttpRequest, payload: web::Payload, engine: web
 
 pub async fn retry(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        Fields::of(received, true)?.finish()?;
         let (id, delivery) = (received.path("webhook_id"), received.path("delivery_id"));
         let begun = engine.retry_delivery(&received.ctx, actor, id, delivery).await?;
         Ok(HttpResponse::Accepted().json(DeliveryOut::from(begun)))

@@ -145,11 +145,7 @@ impl Rules for Settings {
         slips.unless(self.login_floor <= 5_000, "login_floor", "must be 0 to 5000 milliseconds");
         slips.unless(self.explain_rate <= 10_000, "explain_rate", "must be at most 10000");
         slips.unless((60..=31_536_000).contains(&self.explain_keep), "explain_keep", "must be 60 to 31536000 seconds");
-        slips.unless(
-            (1..=10_000_000).contains(&self.explain_keep_rows),
-            "explain_keep_rows",
-            "must be 1 to 10000000",
-        );
+        slips.unless((1..=10_000_000).contains(&self.explain_keep_rows), "explain_keep_rows", "must be 1 to 10000000");
         slips.unless(
             (64..=1_048_576).contains(&self.explain_memory_kib),
             "explain_memory_kib",

@@ -34,7 +34,9 @@ pub fn seal_secret(
 /// A fault if the row was not sealed for this webhook.
 pub fn open_secret(sealer: &Sealer, webhook: &WebhookId, sealed: &[u8]) -> Result<SecretString, Fault> {
     let opened = sealer.open(&bound_to(webhook), sealed).and_then(|bytes| String::from_utf8(bytes).ok());
-    opened.map(SecretString::from).ok_or_else(|| Fault::crypto(format!("the secret of webhook {webhook} does not open")))
+    opened
+        .map(SecretString::from)
+        .ok_or_else(|| Fault::crypto(format!("the secret of webhook {webhook} does not open")))
 }
 
 fn bound_to(webhook: &WebhookId) -> Vec<u8> {

@@ -11,9 +11,9 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::clock::deadline_in;
+use crate::domain::explanation::Witness;
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::without_port;
-use crate::domain::explanation::Witness;
 use crate::domain::{Context, Hosts, Network, ProviderSlug, ServedDomain, Trail, UnixTime, Wall};
 
 type RequestIds = dyn Fn(UnixTime) -> String + Send + Sync;

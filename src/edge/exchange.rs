@@ -31,7 +31,9 @@ pub async fn exchange<S: Surface>(
     let ctx = edge.context(&request, S::NAME);
     let body = match body::read(&request, payload, edge.read_timeout).await {
         Ok(body) => body,
-        Err(unread) => return finish::<S>(&edge, &request, fail_unread::<S>(&edge, &request, unread, &ctx), &ctx, began),
+        Err(unread) => {
+            return finish::<S>(&edge, &request, fail_unread::<S>(&edge, &request, unread, &ctx), &ctx, began);
+        }
     };
     let root_provider = match &ctx.domain {
         Some(domain) => domain.provider.clone(),

@@ -3,9 +3,9 @@
 
 use crate::domain::grant::ProviderRef;
 use crate::domain::{Access, AccessClaims, Context, Failed, Refusal, RefusalKind, ScopeSet};
-use crate::engine::{Engine, policy};
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::spend::SpentBy;
+use crate::engine::{Engine, policy};
 
 /// What a gateway asks about the request in its hands.
 #[derive(Debug)]
@@ -74,7 +74,9 @@ fn may_pass(provider: &ProviderEntry, claims: &AccessClaims, question: &Question
     }
     if let Some(outside) = question.scope.first_outside(&claims.scope) {
         let values = policy::scope_facts(&question.scope, outside, &claims.scope);
-        return Err(insufficient("The access token lacks a scope that is needed here.").because("scope.allowed", values));
+        return Err(
+            insufficient("The access token lacks a scope that is needed here.").because("scope.allowed", values)
+        );
     }
     let reads_only = claims.extra.as_ref().is_some_and(|extra| extra.access == Some(Access::ReadOnly));
     match question.act {

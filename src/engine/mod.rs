@@ -260,10 +260,7 @@ impl Engine {
             own_hosts: options.own_hosts.clone(),
             options: options.clone(),
             node,
-            explanations: Kept::new(Bounds {
-                memory: options.explain_memory,
-                rate: options.explain_rate as usize,
-            }),
+            explanations: Kept::new(Bounds { memory: options.explain_memory, rate: options.explain_rate as usize }),
             issued: Issued::new(NOTES_MAX),
             telling: Telling::default(),
         })))

@@ -17,12 +17,9 @@ pub fn may_use_grant(client: &ClientEntry, grant: GrantType) -> Result<(), Refus
         return Ok(());
     }
     let allowed = GrantType::ALL.into_iter().filter(|grant| client.may_use(*grant)).map(GrantType::name);
-    Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not use this grant type.").about(format!(
-        "client {} does not have {}",
-        client.client_id,
-        grant.name()
-    ))
-    .because("client.grant_type", facts![asked: Fact::word(grant.name()), allowed: Fact::list(allowed)]))
+    Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not use this grant type.")
+        .about(format!("client {} does not have {}", client.client_id, grant.name()))
+        .because("client.grant_type", facts![asked: Fact::word(grant.name()), allowed: Fact::list(allowed)]))
 }
 
 /// The scope of a client's own token: what was asked, if the client has all of it. If nothing was

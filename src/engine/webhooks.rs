@@ -108,8 +108,7 @@ impl Engine {
             let Some(webhook) = found.filter(|webhook| webhook.enabled) else { break };
             let limit = if webhook.failures > 0 { 1 } else { OF_ONE };
             let claimed = webhook.id.clone();
-            let claim =
-                move |tx: &mut Tx<'_>| webhook_deliveries::claim_due(tx, &claimed, now.seconds(), LEASE, limit);
+            let claim = move |tx: &mut Tx<'_>| webhook_deliveries::claim_due(tx, &claimed, now.seconds(), LEASE, limit);
             let due = self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), claim).await?;
             if due.is_empty() {
                 break;

@@ -42,7 +42,16 @@ impl TryFrom<Row> for Delivery {
     fn try_from(row: Row) -> Result<Self, Fault> {
         let Row { webhook_id, event_id, state, attempts, next_at, error, created_at, finished_at } = row;
         let state = DeliveryState::from_name(&state).ok_or_else(|| unreadable("webhook_deliveries", "state"))?;
-        Ok(Self { webhook: webhook_id.into(), event: event_id, state, attempts, next_at, error, created_at, finished_at })
+        Ok(Self {
+            webhook: webhook_id.into(),
+            event: event_id,
+            state,
+            attempts,
+            next_at,
+            error,
+            created_at,
+            finished_at,
+        })
     }
 }
 

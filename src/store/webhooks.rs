@@ -157,10 +157,8 @@ pub fn update(conn: &mut Conn, webhook: &Webhook) -> Result<bool, Fault> {
 
 /// Ends a webhook of this version. `false`: it is of another one, or gone. `now` in epoch seconds.
 pub fn soft_delete(conn: &mut Conn, id: &WebhookId, version: i64, now: i64) -> Result<bool, Fault> {
-    let row = webhooks::table
-        .find(id.as_str())
-        .filter(webhooks::version.eq(version))
-        .filter(webhooks::deleted_at.is_null());
+    let row =
+        webhooks::table.find(id.as_str()).filter(webhooks::version.eq(version)).filter(webhooks::deleted_at.is_null());
     let end = (webhooks::deleted_at.eq(now), webhooks::updated_at.eq(now), webhooks::version.eq(version + 1));
     Ok(diesel::update(row).set(end).execute(conn)? == 1)
 }

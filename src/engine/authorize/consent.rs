@@ -2,9 +2,9 @@
 //! what they will learn. The question belongs to one session: another person's answer is none.
 
 use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage};
+use crate::domain::event::Event;
 use crate::domain::grant::ProviderRef;
 use crate::domain::session::{Browser, Session};
-use crate::domain::event::Event;
 use crate::domain::{Context, Decision, Failed, ScopeSet, UserId};
 use crate::engine::Engine;
 use crate::engine::authorize::flow::{Flow, Pending};

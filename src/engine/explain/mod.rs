@@ -114,10 +114,7 @@ impl Engine {
                         nothing was decided by it"
                 .to_owned(),
         };
-        Refusal::with_hint(
-            RefusalKind::UnknownResource,
-            format!("No explanation is kept for this request id: {why}."),
-        )
+        Refusal::with_hint(RefusalKind::UnknownResource, format!("No explanation is kept for this request id: {why}."))
     }
 
     /// Writes what waits, in small background jobs.

@@ -16,7 +16,6 @@ use crate::domain::{
     Actor as ActorClaim, AudienceSet, ClientId, Context, ExtraClaims, Failed, Fault, MintAsk, Provider, Refusal,
     RefusalKind, ScopeSet,
 };
-use crate::engine::{Engine, policy};
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
@@ -25,6 +24,7 @@ use crate::engine::grants::free_claims;
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::introspect::key_reaches;
 use crate::engine::manage::Actor;
+use crate::engine::{Engine, policy};
 use crate::store::{api_keys, clients, users};
 
 /// OIDC Core §2: at most 255 ASCII characters.

@@ -14,8 +14,7 @@ use crate::domain::grant::{Ask, Granted};
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Epochs, IdClaims, PersonClaims, PersonIdClaims};
 use crate::domain::{
     AccessClaims, AudienceSet, Context, Decision, Failed, Fault, PersonGrant, RefreshFamily, Refusal, RefusalKind,
-    ScopeSet,
-    SessionId, SigningAlg, UserId,
+    ScopeSet, SessionId, SigningAlg, UserId,
 };
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;

@@ -22,6 +22,7 @@ use crate::store::{Tx, events, providers};
 
 pub mod api_key_fields;
 pub mod api_keys;
+pub mod audit;
 pub mod client_draft;
 pub mod client_fields;
 pub mod client_policy_fields;
@@ -29,7 +30,6 @@ pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
 pub mod domains;
-pub mod audit;
 pub mod fields;
 pub mod policies;
 pub mod provider_fields;

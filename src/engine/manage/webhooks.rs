@@ -100,7 +100,9 @@ impl Engine {
             (Field::Set(named), _) => self.managed_provider(ctx, actor, named).await,
             (Field::Keep, Some(bound)) => self.managed_provider(ctx, actor, bound.as_str()).await,
             (Field::Reset, Some(_)) => {
-                return Err(Refusal::forbidden("A webhook of all providers needs an API key that is bound to none.").into());
+                return Err(
+                    Refusal::forbidden("A webhook of all providers needs an API key that is bound to none.").into()
+                );
             }
             (Field::Keep | Field::Reset, None) => return Ok(None),
         };
