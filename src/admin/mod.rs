@@ -1,33 +1,39 @@
 //! `/admin/v1`: management by REST. JSON in snake_case, problem+json for every failure, merge patch
 //! with `If-Match`, cursors, secrets shown once. One file a resource; the rules are the engine's.
 
-use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
 
 use crate::admin::api_key_secrets::{ApiKeySecretOut, NewApiKeySecret};
+use crate::admin::api_keys::ApiKeyFields;
+use crate::admin::call::{call, created, created_beside, shown, shown_once};
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::data_keys::DataKeyOut;
+use crate::admin::domains::{DomainChangeFields, DomainFields, DomainOut};
+use crate::admin::providers::ProviderFields;
 use crate::admin::secrets::{NewClientSecret, NewRotation};
-use crate::admin::wire::SecretOut;
-use crate::domain::{Context, Failed, Refusal};
-use crate::edge::credentials::bearer;
-use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
-use crate::engine::Engine;
-use crate::engine::manage::Actor;
+use crate::admin::trusted_issuers::{TrustedIssuerFields, TrustedIssuerOut};
+use crate::admin::user_wire::{GrantOut, SessionOut, UserFields, UserOut};
+use crate::admin::wire::{ApiKeyOut, ProviderOut, SecretOut, SigningKeyOut};
+use crate::domain::Context;
+use crate::edge::{Failure, OperationDoc, RouteSpec, Surface};
 
 mod api_key_secrets;
 mod api_keys;
+mod call;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
-pub mod data_keys;
+mod data_keys;
 mod describe;
 mod domains;
 mod fields;
 mod input;
 mod list;
+mod parameters;
 mod problem;
 mod providers;
+mod query;
 mod reports;
 mod secrets;
 mod signing_keys;
@@ -46,44 +52,58 @@ impl Surface for Admin {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: &[RouteSpec] = &[
-            route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
+            route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list))
+                .doc(|doc| describe::searches::<ProviderOut>(doc, &providers::LIST)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
-            }),
-            route(Method::GET, PROVIDER, "read_provider", "A provider", || web::to(providers::read)),
-            route(Method::PATCH, PROVIDER, "update_provider", "Change a provider", || web::to(providers::update)),
-            route(Method::DELETE, PROVIDER, "delete_provider", "End a provider", || web::to(providers::delete)),
+            })
+            .doc(describe::creates::<ProviderFields, ProviderOut>),
+            route(Method::GET, PROVIDER, "read_provider", "A provider", || web::to(providers::read))
+                .doc(describe::reads::<ProviderOut>),
+            route(Method::PATCH, PROVIDER, "update_provider", "Change a provider", || web::to(providers::update))
+                .doc(describe::changes::<ProviderFields, ProviderOut>),
+            route(Method::DELETE, PROVIDER, "delete_provider", "End a provider", || web::to(providers::delete))
+                .doc(providers::describe_delete),
             route(Method::DELETE, PROVIDER_TOKENS, "revoke_provider_tokens", "Revoke all its tokens", || {
                 web::to(providers::revoke_tokens)
-            }),
-            route(Method::GET, SIGNING_KEYS, "list_signing_keys", "Signing keys", || web::to(signing_keys::list)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, SIGNING_KEYS, "list_signing_keys", "Signing keys", || web::to(signing_keys::list))
+                .doc(|doc| describe::narrows::<SigningKeyOut>(doc, &signing_keys::LIST)),
             route(Method::POST, ROTATE, "rotate_signing_keys", "Make the next signing keys", || {
                 web::to(signing_keys::rotate)
-            }),
-            route(Method::GET, DOMAINS, "list_domains", "Domains of a provider", || web::to(domains::list)),
-            route(Method::POST, DOMAINS, "create_domain", "Add a domain, to be verified", || web::to(domains::create)),
+            })
+            .doc(signing_keys::describe_rotate),
+            route(Method::GET, DOMAINS, "list_domains", "Domains of a provider", || web::to(domains::list))
+                .doc(|doc| describe::searches::<DomainOut>(doc, &domains::LIST)),
+            route(Method::POST, DOMAINS, "create_domain", "Add a domain, to be verified", || web::to(domains::create))
+                .doc(describe::creates::<DomainFields, DomainOut>),
             route(Method::GET, DOMAIN, "read_domain", "A domain, and the TXT record that proves it", || {
                 web::to(domains::read)
-            }),
+            })
+            .doc(describe::reads::<DomainOut>),
             route(
                 Method::PATCH,
                 DOMAIN,
                 "update_domain",
                 "Make a verified domain the issuer of new tokens, or not",
                 || web::to(domains::update),
-            ),
-            route(Method::DELETE, DOMAIN, "delete_domain", "End a domain", || web::to(domains::delete)),
+            )
+            .doc(describe::changes::<DomainChangeFields, DomainOut>),
+            route(Method::DELETE, DOMAIN, "delete_domain", "End a domain", || web::to(domains::delete))
+                .doc(describe::deletes),
             route(
                 Method::POST,
                 VERIFY_DOMAIN,
                 "verify_domain",
                 "Look for the TXT record, and serve the domain",
                 || web::to(domains::verify),
-            ),
+            )
+            .doc(domains::describe_verify),
             route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
-                .doc(describe::lists::<ClientOut>),
+                .doc(|doc| describe::searches::<ClientOut>(doc, &clients::LIST)),
             route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
-                .doc(describe::creates::<ClientFields, ClientOut>),
+                .doc(clients::describe_creation),
             route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read))
                 .doc(describe::reads::<ClientOut>),
             route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update))
@@ -92,10 +112,12 @@ impl Surface for Admin {
                 .doc(describe::deletes),
             route(Method::DELETE, CLIENT_TOKENS, "revoke_client_tokens", "Revoke all its tokens", || {
                 web::to(clients::revoke_tokens)
-            }),
+            })
+            .doc(describe::acts),
             route(Method::POST, CLIENT_TOKENS, "mint_client_token", "An ephemeral token for a client", || {
                 web::to(client_tokens::mint)
-            }),
+            })
+            .doc(client_tokens::describe_mint),
             route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list))
                 .doc(describe::lists_all::<SecretOut>),
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
@@ -109,56 +131,81 @@ impl Surface for Admin {
             )
             .doc(|doc| describe::makes::<NewRotation, SecretOut>(doc, false)),
             route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
-                .doc(describe::reads::<SecretOut>),
+                .doc(describe::shows::<SecretOut>),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
                 .doc(describe::acts),
-            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)),
-            route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create)),
-            route(Method::GET, USER, "read_user", "A user", || web::to(users::read)),
-            route(Method::PATCH, USER, "update_user", "Change a user", || web::to(users::update)),
-            route(Method::DELETE, USER, "delete_user", "End a user", || web::to(users::delete)),
+            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list))
+                .doc(|doc| describe::searches::<UserOut>(doc, &users::LIST)),
+            route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create))
+                .doc(describe::creates::<UserFields, UserOut>),
+            route(Method::GET, USER, "read_user", "A user", || web::to(users::read)).doc(describe::reads::<UserOut>),
+            route(Method::PATCH, USER, "update_user", "Change a user", || web::to(users::update))
+                .doc(describe::changes::<UserFields, UserOut>),
+            route(Method::DELETE, USER, "delete_user", "End a user", || web::to(users::delete)).doc(describe::deletes),
             route(Method::POST, USER_PASSWORD, "set_user_password", "Set, import or clear the password", || {
                 web::to(users::set_password)
-            }),
-            route(Method::POST, USER_LOCK, "lock_user", "Keep a user out", || web::to(users::lock)),
-            route(Method::DELETE, USER_LOCK, "unlock_user", "Let a locked user in again", || web::to(users::unlock)),
-            route(Method::GET, USER_SESSIONS, "list_user_sessions", "Sessions of a user", || web::to(users::sessions)),
+            })
+            .doc(users::describe_set_password),
+            route(Method::POST, USER_LOCK, "lock_user", "Keep a user out", || web::to(users::lock))
+                .doc(users::describe_lock),
+            route(Method::DELETE, USER_LOCK, "unlock_user", "Let a locked user in again", || web::to(users::unlock))
+                .doc(describe::acts),
+            route(Method::GET, USER_SESSIONS, "list_user_sessions", "Sessions of a user", || web::to(users::sessions))
+                .doc(describe::lists_all::<SessionOut>),
             route(Method::DELETE, USER_SESSIONS, "end_user_sessions", "End all sessions of a user", || {
                 web::to(users::end_sessions)
-            }),
+            })
+            .doc(describe::acts),
             route(Method::DELETE, USER_SESSION, "end_user_session", "End a session of a user", || {
                 web::to(users::end_session)
-            }),
-            route(Method::GET, USER_GRANTS, "list_user_grants", "Grants of a user", || web::to(users::grants)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, USER_GRANTS, "list_user_grants", "Grants of a user", || web::to(users::grants))
+                .doc(describe::lists_all::<GrantOut>),
             route(Method::DELETE, USER_GRANT, "revoke_user_grant", "End a grant and all its tokens", || {
                 web::to(users::revoke_grant)
-            }),
-            route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list))
+                .doc(|doc| describe::searches::<ApiKeyOut>(doc, &api_keys::LIST)),
             route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
                 web::to(api_keys::create)
-            }),
-            route(Method::GET, API_KEY, "read_api_key", "An API key", || web::to(api_keys::read)),
-            route(Method::PATCH, API_KEY, "update_api_key", "Change an API key", || web::to(api_keys::update)),
-            route(Method::DELETE, API_KEY, "delete_api_key", "End an API key", || web::to(api_keys::delete)),
+            })
+            .doc(describe::creates::<ApiKeyFields, ApiKeyOut>),
+            route(Method::GET, API_KEY, "read_api_key", "An API key", || web::to(api_keys::read))
+                .doc(describe::reads::<ApiKeyOut>),
+            route(Method::PATCH, API_KEY, "update_api_key", "Change an API key", || web::to(api_keys::update))
+                .doc(describe::changes::<ApiKeyFields, ApiKeyOut>),
+            route(Method::DELETE, API_KEY, "delete_api_key", "End an API key", || web::to(api_keys::delete))
+                .doc(describe::deletes),
             route(Method::DELETE, API_KEY_TOKENS, "revoke_api_key_tokens", "Revoke all it minted", || {
                 web::to(api_keys::revoke_tokens)
-            }),
-            route(Method::GET, TRUST, "list_trusted_issuers", "Trusted issuers", || web::to(trusted_issuers::list)),
-            route(Method::POST, TRUST, "create_trusted_issuer", "Trust an issuer", || web::to(trusted_issuers::create)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, TRUST, "list_trusted_issuers", "Trusted issuers", || web::to(trusted_issuers::list))
+                .doc(|doc| describe::searches::<TrustedIssuerOut>(doc, &trusted_issuers::LIST)),
+            route(Method::POST, TRUST, "create_trusted_issuer", "Trust an issuer", || web::to(trusted_issuers::create))
+                .doc(describe::creates::<TrustedIssuerFields, TrustedIssuerOut>),
             route(Method::POST, TRY_TRUST, "test_token", "Say what every row of its issuer thinks of a token", || {
                 web::to(trusted_issuers::try_all)
-            }),
-            route(Method::GET, TRUSTED, "read_trusted_issuer", "A trusted issuer", || web::to(trusted_issuers::read)),
+            })
+            .doc(trusted_issuers::describe_trial),
+            route(Method::GET, TRUSTED, "read_trusted_issuer", "A trusted issuer", || web::to(trusted_issuers::read))
+                .doc(describe::reads::<TrustedIssuerOut>),
             route(Method::PATCH, TRUSTED, "update_trusted_issuer", "Change a trusted issuer", || {
                 web::to(trusted_issuers::update)
-            }),
+            })
+            .doc(describe::changes::<TrustedIssuerFields, TrustedIssuerOut>),
             route(Method::DELETE, TRUSTED, "delete_trusted_issuer", "End the trust", || {
                 web::to(trusted_issuers::delete)
-            }),
+            })
+            .doc(describe::deletes),
             route(Method::POST, TRY_TRUSTED, "test_trusted_issuer", "Say what it thinks of a token", || {
                 web::to(trusted_issuers::try_one)
-            }),
-            route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
+            })
+            .doc(trusted_issuers::describe_trial),
+            route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read))
+                .doc(describe::shows::<SigningKeyOut>),
             route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {
                 web::to(api_key_secrets::list)
             })
@@ -178,7 +225,7 @@ impl Surface for Admin {
             route(Method::GET, KEY_SECRET, "read_api_key_secret", "A secret of an API key, without its text", || {
                 web::to(api_key_secrets::read)
             })
-            .doc(api_key_secrets::describe),
+            .doc(describe::shows::<ApiKeySecretOut>),
             route(Method::DELETE, KEY_SECRET, "revoke_api_key_secret", "Revoke a secret of an API key", || {
                 web::to(api_key_secrets::revoke)
             })
@@ -239,13 +286,13 @@ const TRY_TRUST: &str = "/admin/v1/providers/{provider}/trusted-issuers/test";
 const TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}";
 const TRY_TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}/test";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
-const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
-const SECRET_REPORT: &str = "/admin/v1/reports/secrets";
-const DATA_KEYS: &str = "/admin/v1/data-keys";
-const ROTATE_DATA_KEY: &str = "/admin/v1/data-keys/rotate";
 const KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets";
 const ROTATE_KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets/rotate";
 const KEY_SECRET: &str = "/admin/v1/api-keys/{key_id}/secrets/{secret_id}";
+const SECRET_REPORT: &str = "/admin/v1/reports/secrets";
+const DATA_KEYS: &str = "/admin/v1/data-keys";
+const ROTATE_DATA_KEY: &str = "/admin/v1/data-keys/rotate";
+const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
 
 const fn route(
     method: Method,
@@ -257,52 +304,6 @@ const fn route(
     RouteSpec::new(method, path, operation_id, summary, route)
 }
 
-/// One management call: who acts, then what `handle` does.
-async fn call(
-    request: HttpRequest,
-    payload: web::Payload,
-    engine: web::Data<Engine>,
-    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
-) -> HttpResponse {
-    exchange::<Admin>(request, payload, async |received| {
-        let key = bearer(received.request.headers())?;
-        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
-        refuse_not_built(received)?;
-        handle(received, &engine, &actor).await
-    })
-    .await
-}
-
-/// What a later release will understand must not be passed over silently now: a caller that sends
-/// it counts on it.
-fn refuse_not_built(received: &Received) -> Result<(), Refusal> {
-    if received.request.headers().contains_key("idempotency-key") {
-        return Err(Refusal::invalid_field("", "Idempotency-Key is not supported by this release"));
-    }
-    let query = url::form_urlencoded::parse(received.request.query_string().as_bytes());
-    if query.into_iter().any(|(name, _)| name == "dry_run") {
-        return Err(Refusal::invalid_field("", "dry_run is not supported by this release"));
-    }
-    Ok(())
-}
-
-/// 201 with where the new thing lies.
-fn created(received: &Received, id: &str, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
-    let base = received.request.path().trim_end_matches('/');
-    created_at(format!("{base}/{id}"), version, body)
-}
-
-/// 201 with where the new thing lies, when that is not below the path of the call.
-fn created_at(location: String, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
-    let mut answer = HttpResponse::Created();
-    answer.insert_header((header::LOCATION, location));
-    if let Some(version) = version {
-        answer.insert_header((header::ETAG, version::etag(version)));
-    }
-    answer.json(body)
-}
-
-/// 200 with its version.
-fn shown(version: i64, body: &impl serde::Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::ETAG, version::etag(version))).json(body)
-}
+/// In the application data of routes that only the local operator can call: the command line on the
+/// database. A server never has it.
+pub struct AsLocalOperator;

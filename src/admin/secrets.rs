@@ -1,12 +1,12 @@
 //! `/providers/{provider}/clients/{client_id}/secrets`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{SecretOut, value};
-use crate::admin::{call, created, created_at, list as listing};
+use crate::admin::{call, created, created_beside, list as listing, shown_once};
 use crate::domain::Refusal;
 use crate::domain::patch::Field;
 use crate::engine::Engine;
@@ -49,7 +49,7 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
         let made = engine.create_client_secret(&received.ctx, actor, provider, client, draft).await?;
         let id = made.row.id.clone();
         let mut body = SecretOut::from(made.row);
-        body.client_secret = Some(made.text.expose_secret().to_owned());
+        body.client_secret = shown_once(received, &made.text);
         Ok(created(received, id.as_str(), None, &body))
     })
     .await
@@ -63,9 +63,8 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         let made = engine.rotate_client_secrets(&received.ctx, actor, provider, client, rotation).await?;
         let id = made.row.id.clone();
         let mut body = SecretOut::from(made.row);
-        body.client_secret = Some(made.text.expose_secret().to_owned());
-        let base = received.request.path().trim_end_matches('/').trim_end_matches("/rotate");
-        Ok(created_at(format!("{base}/{id}"), None, &body))
+        body.client_secret = shown_once(received, &made.text);
+        Ok(created_beside(received, id.as_str(), &body))
     })
     .await
 }

@@ -2,16 +2,49 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec, Listed};
+use crate::admin::problem::Problem;
 use crate::admin::wire::{SigningKeyOut, value};
 use crate::admin::{call, list as listing};
 use crate::domain::patch::Field;
 use crate::domain::{Refusal, SigningAlg};
+use crate::edge::OperationDoc;
+use crate::edge::describe::{JSON, PROBLEM};
 use crate::engine::Engine;
+
+fields! {
+    /// Which key is to be followed by another.
+    struct SigningKeyRotation required [] {
+        /// Null: every algorithm that has an active key.
+        alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
+        /// Somebody else may hold the key: sign with a fresh one at once.
+        emergency: bool { "default": false },
+    }
+}
+
+pub fn describe_rotate(doc: &mut OperationDoc<'_>) {
+    doc.takes::<SigningKeyRotation>(&[JSON], false);
+    doc.answers::<Listed<SigningKeyOut>>(200, "The keys that were made.");
+    doc.answers_as::<Problem>(409, PROBLEM, "Something stands against it.");
+}
+
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("state", Kind::OneOf(&["next", "active", "retired"]), "Only keys in this state."),
+        ("alg", Kind::OneOf(&["ES256", "RS256", "EdDSA"]), "Only keys of this algorithm."),
+    ],
+    sorts: &[],
+};
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let keys = engine.list_signing_keys(&received.ctx, actor, received.path("provider")).await?;
+        let filters = listing::filters(received, &LIST)?;
+        let (state, alg) = (filters.text("state")?, filters.text("alg")?);
+        let mut keys = engine.list_signing_keys(&received.ctx, actor, received.path("provider")).await?;
+        let is = |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|wanted| wanted == own);
+        keys.retain(|key| is(&state, key.state.name()) && is(&alg, key.alg.name()));
         Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
     })
     .await
@@ -30,10 +63,8 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
 /// `{alg, emergency}`; without `alg`, every algorithm that has an active key.
 pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let mut fields = Fields::of(received, true)?;
-        let alg: Field<String> = fields.take("alg");
-        let emergency = matches!(fields.take("emergency"), Field::Set(true));
-        fields.finish()?;
+        let SigningKeyRotation { alg, emergency } = SigningKeyRotation::read(Fields::of(received, true)?)?;
+        let emergency = matches!(emergency, Field::Set(true));
         let alg = match alg {
             Field::Set(name) => Some(
                 SigningAlg::from_name(&name)

@@ -1,22 +1,13 @@
 //! `grantd keys …`.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
-use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::admin::data_keys::DataKeyOut;
-use crate::admin::wire::{SigningKeyOut, value};
-use crate::app::master_key::{self, Rekeyed, ResetDone};
-use crate::app::system_random;
+use crate::cli::CliError;
+use crate::cli::call::{Call, path};
 use crate::cli::clients::At;
-use crate::cli::{CliError, Local, output};
-use crate::config::Settings;
-use crate::domain::clock::SystemWall;
-use crate::domain::key::{DataKeyPurpose, StoredSigningKey};
-use crate::domain::{SigningAlg, Wall};
-use crate::engine::rekey::Reset;
+use crate::cli::master_key::{Rekey, Reset};
+use crate::cli::rest::Rest;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -25,6 +16,12 @@ pub enum Command {
         #[command(flatten)]
         at: At,
     },
+    /// Show a signing key
+    Show {
+        #[command(flatten)]
+        at: At,
+        kid: String,
+    },
     /// Publish the next keys; they sign one jwks_max_age later
     Rotate {
         #[command(flatten)]
@@ -32,7 +29,7 @@ pub enum Command {
         /// ES256, RS256 or EdDSA; without it every algorithm that signs
         #[arg(long)]
         alg: Option<String>,
-        /// Sign with a fresh key at once: somebody else may hold the one that signs
+        /// The key is known to others: sign with a fresh one at once
         #[arg(long)]
         emergency: bool,
     },
@@ -44,118 +41,33 @@ pub enum Command {
         purpose: String,
     },
     /// Put the data keys under another master key; nothing that was issued ends
-    Rekey {
-        /// Where the new master key lies, or is to be written; without it master.key in the data
-        /// directory is replaced
-        #[arg(long, value_name = "FILE")]
-        new_master_key_file: Option<PathBuf>,
-    },
+    Rekey(Rekey),
     /// The master key is lost: give up what it protected and begin anew
-    Reset {
-        /// Do it. Stop every server first
-        #[arg(long)]
-        yes: bool,
-    },
+    Reset(Reset),
 }
 
-/// What a reset ends, in the order of the pain.
-const LOST: &str = "\
-Without the master key these can never be opened again, and `keys reset --yes` ends them:
-  - every signing key: tokens that are out there verify nowhere any more, key sets change at once
-  - every client secret that the server made (chosen ones live on): each service needs a new one
-  - every API key: a new owner key is printed once
-  - opaque access tokens, one-time tokens, refresh tokens, authorization codes
-  - every session: people log in again; browsers are strangers again
-  - secrets of webhooks
-Providers, clients, accounts and their passwords, scopes, domains, trusted issuers and events stay.
-Stop every server before. Nothing was changed.";
+const DATA_KEY_COLUMNS: [&str; 5] = ["id", "purpose", "state", "created_at", "active_at"];
 
-pub(super) async fn run(command: Command, settings: &Settings, as_json: bool) -> Result<(), CliError> {
-    match command {
-        Command::Rekey { new_master_key_file } => rekey(settings, new_master_key_file, as_json),
-        Command::Reset { yes } => reset(settings, yes, as_json),
-        command => on_engine(command, Local::open(settings, as_json).await?).await,
-    }
-}
+const COLUMNS: [&str; 6] = ["kid", "alg", "state", "created_at", "activated_at", "retired_at"];
 
-async fn on_engine(command: Command, local: Local) -> Result<(), CliError> {
-    let (ctx, actor, engine) = (local.context(), local.actor(), &local.engine);
-    match command {
-        Command::List { at } => {
-            show(engine.list_signing_keys(&ctx, &actor, &at.provider).await?, local.json)?;
+impl Command {
+    pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        match self {
+            Self::DataKeys => rest.table(Call::get(path(&["data-keys"])?), &DATA_KEY_COLUMNS).await,
+            Self::RotateDataKey { purpose } => {
+                rest.show(Call::post(path(&["data-keys", "rotate"])?, json!({ "purpose": purpose }))).await
+            }
+            // They work on files and database before there is anything to call.
+            Self::Rekey(_) | Self::Reset(_) => Err(CliError::Usage(Rekey::HERE_ONLY.to_owned())),
+            Self::List { at } => rest.table(Call::get(at.path(&["signing-keys"])?), &COLUMNS).await,
+            Self::Show { at, kid } => rest.show(Call::get(at.path(&["signing-keys", &kid])?)).await,
+            Self::Rotate { at, alg, emergency } => {
+                let mut body = Map::new();
+                body.extend(alg.map(|alg| ("alg".to_owned(), json!(alg))));
+                body.extend(emergency.then(|| ("emergency".to_owned(), json!(true))));
+                let call = Call::post(at.path(&["signing-keys", "rotate"])?, Value::Object(body));
+                rest.table(call, &COLUMNS).await
+            }
         }
-        Command::Rotate { at, alg, emergency } => {
-            let alg = alg.map(|name| algorithm(&name)).transpose()?;
-            let keys = if emergency {
-                engine.replace_signing_keys(&ctx, &actor, &at.provider, alg).await?
-            } else {
-                engine.rotate_signing_keys(&ctx, &actor, &at.provider, alg).await?
-            };
-            show(keys, local.json)?;
-        }
-        Command::DataKeys => {
-            let keys = engine.list_data_keys(&ctx, &actor).await?;
-            let items: Vec<_> = keys.into_iter().map(|key| value(DataKeyOut::from(key))).collect();
-            output::list(&items, &["id", "purpose", "state", "created_at", "active_at"], local.json)?;
-        }
-        Command::RotateDataKey { purpose } => {
-            let purpose = DataKeyPurpose::from_name(&purpose);
-            let purpose = purpose.ok_or_else(|| {
-                let names = DataKeyPurpose::ALL.map(DataKeyPurpose::name).join(", ");
-                CliError::Refused(format!("the purpose is one of {names}"))
-            })?;
-            let made = engine.rotate_data_key(&ctx, &actor, purpose).await?;
-            output::show(&value(DataKeyOut::from(made)), local.json)?;
-        }
-        Command::Rekey { .. } | Command::Reset { .. } => {}
     }
-    local.close().await;
-    Ok(())
-}
-
-fn rekey(settings: &Settings, file: Option<PathBuf>, as_json: bool) -> Result<(), CliError> {
-    let now = SystemWall.now();
-    let Rekeyed { data_keys, file, kept } = master_key::rekey(settings, &system_random(), now, file.as_deref())?;
-    let (file, kept) = (file.display().to_string(), kept.map(|kept| kept.display().to_string()));
-    if as_json {
-        let shown = json!({"data_keys": data_keys, "master_key_file": file, "old_master_key_file": kept});
-        return Ok(output::show(&shown, true)?);
-    }
-    let next = match kept {
-        Some(kept) => format!("The old one is kept in {kept}; older backups of the database need it."),
-        None => "Give its content to every node as GRANTD_MASTER_KEY; a start with the old one is refused.".to_owned(),
-    };
-    let done = format!(
-        "{data_keys} data keys are sealed under the master key in {file}. {next}\n\
-         Servers that run go on, and are to be restarted before the next `rotate-data-key`."
-    );
-    Ok(output::done(&done, false)?)
-}
-
-fn reset(settings: &Settings, yes: bool, as_json: bool) -> Result<(), CliError> {
-    if !yes {
-        return Err(CliError::Refused(LOST.to_owned()));
-    }
-    let ResetDone { reset: Reset { api_key, lost }, new_file } =
-        master_key::reset(settings, &system_random(), SystemWall.now())?;
-    let file = new_file.map(|file| file.display().to_string());
-    let shown = json!({
-        "api_key": api_key.expose_secret(),
-        "master_key_file": file,
-        "signing_keys_ended": lost.signing_keys,
-        "client_secrets_ended": lost.client_secrets,
-        "api_keys_ended": lost.api_keys,
-        "sessions_ended": lost.sessions,
-        "refresh_families_ended": lost.refresh_families,
-    });
-    Ok(output::show(&shown, as_json)?)
-}
-
-fn show(keys: Vec<StoredSigningKey>, as_json: bool) -> Result<(), CliError> {
-    let items: Vec<_> = keys.into_iter().map(|key| value(SigningKeyOut::from(key))).collect();
-    Ok(output::list(&items, &["kid", "alg", "state", "created_at", "activated_at", "retired_at"], as_json)?)
-}
-
-fn algorithm(name: &str) -> Result<SigningAlg, CliError> {
-    SigningAlg::from_name(name).ok_or_else(|| CliError::Refused("--alg is ES256, RS256 or EdDSA".to_owned()))
 }

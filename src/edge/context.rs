@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::domain::clock::deadline_in;
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::without_port;
-use crate::domain::{Context, Hosts, Network, ProviderSlug, ServedDomain, UnixTime, Wall};
+use crate::domain::{Context, Effect, Hosts, Network, ProviderSlug, ServedDomain, UnixTime, Wall};
 
 type RequestIds = dyn Fn(UnixTime) -> String + Send + Sync;
 
@@ -58,6 +58,7 @@ impl Edge {
             deadline: deadline_in(self.request_timeout),
             surface,
             domain: self.domain(request.headers()),
+            effect: Effect::Commit,
         }
     }
 

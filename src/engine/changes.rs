@@ -1,10 +1,9 @@
 //! The change feed: reads the change log four times a second and drops what changed elsewhere.
 //! Sequence numbers are given out before the commit and so become visible out of order: every read
-//! begins at the first number that is still missing, and a number is given up only when a
-//! transaction that holds it could no longer be alive. A node that cannot read the log for a second
+//! asks for the numbers that are still missing too, and a number is given up only when a transaction
+//! that holds it could no longer be alive. A node that cannot read the log for a second
 //! decides nothing.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,11 +12,12 @@ use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::token::Jti;
 use crate::domain::{ClientId, Fault, ProviderId, UnixTime, UserId};
 use crate::engine::Engine;
+use crate::engine::changes::position::Position;
 use crate::store::change_log::Change;
 use crate::store::{ChangedTable, change_log, database_clock, revoked};
 
-/// No transaction lives this long: statements, locks and idle transactions are cut at seconds.
-const OLDEST_TRANSACTION: Duration = Duration::from_secs(60);
+mod position;
+
 /// A first read takes in what was stamped within this, milliseconds: the oldest request (a minute),
 /// its transaction (a minute) and clocks that differ (two seconds), with room.
 const SETTLED: i64 = 180_000;
@@ -36,42 +36,6 @@ pub struct ChangeFeed {
     /// Milliseconds between the database's clock and ours at the last read.
     skew: AtomicU64,
     position: Mutex<Position>,
-}
-
-/// How far the log has been read.
-#[derive(Debug, Default)]
-struct Position {
-    /// Every number up to this one was seen or given up.
-    settled: i64,
-    /// Numbers seen above a gap, and when.
-    seen: BTreeMap<i64, Instant>,
-}
-
-impl Position {
-    /// Whether a number was not taken in yet.
-    fn is_new(&self, seq: i64) -> bool {
-        seq > self.settled && !self.seen.contains_key(&seq)
-    }
-
-    /// Takes the rows of one read in; answers those not seen before.
-    fn take(&mut self, changes: Vec<Change>, now: Instant) -> Vec<Change> {
-        let unseen: Vec<Change> = changes.into_iter().filter(|change| self.is_new(change.seq)).collect();
-        self.seen.extend(unseen.iter().map(|change| (change.seq, now)));
-        self.settle(now);
-        unseen
-    }
-
-    /// Moves on over what is complete, and over gaps that nobody can fill any more.
-    fn settle(&mut self, now: Instant) {
-        while let Some((seq, since)) = self.seen.first_key_value().map(|(seq, since)| (*seq, *since)) {
-            let follows = seq == self.settled + 1;
-            if !follows && now.duration_since(since) < OLDEST_TRANSACTION {
-                return;
-            }
-            self.settled = seq;
-            self.seen.pop_first();
-        }
-    }
 }
 
 impl ChangeFeed {
@@ -120,13 +84,18 @@ impl Engine {
         Err(Fault::busy("the change log could not be read for too long"))
     }
 
-    /// Takes its place in the change log, then loads every unexpired revocation: what is committed
-    /// later comes by the log. After this the engine may decide.
+    /// Takes its place in the change log, then forgets what it holds and loads every unexpired
+    /// revocation: what is committed later comes by the log. After this the engine may decide.
     pub async fn load(&self, now: UnixTime) -> Result<(), Fault> {
         let before = UnixTime::from_millis(now.millis() - SETTLED);
-        let place = move |conn: &mut _| change_log::settled_before(conn, before);
-        let settled = self.0.db.poll(deadline_in(POLL_TIMEOUT), place).await?;
-        *self.0.changes.position() = Position { settled, seen: BTreeMap::new() };
+        let began = monotonic();
+        let place = move |conn: &mut _| {
+            let settled = change_log::settled_before(conn, before)?;
+            Ok(Position::starting(settled, &change_log::numbers_after(conn, settled)?, began))
+        };
+        *self.0.changes.position() = self.0.db.poll(deadline_in(POLL_TIMEOUT), place).await?;
+        // Not earlier: nobody is told again of a change whose number was seen just now.
+        self.0.caches.clear();
         self.load_revocations(now).await?;
         self.load_hosts(deadline_in(POLL_TIMEOUT)).await?;
         self.load_data_keys(now, deadline_in(POLL_TIMEOUT)).await?;
@@ -137,7 +106,6 @@ impl Engine {
     pub async fn poll_changes(&self, now: UnixTime) -> Result<(), Fault> {
         if self.0.changes.age(monotonic()).is_some_and(|age| age > RELOAD_AFTER) {
             log::warn!("the change log was not read for long: every cache is dropped");
-            self.0.caches.clear();
             return self.load(now).await;
         }
         self.read_changes(now).await
@@ -145,8 +113,15 @@ impl Engine {
 
     async fn read_changes(&self, now: UnixTime) -> Result<(), Fault> {
         let began = monotonic();
-        let settled = self.0.changes.position().settled;
-        let read = move |conn: &mut _| Ok((change_log::after(conn, settled)?, database_clock(conn)?));
+        let (missing, highest) = self.0.changes.position().wanted();
+        let read = move |conn: &mut _| {
+            let mut changes = Vec::new();
+            for (first, last) in &missing {
+                changes.append(&mut change_log::between(conn, *first, *last)?);
+            }
+            changes.append(&mut change_log::after(conn, highest)?);
+            Ok((changes, database_clock(conn)?))
+        };
         let (changes, theirs) = self.0.db.poll(deadline_in(POLL_TIMEOUT), read).await?;
         // Revocations first: a fault here must leave their numbers unseen.
         self.take_in_revocations(&changes).await?;
@@ -236,39 +211,4 @@ pub(in crate::engine) fn client_change_id(provider: &ProviderId, client_id: &Cli
 /// How an account is named in the change log.
 pub(in crate::engine) fn user_change_id(provider: &ProviderId, user: &UserId) -> String {
     format!("{provider}/{user}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(numbers: &[i64]) -> Vec<Change> {
-        let row = |seq: &i64| Change { seq: *seq, table: None, id: String::new(), at: UnixTime::default() };
-        numbers.iter().map(row).collect()
-    }
-
-    fn numbers(changes: &[Change]) -> Vec<i64> {
-        changes.iter().map(|change| change.seq).collect()
-    }
-
-    #[test]
-    fn a_number_that_becomes_visible_late_is_still_taken_in() {
-        let (mut position, now) = (Position::default(), monotonic());
-        assert_eq!(numbers(&position.take(rows(&[1, 2, 4, 5]), now)), [1, 2, 4, 5]);
-        assert_eq!(position.settled, 2);
-        let later = now + Duration::from_secs(30);
-        assert_eq!(numbers(&position.take(rows(&[3, 4, 5, 6]), later)), [3, 6]);
-        assert_eq!(position.settled, 6);
-        assert!(position.seen.is_empty());
-    }
-
-    #[test]
-    fn a_gap_is_given_up_when_no_transaction_can_fill_it_any_more() {
-        let (mut position, now) = (Position::default(), monotonic());
-        position.take(rows(&[7]), now);
-        position.take(rows(&[7]), now + OLDEST_TRANSACTION / 2);
-        assert_eq!(position.settled, 0);
-        assert!(position.take(rows(&[7]), now + OLDEST_TRANSACTION).is_empty());
-        assert_eq!(position.settled, 7);
-    }
 }

@@ -24,6 +24,7 @@ use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
 use crate::engine::data_keys::KeyChain;
 use crate::engine::login::LoginGuard;
+use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
 use crate::engine::signatures::Signatures;
 use crate::engine::throttle::Throttle;
@@ -143,6 +144,8 @@ pub(in crate::engine) struct Inner {
     signatures: Signatures,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
+    /// Calls with an `Idempotency-Key`.
+    once_calls: OnceCalls,
     /// Calls other servers.
     fetcher: Fetcher,
     /// One round of logout deliveries at a time.
@@ -219,6 +222,7 @@ impl Engine {
             key_making: Semaphore::new(1),
             key_rotation: Arc::new(Semaphore::new(1)),
             signatures: Signatures::default(),
+            once_calls: OnceCalls::default(),
             deliveries: Arc::new(Semaphore::new(1)),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,

@@ -8,7 +8,7 @@ use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::provider::ProviderTtls;
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Revocation, RevokedKind};
-use crate::domain::{AccessClaims, Context, Decision, Failed, Fault, GrantId, PersonGrant, UnixTime};
+use crate::domain::{AccessClaims, Context, Decision, Effect, Failed, Fault, GrantId, PersonGrant, UnixTime};
 use crate::engine::Engine;
 use crate::engine::authenticate::Caller;
 use crate::engine::cache::providers::ProviderEntry;
@@ -113,9 +113,9 @@ impl Engine {
         revocation: Revocation,
         mut job: impl FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send + 'static,
     ) -> Result<(), Failed> {
-        match self.0.db.write(ctx.deadline, move |tx| job(tx).map(Decision::Allow)).await? {
-            Decision::Allow(()) => self.0.revocations.insert(&revocation),
-            Decision::Refuse(refusal) => return Err(refusal.into()),
+        self.carry_out(ctx, move |tx| job(tx).map(Decision::Allow)).await?;
+        if ctx.effect == Effect::Commit {
+            self.0.revocations.insert(&revocation);
         }
         Ok(())
     }

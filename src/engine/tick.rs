@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::clock::deadline_in;
-use crate::domain::{Context, Fault, UnixTime};
+use crate::domain::{Context, Effect, Fault, UnixTime};
 use crate::engine::Engine;
 use crate::store::cleanup;
 
@@ -38,5 +38,6 @@ pub(in crate::engine) fn background_context(now: UnixTime) -> Context {
         deadline: deadline_in(BACKGROUND_TIMEOUT),
         surface: "background",
         domain: None,
+        effect: Effect::Commit,
     }
 }

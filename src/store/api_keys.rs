@@ -4,10 +4,11 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ApiKeyFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::{ApiKey, ApiKeyId, AudienceSet, Fault, ProviderId, Role, ScopeSet};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::usage::{self, UsageKind};
 
 diesel::table! {
@@ -126,6 +127,31 @@ pub fn list(conn: &mut Conn, provider: Option<&ProviderId>, page: &PageRequest) 
     };
     let keys = with_usage(conn, rows)?;
     Ok(Page::cut(keys, page, |key| key.id.to_string()))
+}
+
+const SORTS: [Sort; 2] = [Sort { name: "created_at", by: By::Id }, Sort { name: "name", by: By::Text("name") }];
+
+/// Those that are not deleted and pass the filter; of one provider, or all. What the filter says of a
+/// provider is not looked at.
+pub fn find(
+    conn: &mut Conn,
+    provider: Option<&ProviderId>,
+    request: &ListRequest<ApiKeyFilter>,
+) -> Result<Found<ApiKey>, Fault> {
+    let ApiKeyFilter { role, provider: _ } = &request.filter;
+    let mut listing = Listing::of(conn, "api_keys", "id");
+    listing.only("deleted_at IS NULL");
+    if let Some(provider) = provider {
+        listing.only_with("provider_id = ?", provider.as_str());
+    }
+    if let Some(role) = role {
+        listing.only_with("role = ?", role);
+    }
+    let found = listing.ids(conn, &SORTS, request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> = each!(conn, conn => api_keys::table.filter(api_keys::id.eq_any(ids)).load(conn))?;
+    let keys = with_usage(conn, rows)?;
+    Ok(in_order(found, keys, |key| key.id.to_string()))
 }
 
 fn with_usage(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<ApiKey>, Fault> {
@@ -320,7 +346,7 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64, another: &str) -> Res
             .load::<String>(conn)?;
     }
     let last = format!("NOT ({another}) AND id = $2 AND role = 'owner' AND deleted_at IS NULL");
-    let found: Vec<Found> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
+    let found: Vec<FoundId> = diesel::sql_query(format!("SELECT id FROM api_keys WHERE {last}"))
         .bind::<BigInt, _>(now)
         .bind::<Text, _>(id.as_str())
         .load(conn)?;
@@ -328,7 +354,7 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64, another: &str) -> Res
 }
 
 #[derive(QueryableByName)]
-struct Found {
+struct FoundId {
     #[diesel(sql_type = Text, column_name = "id")]
     _id: String,
 }

@@ -91,16 +91,28 @@ pub(in crate::store) fn append(conn: &mut Conn, table: ChangedTable, id: &str, a
 
 /// The largest number stamped before `at`; 0 if there is none.
 pub fn settled_before(conn: &mut Conn, at: UnixTime) -> Result<i64, Fault> {
-    let older = change_log::table.filter(change_log::at.lt(at.millis()));
-    let largest: Option<i64> = older.select(diesel::dsl::max(change_log::seq)).first(conn)?;
-    Ok(largest.unwrap_or(0))
+    // From the end: what is younger is passed by, what is older is not read.
+    let older = change_log::table.filter(change_log::at.lt(at.millis())).order(change_log::seq.desc());
+    Ok(older.select(change_log::seq).first(conn).optional()?.unwrap_or(0))
+}
+
+/// The numbers above `seq`, in order.
+pub fn numbers_after(conn: &mut Conn, seq: i64) -> Result<Vec<i64>, Fault> {
+    let above = change_log::table.filter(change_log::seq.gt(seq)).order(change_log::seq);
+    Ok(above.select(change_log::seq).load(conn)?)
 }
 
 /// All lines with a number above `seq`, in order of their numbers.
 pub fn after(conn: &mut Conn, seq: i64) -> Result<Vec<Change>, Fault> {
+    between(conn, seq.saturating_add(1), i64::MAX)
+}
+
+/// All lines with a number from `first` to `last`, in order of their numbers.
+pub fn between(conn: &mut Conn, first: i64, last: i64) -> Result<Vec<Change>, Fault> {
     // On the way of every poll of every node: without the enum.
     let rows: Vec<(i64, String, String, i64)> = each!(conn, conn => change_log::table
-        .filter(change_log::seq.gt(seq))
+        .filter(change_log::seq.ge(first))
+        .filter(change_log::seq.le(last))
         .order(change_log::seq)
         .load(conn))?;
     let change = |(seq, table, id, at): (i64, String, String, i64)| Change {

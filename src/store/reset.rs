@@ -39,6 +39,7 @@ pub fn give_up(conn: &mut Conn, pepper: &str, kept: &[&str], now: i64) -> Result
         refresh_families: plain(conn, "DELETE FROM refresh_families")?,
     };
     plain(conn, "DELETE FROM authorization_codes")?;
+    plain(conn, "DELETE FROM idempotency_keys")?;
     at(conn, "UPDATE api_key_secrets SET revoked_at = $1 WHERE revoked_at IS NULL")?;
     keyed(conn, "UPDATE api_key_secrets SET pepper_id = $1")?;
     keyed(conn, "UPDATE api_keys SET pepper_id = $1")?;

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ApiKeyFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
@@ -111,6 +111,31 @@ impl Engine {
         };
         let (page, slugs) = self.0.db.read(ctx.deadline, list).await?;
         Ok(page.map(|key| {
+            let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id).cloned());
+            ShownApiKey { key, provider_slug }
+        }))
+    }
+
+    /// As the request narrows and orders them; a bound key sees those of its provider only.
+    pub async fn find_api_keys(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        mut request: ListRequest<ApiKeyFilter>,
+    ) -> Result<Found<ShownApiKey>, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = match request.filter.provider.take() {
+            Some(named) => Some(self.managed_provider(ctx, actor, &named).await?.id),
+            None => actor.bound_to().cloned(),
+        };
+        let find = move |conn: &mut _| {
+            let found = api_keys::find(conn, provider.as_ref(), &request)?;
+            let owners: Vec<&ProviderId> = found.items.iter().filter_map(|key| key.provider.as_ref()).collect();
+            let slugs = crate::store::providers::slugs(conn, &owners)?;
+            Ok::<_, Fault>((found, slugs))
+        };
+        let (found, slugs) = self.0.db.read(ctx.deadline, find).await?;
+        Ok(found.map(|key| {
             let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id).cloned());
             ShownApiKey { key, provider_slug }
         }))

@@ -30,6 +30,7 @@ pub mod clients;
 pub mod common_passwords;
 pub mod data_keys;
 pub mod domains;
+pub mod effect;
 pub mod fields;
 pub mod policies;
 pub mod provider_fields;
@@ -197,21 +198,14 @@ impl Engine {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
-        let decided = self
-            .0
-            .db
-            .write(ctx.deadline, move |tx| {
-                let decided = job(tx)?;
-                if matches!(decided, Decision::Allow(_)) {
-                    events::insert(tx, &event)?;
-                }
-                Ok(decided)
-            })
-            .await?;
-        match decided {
-            Decision::Allow(value) => Ok(value),
-            Decision::Refuse(refusal) => Err(refusal.into()),
-        }
+        self.carry_out(ctx, move |tx| {
+            let decided = job(tx)?;
+            if matches!(decided, Decision::Allow(_)) {
+                events::insert(tx, &event)?;
+            }
+            Ok(decided)
+        })
+        .await
     }
 }
 
@@ -264,8 +258,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::UnixTime;
     use crate::domain::clock::deadline_in;
+    use crate::domain::{Effect, UnixTime};
 
     fn context(wait: Duration) -> Context {
         Context {
@@ -275,6 +269,7 @@ mod tests {
             deadline: deadline_in(wait),
             surface: "admin",
             domain: None,
+            effect: Effect::Commit,
         }
     }
 

@@ -49,23 +49,25 @@ impl Engine {
             made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now).await?);
         }
         let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.rotated", &provider.slug, &[]);
-        let (rows, owner, now) = (made.clone(), provider.id.clone(), ctx.now);
-        self.commit(ctx, event, move |tx| {
-            let mut inserted = false;
-            for row in &rows {
-                let key = outliving(tx, row.clone())?;
-                inserted |= signing_keys::insert_next(tx, key)?;
-            }
-            if !inserted {
-                return Ok(Decision::Refuse(next_waits()));
-            }
-            tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
-            Ok(Decision::Allow(()))
-        })
-        .await?;
+        let (rows, owner, now) = (made, provider.id.clone(), ctx.now);
+        let inserted = self
+            .commit(ctx, event, move |tx| {
+                let mut inserted = Vec::new();
+                for row in &rows {
+                    let key = outliving(tx, row.clone())?;
+                    if signing_keys::insert_next(tx, key.clone())? {
+                        inserted.push(key);
+                    }
+                }
+                if inserted.is_empty() {
+                    return Ok(Decision::Refuse(next_waits()));
+                }
+                tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
+                Ok(Decision::Allow(inserted))
+            })
+            .await?;
         self.0.caches.keys.invalidate(&provider.id);
-        let keys = self.list_signing_keys(ctx, actor, provider.id.as_str()).await?;
-        Ok(keys.into_iter().filter(|key| made.iter().any(|new| new.kid == key.kid)).collect())
+        Ok(inserted)
     }
 }
 

@@ -22,7 +22,7 @@ use grantd::app::{Opened, Serve, Services, StartFlags};
 use grantd::config::{self, Inputs, Settings};
 use grantd::crypto::{MasterKey, Random};
 use grantd::domain::clock::deadline_in;
-use grantd::domain::{Context, Fault, UnixTime, Wall};
+use grantd::domain::{Context, Effect, Fault, UnixTime, Wall};
 use grantd::engine::first_run::{self, Start};
 use grantd::engine::{Engine, EngineOptions};
 use grantd::store::{Conn, Db, StoreOptions};
@@ -40,7 +40,7 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 29] = [
+pub const TABLES: [&str; 32] = [
     "api_key_secrets",
     "meta",
     "data_keys",
@@ -70,6 +70,9 @@ pub const TABLES: [&str; 29] = [
     "trusted_issuers",
     "tenants",
     "trust_policies",
+    "idempotency_keys",
+    "provider_roles",
+    "provider_groups",
 ];
 
 /// The wall clock of a test.
@@ -310,6 +313,7 @@ impl TestApp {
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
             domain: None,
+            effect: Effect::Commit,
         }
     }
 

@@ -1,8 +1,11 @@
 //! `validate`: the same checks as an exchange, the policy beside, and nothing but `exp` told.
 
+use grantd::domain::{Decision, ProviderId};
+use grantd::store::issuers;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, on_both_apps};
+use crate::support::databases::soon;
 use crate::support::http::Answer;
 use crate::support::jose::Signer;
 use crate::support::origin::{Origin, Reply};
@@ -172,6 +175,24 @@ on_both_apps! {
         // Nor does what may be exchanged become valid for a tenant.
         let own = app.token(&client).await;
         trusted.refuses(&own, "issuer").await;
+    }
+
+    async fn what_was_signed_as_an_issuer_that_was_ours_once_is_not_judged(app: TestApp) {
+        let trusted = Trusted::on(&app, main_branch()).await;
+        let token = trusted.token(&json!({}));
+        assert_eq!(trusted.validate(&token).await.status, 200);
+        let provider = app.admin("GET", "/providers/default").send().await.json();
+        let (id, now) = (ProviderId::from(text(&provider, "id")), app.now());
+        app.engine
+            .db()
+            .write(soon(), move |tx| {
+                issuers::add(tx, &id, URL, now)?;
+                issuers::end(tx, &id, URL, now)?;
+                Ok(Decision::Allow(()))
+            })
+            .await
+            .unwrap();
+        trusted.refuses(&token, "issuer").await;
     }
 
     async fn a_token_that_works_once_is_valid_once(app: TestApp) {

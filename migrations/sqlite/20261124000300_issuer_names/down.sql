@@ -1,0 +1,1 @@
+DROP INDEX provider_issuers_by_issuer;
