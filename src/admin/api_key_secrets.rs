@@ -8,11 +8,11 @@ use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::secrets::{rotation, set};
 use crate::admin::wire::{time, value};
-use crate::admin::{call, created, created_beside, list as listing, shown_once};
+use crate::admin::{call, created, list as listing, shown_once};
 use crate::domain::Refusal;
 use crate::domain::api_key::ApiKeySecret;
-use crate::edge::Received;
 use crate::edge::describe::WireTime;
+use crate::edge::{OperationDoc, Received};
 use crate::engine::Engine;
 use crate::engine::manage::api_key_secrets::NewKeySecret;
 
@@ -58,7 +58,7 @@ impl From<ApiKeySecret> for ApiKeySecretOut {
 }
 
 impl ApiKeySecretOut {
-    fn made(received: &Received, made: NewKeySecret) -> Self {
+    fn new(received: &Received, made: NewKeySecret) -> Self {
         Self { key: shown_once(received, &made.text), ..Self::from(made.row) }
     }
 }
@@ -78,7 +78,7 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
         let key = received.path("key_id");
         let made = engine.create_api_key_secret(&received.ctx, actor, key, set(expires_at)).await?;
         let id = made.row.id.clone();
-        Ok(created(received, id.as_str(), None, &ApiKeySecretOut::made(received, made)))
+        Ok(created(received, id.as_str(), None, &ApiKeySecretOut::new(received, made)))
     })
     .await
 }
@@ -89,7 +89,7 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         let rotation = rotation(Fields::of(received, true)?)?;
         let made = engine.rotate_api_key_secrets(&received.ctx, actor, received.path("key_id"), rotation).await?;
         let id = made.row.id.clone();
-        Ok(created_beside(received, id.as_str(), &ApiKeySecretOut::made(received, made)))
+        Ok(created(received, id.as_str(), None, &ApiKeySecretOut::new(received, made)))
     })
     .await
 }
@@ -102,6 +102,11 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
         Ok(HttpResponse::Ok().json(ApiKeySecretOut::from(found)))
     })
     .await
+}
+
+/// What the OpenAPI document says of reading one.
+pub fn describe(doc: &mut OperationDoc<'_>) {
+    doc.answers::<ApiKeySecretOut>(200, "As it is.");
 }
 
 pub async fn revoke(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

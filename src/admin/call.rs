@@ -2,8 +2,8 @@
 //! becomes of the change.
 
 use actix_web::body::to_bytes;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub async fn call(
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
         let actor = actor_of(received, &engine).await?;
+        if received.request.method() != Method::GET {
+            received.ctx.trail.kind("management");
+        }
         let known = parameters::of(&received.request);
         let query = Query::of(received)?;
         query.only(&known.query)?;
@@ -160,20 +163,12 @@ pub fn created(received: &Received, id: &str, version: Option<i64>, body: &impl 
     let mut answer = HttpResponse::Created();
     if received.ctx.effect != Effect::DryRun {
         let base = received.request.path().trim_end_matches('/');
+        // What a rotation makes lies beside it.
+        let base = base.strip_suffix("/rotate").unwrap_or(base);
         answer.insert_header((header::LOCATION, format!("{base}/{}", path_segment(id))));
     }
     if let Some(version) = version {
         answer.insert_header((header::ETAG, version::etag(version)));
-    }
-    answer.json(body)
-}
-
-/// 201 of a call whose own name ends the path, as `…/secrets/rotate`: what it made lies beside that.
-pub fn created_beside(received: &Received, id: &str, body: &impl Serialize) -> HttpResponse {
-    let mut answer = HttpResponse::Created();
-    let path = received.request.path().trim_end_matches('/');
-    if let (Some((base, _)), true) = (path.rsplit_once('/'), received.ctx.effect != Effect::DryRun) {
-        answer.insert_header((header::LOCATION, format!("{base}/{}", path_segment(id))));
     }
     answer.json(body)
 }

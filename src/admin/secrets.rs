@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{SecretOut, value};
-use crate::admin::{call, created, created_beside, list as listing, shown_once};
+use crate::admin::{call, created, list as listing, shown_once};
 use crate::domain::Refusal;
 use crate::domain::patch::Field;
 use crate::engine::Engine;
@@ -64,7 +64,7 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         let id = made.row.id.clone();
         let mut body = SecretOut::from(made.row);
         body.client_secret = shown_once(received, &made.text);
-        Ok(created_beside(received, id.as_str(), &body))
+        Ok(created(received, id.as_str(), None, &body))
     })
     .await
 }

@@ -19,14 +19,14 @@ fields! {
     struct SigningKeyRotation required [] {
         /// Null: every algorithm that has an active key.
         alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
-        /// Somebody else may hold the key: sign with a fresh one at once.
-        emergency: bool { "default": false },
+        /// The key is known to others: sign with a fresh one at once.
+        emergency: bool,
     }
 }
 
 pub fn describe_rotate(doc: &mut OperationDoc<'_>) {
     doc.takes::<SigningKeyRotation>(&[JSON], false);
-    doc.answers::<Listed<SigningKeyOut>>(200, "The keys that were made.");
+    doc.answers::<Listed<SigningKeyOut>>(200, "All keys as they are now, the next ones among them.");
     doc.answers_as::<Problem>(409, PROBLEM, "Something stands against it.");
 }
 

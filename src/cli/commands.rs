@@ -14,7 +14,7 @@ use crate::cli::{
     CliError, api, api_keys, body, clients, declared, domains, events, explain, keys, named, providers, reports,
     sessions, trust, users, webhooks,
 };
-use crate::config::{RemoteEnvironment, Settings};
+use crate::config::RemoteEnvironment;
 
 /// grantd: a self-hosted OAuth 2.0 and OpenID Connect server.
 #[derive(Parser)]
@@ -207,19 +207,6 @@ impl Manage {
     /// Whether standard output is for a program, whatever the flags.
     pub fn prints_data(&self) -> bool {
         matches!(self, Self::Export(_) | Self::Api(_) | Self::Event(events::Command::Export { .. }))
-    }
-
-    /// Whether the command works on files of this machine, and not through the API.
-    pub fn is_of_this_machine(&self) -> bool {
-        matches!(self, Self::Keys(keys::Command::Rekey(_) | keys::Command::Reset(_)))
-    }
-
-    pub fn run_here(self, settings: &Settings, as_json: bool) -> Result<(), CliError> {
-        match self {
-            Self::Keys(keys::Command::Rekey(command)) => command.run(settings, as_json),
-            Self::Keys(keys::Command::Reset(command)) => command.run(settings, as_json),
-            _ => Ok(()),
-        }
     }
 
     pub async fn run(self, rest: Rest) -> Result<(), CliError> {

@@ -3,11 +3,10 @@
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use crate::cli::CliError;
 use crate::cli::call::{Call, path};
 use crate::cli::clients::At;
-use crate::cli::master_key::{Rekey, Reset};
 use crate::cli::rest::Rest;
+use crate::cli::{CliError, master_key};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -40,25 +39,16 @@ pub enum Command {
         /// signing, pepper, tokens, refresh or browser
         purpose: String,
     },
-    /// Put the data keys under another master key; nothing that was issued ends
-    Rekey(Rekey),
-    /// The master key is lost: give up what it protected and begin anew
-    Reset(Reset),
+    #[command(flatten)]
+    Here(master_key::Command),
 }
 
-const DATA_KEY_COLUMNS: [&str; 5] = ["id", "purpose", "state", "created_at", "active_at"];
-
 const COLUMNS: [&str; 6] = ["kid", "alg", "state", "created_at", "activated_at", "retired_at"];
+const DATA_KEY_COLUMNS: [&str; 5] = ["id", "purpose", "state", "created_at", "active_at"];
 
 impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         match self {
-            Self::DataKeys => rest.table(Call::get(path(&["data-keys"])?), &DATA_KEY_COLUMNS).await,
-            Self::RotateDataKey { purpose } => {
-                rest.show(Call::post(path(&["data-keys", "rotate"])?, json!({ "purpose": purpose }))).await
-            }
-            // They work on files and database before there is anything to call.
-            Self::Rekey(_) | Self::Reset(_) => Err(CliError::Usage(Rekey::HERE_ONLY.to_owned())),
             Self::List { at } => rest.table(Call::get(at.path(&["signing-keys"])?), &COLUMNS).await,
             Self::Show { at, kid } => rest.show(Call::get(at.path(&["signing-keys", &kid])?)).await,
             Self::Rotate { at, alg, emergency } => {
@@ -68,6 +58,12 @@ impl Command {
                 let call = Call::post(at.path(&["signing-keys", "rotate"])?, Value::Object(body));
                 rest.table(call, &COLUMNS).await
             }
+            Self::DataKeys => rest.table(Call::get(path(&["data-keys"])?), &DATA_KEY_COLUMNS).await,
+            Self::RotateDataKey { purpose } => {
+                rest.show(Call::post(path(&["data-keys", "rotate"])?, json!({"purpose": purpose}))).await
+            }
+            // It needs no server and has none.
+            Self::Here(_) => Ok(()),
         }
     }
 }
