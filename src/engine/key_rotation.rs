@@ -131,7 +131,7 @@ impl Engine {
             id: self.0.random.uuid_v7(ctx.now),
             at: ctx.now.millis(),
             provider: Some(provider.clone()),
-            actor: "grantd".to_owned(),
+            actor: "system".to_owned(),
             action,
             target: kid.to_owned(),
             request_id: String::new(),
