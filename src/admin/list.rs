@@ -100,7 +100,6 @@ impl Cursor {
 }
 
 /// The page of a list without filters and with one order.
-#[allow(dead_code)] // for lists that come
 pub fn page(received: &Received) -> Result<PageRequest, Refusal> {
     let query = Query::of(received)?;
     let after = cursor(&query)?.map(|cursor| cursor.id);

@@ -1,6 +1,8 @@
 //! `/admin/v1`: management by REST. JSON in snake_case, problem+json for every failure, merge patch
 //! with `If-Match`, cursors, secrets shown once. One file a resource; the rules are the engine's.
 
+use std::sync::OnceLock;
+
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 
@@ -24,8 +26,10 @@ mod clients;
 mod describe;
 mod domains;
 mod fields;
+mod held;
 mod input;
 mod list;
+mod named;
 mod parameters;
 mod problem;
 mod providers;
@@ -194,7 +198,8 @@ impl Surface for Admin {
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read))
                 .doc(describe::shows::<SigningKeyOut>),
         ];
-        ROUTES
+        static ALL: OnceLock<Vec<RouteSpec>> = OnceLock::new();
+        ALL.get_or_init(|| [ROUTES, named::ROUTES, held::ROUTES].concat())
     }
 
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {

@@ -33,12 +33,14 @@ pub enum ChangedTable {
     Users,
     /// Row id: `<provider id>/<session id>`.
     Sessions,
+    /// What the groups of a provider give their members. Row id: the provider's id.
+    Groups,
     /// Verified domains of providers. Row id: the domain's id, or that of a provider that was deleted.
     Domains,
 }
 
 impl ChangedTable {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Providers,
         Self::SigningKeys,
         Self::Clients,
@@ -47,6 +49,7 @@ impl ChangedTable {
         Self::Users,
         Self::Sessions,
         Self::Domains,
+        Self::Groups,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl ChangedTable {
             Self::Users => "users",
             Self::Sessions => "sessions",
             Self::Domains => "provider_domains",
+            Self::Groups => "provider_groups",
         }
     }
 

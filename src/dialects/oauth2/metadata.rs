@@ -36,6 +36,7 @@ const CLAIMS: [&str; 17] = [
     "email",
     "email_verified",
     "groups",
+    "roles",
     "updated_at",
 ];
 

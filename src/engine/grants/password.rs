@@ -47,6 +47,7 @@ impl Engine {
             issued_token_type: None,
             force_jwt: ask.force_jwt,
         };
-        self.grant_to_person(ctx, provider, client, &UserEntry::of(user), new).await
+        let roles = self.roles_by_groups(ctx, &user).await?;
+        self.grant_to_person(ctx, provider, client, &UserEntry::of(user, roles), new).await
     }
 }
