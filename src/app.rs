@@ -11,7 +11,7 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::config::{self, MethodSource, PublicUrl, Settings};
+use crate::config::{MethodSource, PublicUrl, Settings};
 use crate::crypto::passwords::{Params, Passwords};
 use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
@@ -21,7 +21,6 @@ use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{resource_at, resources};
-use crate::edge::surface::operations;
 use crate::edge::{Edge, JudgedMethod, Surface};
 use crate::engine::first_run::{self, FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
@@ -33,6 +32,8 @@ use crate::web::{self as pages, Web};
 mod files;
 mod local;
 mod surfaces;
+
+pub use surfaces::all_operations;
 
 pub use files::LockedFile;
 pub use local::{LocalAnswer, LocalRoutes};
@@ -245,7 +246,7 @@ impl Services {
             },
         };
         let surfaces = surfaces::switched(&settings.surfaces);
-        let operations = Arc::new(all_operations(&settings.surfaces));
+        let operations = Arc::new(all_operations(&settings.surfaces, base));
         Self { engine, edge, surfaces, operations, base: base.to_owned() }
     }
 
@@ -328,13 +329,6 @@ pub const fn system_random() -> Random {
 /// Makes request ids: UUID v7, so that they sort by time.
 pub fn request_ids(random: Random) -> impl Fn(UnixTime) -> String {
     move |now| random.uuid_v7(now)
-}
-
-/// Every operation that is served, for the OpenAPI document.
-pub fn all_operations(settings: &config::Surfaces) -> Operations {
-    let mut all = dialects::operations(&surfaces::switched(settings));
-    all.extend(operations::<Web>().chain(operations::<Admin>()).chain(operations::<Ops>()));
-    Operations(all)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -3,24 +3,32 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::ExposeSecret;
 
+use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
 use crate::admin::wire::{ApiKeyOut, value};
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::ApiKeyDraft;
 
-fn draft(fields: &mut Fields) -> ApiKeyDraft {
-    ApiKeyDraft {
-        name: fields.take("name"),
-        role: fields.take("role"),
-        provider: fields.take("provider"),
-        scope: fields.take("scope"),
-        audience: fields.take("audience"),
-        max_ttl: fields.take("max_ttl"),
-        may_set_subject: fields.take("may_set_subject"),
-        expires_at: fields.take::<Timestamp>("expires_at").map(|Timestamp(at)| at),
-        // Last: what is left over is no field.
-        slips: fields.slips(),
+fields! {
+    /// An API key. Nobody makes one that is stronger than its own.
+    ApiKeyFields => ApiKeyDraft named "ApiKey" required [] at_creation [provider] {
+        /// For people.
+        name: String { "minLength": 1, "maxLength": 255 },
+        /// default: introspects and validates; member: mints and reads, too; admin: manages; owner: everything.
+        role: String { "enum": ["default", "member", "admin", "owner"] },
+        /// Id or slug of the only provider that it sees; null: all.
+        provider: String { "minLength": 1 },
+        /// The most that it can give; null: any.
+        scope: String { "maxLength": 4096 },
+        /// `aud` values that it can give; none listed: the provider's default.
+        audience: Vec<String> { "items": { "type": "string", "minLength": 1 }, "maxItems": 50 },
+        /// Seconds that a token of its making lives at most; null: the provider's.
+        max_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// Whether it may mint for a subject other than itself.
+        may_set_subject: bool,
+        /// In the future; null: never.
+        expires_at: Timestamp => |Timestamp(at)| at,
     }
 }
 
@@ -36,7 +44,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = draft(&mut fields);
+        let draft = ApiKeyFields::draft(&mut fields);
         let made = engine.create_api_key(&received.ctx, actor, draft).await?;
         let (id, version) = (made.shown.key.id.clone(), made.shown.key.version);
         let mut body = ApiKeyOut::from(made.shown);
@@ -58,7 +66,7 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
-        let change = draft(&mut fields);
+        let change = ApiKeyFields::draft(&mut fields);
         let key = engine.update_api_key(&received.ctx, actor, received.path("key_id"), change, expected).await?;
         Ok(shown(key.key.version, &ApiKeyOut::from(key)))
     })

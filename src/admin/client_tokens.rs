@@ -3,23 +3,34 @@
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::admin::call;
 use crate::admin::input::object;
 use crate::domain::{Class, Failed, MintAsk, Refusal};
+use crate::edge::OperationDoc;
+use crate::edge::describe::JSON;
 use crate::edge::mint_request;
 use crate::engine::Engine;
 
 /// The minted token, shown once.
-#[derive(Serialize)]
-struct MintedOut<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MintedToken")]
+pub struct MintedOut<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: i64,
     scope: &'a str,
     one_time: bool,
+}
+
+pub fn describe_mint(doc: &mut OperationDoc<'_>) {
+    doc.takes_schema(&[JSON], false, &mint_request::schema());
+    doc.takes_example(&json!({"ttl_seconds": 60, "scope": "orders:read", "one_time": true}));
+    doc.answers::<MintedOut<'_>>(201, "The token, shown once.");
 }
 
 pub async fn mint(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -9,51 +9,98 @@ use crate::admin::fields::fields;
 use crate::admin::input::JsonText;
 use crate::admin::wire::{list, time};
 use crate::domain::Client;
+use crate::domain::client::GrantType;
 use crate::domain::client_policy::{ClientPolicy, RefreshRotation};
 use crate::domain::token::SigningAlg;
 use crate::edge::describe::WireTime;
 use crate::engine::manage::client_draft::ClientDraft;
 
 fields! {
-    /// A client, in the words of RFC 7591.
+    /// A client, in the words of RFC 7591. What is left out, or null, has its default.
     ClientFields => ClientDraft named "Client" required [] at_creation [client_id, client_secret, subject] {
-        client_id: String,
-        client_secret: SecretString,
-        subject: String,
-        client_name: String,
-        grant_types: Vec<String>,
-        response_types: Vec<String>,
-        redirect_uris: Vec<String>,
-        post_logout_redirect_uris: Vec<String>,
-        backchannel_logout_uri: String,
+        /// Chosen by you; without it a UUID is made. Never used again, even after its end.
+        client_id: String { "pattern": "^[A-Za-z0-9._-]{1,64}$" },
+        /// A secret of your choice. Without it one is made, if the client's authentication method uses one.
+        client_secret: SecretString { "minLength": 32 },
+        /// `sub` of its own tokens; without it the `client_id`. Never used again.
+        subject: String { "pattern": "^[!-~]{1,255}$" },
+        /// For people; by default the `client_id`.
+        client_name: String { "minLength": 1, "maxLength": 255 },
+        /// By default client_credentials.
+        grant_types: Vec<String> { "items": { "type": "string", "enum": grants() } },
+        /// `["code"]` goes with authorization_code by itself.
+        response_types: Vec<String> { "items": { "type": "string", "enum": ["code"] }, "maxItems": 1 },
+        /// Compared byte for byte; on loopback any port passes. Needed for authorization_code.
+        redirect_uris: Vec<String> { "items": { "type": "string", "format": "uri" }, "maxItems": 50 },
+        /// Where people may be sent after logout.
+        post_logout_redirect_uris: Vec<String> { "items": { "type": "string", "format": "uri" }, "maxItems": 50 },
+        /// Told when a session that it took part in ends (OIDC Back-Channel Logout).
+        backchannel_logout_uri: String { "format": "uri", "maxLength": 2048 },
+        /// Whether that word must name the session.
         backchannel_logout_session_required: bool,
-        scope: String,
-        audience: Vec<String>,
-        token_endpoint_auth_method: String,
-        token_endpoint_auth_signing_alg: String,
+        /// Scope names, separated by spaces: the most that it can ask for. Names that do not exist yet are made,
+        /// unless the provider has `strict_scopes`.
+        scope: String { "maxLength": 4096 },
+        /// `aud` values that its tokens can have; none listed: the provider's default.
+        audience: Vec<String> { "items": { "type": "string", "minLength": 1 }, "maxItems": 50 },
+        /// How it proves itself. By default client_secret_basic.
+        token_endpoint_auth_method: String {
+            "enum": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+        },
+        /// The only algorithm of its assertions; null: any that is good.
+        token_endpoint_auth_signing_alg: String {
+            "enum": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+        },
+        /// Its public keys, for private_key_jwt.
         jwks: JsonText => |JsonText(text)| text,
-        jwks_uri: String,
-        access_token_ttl: i64 { "minimum": 0 },
-        authorization_code_ttl: i64 { "minimum": 0 },
-        refresh_token_ttl: i64 { "minimum": 0 },
-        refresh_token_max_ttl: i64 { "minimum": 0 },
-        max_ttl: i64 { "minimum": 0 },
-        refresh_rotation: String,
-        refresh_grace: i64 { "minimum": 0 },
-        refresh_grace_unused: i64 { "minimum": 0 },
-        access_token_format: String,
-        id_token_signed_response_alg: String,
+        /// Where they are found instead. Not beside `jwks`.
+        jwks_uri: String { "format": "uri", "maxLength": 2048 },
+        /// Seconds, at most the provider's `max_ttl`; null: the provider's.
+        access_token_ttl: i64 { "minimum": 1 },
+        /// Seconds; null: the provider's.
+        authorization_code_ttl: i64 { "minimum": 1, "maximum": 600 },
+        /// Seconds without use; null: the provider's.
+        refresh_token_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// Seconds in all; null: the provider's.
+        refresh_token_max_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// Seconds, for what it mints; null: the provider's.
+        max_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// When a refresh gives another refresh token. Public clients: always.
+        refresh_rotation: String { "enum": ["always", "late", "never"] },
+        /// Seconds for which a replaced refresh token still gives its successor. By default 10.
+        refresh_grace: i64 { "minimum": 0, "maximum": 300 },
+        /// The same while the successor was never used: an answer that got lost.
+        refresh_grace_unused: i64 { "minimum": 0, "maximum": 86_400 },
+        /// By default jwt.
+        access_token_format: String { "enum": ["jwt", "opaque"] },
+        /// Null: RS256.
+        id_token_signed_response_alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
+        /// Must be on for a public client.
         require_pkce: bool,
+        /// Whether people are asked.
         require_consent: bool,
-        application_type: String,
+        /// Native: redirect URIs with a scheme of its own in reverse domain order.
+        application_type: String { "enum": ["web", "native"] },
+        /// Whether it may introspect tokens.
         resource_server: bool,
-        resources: Vec<String>,
+        /// `aud` values that it may introspect; none listed: all of the provider.
+        resources: Vec<String> { "items": { "type": "string", "minLength": 1 }, "maxItems": 50 },
+        /// Whether it may mint tokens for others at `/oauth2/mint`.
         may_mint: bool,
+        /// Whether it may name their subject.
         may_set_subject: bool,
-        require_pushed_authorization_requests: bool,
-        dpop_bound_access_tokens: bool,
+        /// Not supported by this release: false.
+        require_pushed_authorization_requests: bool { "const": false },
+        /// Not supported by this release: false.
+        dpop_bound_access_tokens: bool { "const": false },
+        /// Whether it works at all. Switched off, its tokens end.
         enabled: bool,
     }
+}
+
+/// The names of the grants that are served.
+fn grants() -> Vec<&'static str> {
+    GrantType::ALL.into_iter().filter(|grant| grant.is_served()).map(GrantType::name).collect()
 }
 
 /// A client.

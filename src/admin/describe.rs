@@ -28,6 +28,11 @@ pub fn reads<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
     doc.answers::<T>(200, "As it is.").with_header(200, "ETag", "Its version, for `If-Match`.");
 }
 
+/// `GET` of one thing that is never changed, so has no version.
+pub fn shows<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
+    doc.answers::<T>(200, "As it is.");
+}
+
 /// `POST` that makes something with the fields of `B`.
 pub fn creates<B: Body, T: JsonSchema>(doc: &mut OperationDoc<'_>) {
     makes::<New<B>, T>(doc, true);
@@ -94,7 +99,7 @@ const FAILURES: [(u16, &str); 9] = [
     (503, "The server cannot answer right now; see `Retry-After`."),
 ];
 
-const PATH_PARAMETERS: [(&str, &str); 9] = [
+const PATH_PARAMETERS: [(&str, &str); 10] = [
     ("provider", "Id or slug of a provider."),
     ("client_id", "The client's `client_id`."),
     ("secret_id", "`id` of the secret."),
@@ -104,10 +109,11 @@ const PATH_PARAMETERS: [(&str, &str); 9] = [
     ("domain_id", "`id` of the domain."),
     ("issuer_id", "`id` of the trusted issuer."),
     ("kid", "`kid` of the key."),
+    ("key_id", "`id` of the API key."),
 ];
 
 /// The heading: the last resource that the path names.
-fn tag(path: &str) -> &'static str {
+pub fn tag(path: &str) -> &'static str {
     let known = |part: &str| TAGS.iter().find(|(segment, _)| *segment == part).map(|(_, tag)| *tag);
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }

@@ -1,16 +1,25 @@
 //! `/providers/{provider}/domains`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::admin::fields::Nothing;
+use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::domain::ProviderDomain;
+use crate::edge::OperationDoc;
+use crate::edge::describe::WireTime;
+use crate::edge::describe::{JSON, PROBLEM};
 use crate::engine::Engine;
 use crate::engine::manage::domains::{DomainChange, DomainDraft, Verification};
 
-#[derive(Serialize)]
+/// A domain of a provider.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Domain")]
 pub struct DomainOut {
     id: String,
     domain: String,
@@ -19,13 +28,17 @@ pub struct DomainOut {
     /// What its metadata states; null until it is verified.
     issuer: Option<String>,
     dns_record: DnsRecordOut,
+    #[schemars(with = "Option<WireTime>")]
     verified_at: Option<String>,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
 /// What the DNS must show before the domain is verified.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DnsRecord")]
 struct DnsRecordOut {
     r#type: &'static str,
     name: String,
@@ -61,11 +74,29 @@ impl From<ProviderDomain> for DomainOut {
     }
 }
 
-#[derive(Serialize)]
+/// How the proof of a domain came out.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DomainVerification")]
 struct VerificationOut {
     verified: bool,
     message: String,
     domain: DomainOut,
+}
+
+fields! {
+    /// A domain to be added.
+    DomainFields => DomainDraft named "Domain" required [domain] at_creation [] {
+        /// A host name.
+        domain: String { "minLength": 1, "maxLength": 253 },
+    }
+}
+
+fields! {
+    /// What can be changed of a domain.
+    DomainChangeFields => DomainChange named "Domain" required [] at_creation [] {
+        /// Whether new tokens carry its issuer; it must be verified.
+        primary: bool,
+    }
 }
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
@@ -80,7 +111,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = DomainDraft { domain: fields.take("domain"), slips: fields.slips() };
+        let draft = DomainFields::draft(&mut fields);
         let domain = engine.create_domain(&received.ctx, actor, received.path("provider"), draft).await?;
         let (id, version) = (domain.id.clone(), domain.version);
         Ok(created(received, id.as_str(), Some(version), &DomainOut::from(domain)))
@@ -102,7 +133,7 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
-        let change = DomainChange { primary: fields.take("primary"), slips: fields.slips() };
+        let change = DomainChangeFields::draft(&mut fields);
         let (provider, id) = (received.path("provider"), received.path("domain_id"));
         let domain = engine.update_domain(&received.ctx, actor, provider, id, change, expected).await?;
         Ok(shown(domain.version, &DomainOut::from(domain)))
@@ -120,9 +151,16 @@ pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Da
     .await
 }
 
+pub fn describe_verify(doc: &mut OperationDoc<'_>) {
+    doc.takes::<Nothing>(&[JSON], false);
+    doc.answers::<VerificationOut>(200, "Whether the record was found, and in a sentence why not.");
+    doc.with_header(200, "ETag", "The domain's version.");
+    doc.answers_as::<Problem>(409, PROBLEM, "Another provider has proven it.");
+}
+
 pub async fn verify(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        Fields::of(received, true)?.finish()?;
+        Nothing::read(Fields::of(received, true)?)?;
         let (provider, id) = (received.path("provider"), received.path("domain_id"));
         let Verification { domain, verified, message } =
             engine.verify_domain(&received.ctx, actor, provider, id).await?;

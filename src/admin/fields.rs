@@ -7,6 +7,9 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::admin::input::Fields;
+use crate::domain::Refusal;
+
 /// One field of a body, for its schema.
 pub struct FieldDoc {
     pub name: &'static str,
@@ -28,6 +31,25 @@ pub trait Body {
     /// May not be named in a change.
     const AT_CREATION: &'static [&'static str];
     fn fields() -> Vec<FieldDoc>;
+}
+
+/// A body that may be left out, and has no field.
+pub struct Nothing;
+
+impl Nothing {
+    pub fn read(fields: Fields) -> Result<Self, Refusal> {
+        fields.finish().map(|()| Self)
+    }
+}
+
+impl JsonSchema for Nothing {
+    fn schema_name() -> Cow<'static, str> {
+        "Nothing".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema(Vec::new(), &[], &[])
+    }
 }
 
 /// The body of a creation: `New…` in the document.

@@ -4,9 +4,14 @@
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::admin::api_keys::ApiKeyFields;
 use crate::admin::client_wire::{ClientFields, ClientOut};
+use crate::admin::domains::{DomainChangeFields, DomainFields, DomainOut};
+use crate::admin::providers::ProviderFields;
 use crate::admin::secrets::NewClientSecret;
-use crate::admin::wire::SecretOut;
+use crate::admin::trusted_issuers::{TrustedIssuerFields, TrustedIssuerOut};
+use crate::admin::user_wire::{GrantOut, SessionOut, UserFields, UserOut};
+use crate::admin::wire::{ApiKeyOut, ProviderOut, SecretOut, SigningKeyOut};
 use crate::domain::{Context, Failed, Refusal};
 use crate::edge::credentials::bearer;
 use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
@@ -41,40 +46,54 @@ impl Surface for Admin {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: &[RouteSpec] = &[
-            route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list)),
+            route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list))
+                .doc(describe::lists::<ProviderOut>),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
-            }),
-            route(Method::GET, PROVIDER, "read_provider", "A provider", || web::to(providers::read)),
-            route(Method::PATCH, PROVIDER, "update_provider", "Change a provider", || web::to(providers::update)),
-            route(Method::DELETE, PROVIDER, "delete_provider", "End a provider", || web::to(providers::delete)),
+            })
+            .doc(describe::creates::<ProviderFields, ProviderOut>),
+            route(Method::GET, PROVIDER, "read_provider", "A provider", || web::to(providers::read))
+                .doc(describe::reads::<ProviderOut>),
+            route(Method::PATCH, PROVIDER, "update_provider", "Change a provider", || web::to(providers::update))
+                .doc(describe::changes::<ProviderFields, ProviderOut>),
+            route(Method::DELETE, PROVIDER, "delete_provider", "End a provider", || web::to(providers::delete))
+                .doc(providers::describe_delete),
             route(Method::DELETE, PROVIDER_TOKENS, "revoke_provider_tokens", "Revoke all its tokens", || {
                 web::to(providers::revoke_tokens)
-            }),
-            route(Method::GET, SIGNING_KEYS, "list_signing_keys", "Signing keys", || web::to(signing_keys::list)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, SIGNING_KEYS, "list_signing_keys", "Signing keys", || web::to(signing_keys::list))
+                .doc(describe::lists_all::<SigningKeyOut>),
             route(Method::POST, ROTATE, "rotate_signing_keys", "Make the next signing keys", || {
                 web::to(signing_keys::rotate)
-            }),
-            route(Method::GET, DOMAINS, "list_domains", "Domains of a provider", || web::to(domains::list)),
-            route(Method::POST, DOMAINS, "create_domain", "Add a domain, to be verified", || web::to(domains::create)),
+            })
+            .doc(signing_keys::describe_rotate),
+            route(Method::GET, DOMAINS, "list_domains", "Domains of a provider", || web::to(domains::list))
+                .doc(describe::lists::<DomainOut>),
+            route(Method::POST, DOMAINS, "create_domain", "Add a domain, to be verified", || web::to(domains::create))
+                .doc(describe::creates::<DomainFields, DomainOut>),
             route(Method::GET, DOMAIN, "read_domain", "A domain, and the TXT record that proves it", || {
                 web::to(domains::read)
-            }),
+            })
+            .doc(describe::reads::<DomainOut>),
             route(
                 Method::PATCH,
                 DOMAIN,
                 "update_domain",
                 "Make a verified domain the issuer of new tokens, or not",
                 || web::to(domains::update),
-            ),
-            route(Method::DELETE, DOMAIN, "delete_domain", "End a domain", || web::to(domains::delete)),
+            )
+            .doc(describe::changes::<DomainChangeFields, DomainOut>),
+            route(Method::DELETE, DOMAIN, "delete_domain", "End a domain", || web::to(domains::delete))
+                .doc(describe::deletes),
             route(
                 Method::POST,
                 VERIFY_DOMAIN,
                 "verify_domain",
                 "Look for the TXT record, and serve the domain",
                 || web::to(domains::verify),
-            ),
+            )
+            .doc(domains::describe_verify),
             route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
                 .doc(describe::lists::<ClientOut>),
             route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
@@ -87,65 +106,91 @@ impl Surface for Admin {
                 .doc(describe::deletes),
             route(Method::DELETE, CLIENT_TOKENS, "revoke_client_tokens", "Revoke all its tokens", || {
                 web::to(clients::revoke_tokens)
-            }),
+            })
+            .doc(describe::acts),
             route(Method::POST, CLIENT_TOKENS, "mint_client_token", "An ephemeral token for a client", || {
                 web::to(client_tokens::mint)
-            }),
+            })
+            .doc(client_tokens::describe_mint),
             route(Method::GET, SECRETS, "list_client_secrets", "Secrets of a client", || web::to(secrets::list))
                 .doc(describe::lists_all::<SecretOut>),
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
                 .doc(|doc| describe::makes::<NewClientSecret, SecretOut>(doc, false)),
             route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
-                .doc(describe::reads::<SecretOut>),
+                .doc(describe::shows::<SecretOut>),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
                 .doc(describe::acts),
-            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)),
-            route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create)),
-            route(Method::GET, USER, "read_user", "A user", || web::to(users::read)),
-            route(Method::PATCH, USER, "update_user", "Change a user", || web::to(users::update)),
-            route(Method::DELETE, USER, "delete_user", "End a user", || web::to(users::delete)),
+            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)).doc(users::describe_list),
+            route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create))
+                .doc(describe::creates::<UserFields, UserOut>),
+            route(Method::GET, USER, "read_user", "A user", || web::to(users::read)).doc(describe::reads::<UserOut>),
+            route(Method::PATCH, USER, "update_user", "Change a user", || web::to(users::update))
+                .doc(describe::changes::<UserFields, UserOut>),
+            route(Method::DELETE, USER, "delete_user", "End a user", || web::to(users::delete)).doc(describe::deletes),
             route(Method::POST, USER_PASSWORD, "set_user_password", "Set, import or clear the password", || {
                 web::to(users::set_password)
-            }),
-            route(Method::POST, USER_LOCK, "lock_user", "Keep a user out", || web::to(users::lock)),
-            route(Method::DELETE, USER_LOCK, "unlock_user", "Let a locked user in again", || web::to(users::unlock)),
-            route(Method::GET, USER_SESSIONS, "list_user_sessions", "Sessions of a user", || web::to(users::sessions)),
+            })
+            .doc(users::describe_set_password),
+            route(Method::POST, USER_LOCK, "lock_user", "Keep a user out", || web::to(users::lock))
+                .doc(users::describe_lock),
+            route(Method::DELETE, USER_LOCK, "unlock_user", "Let a locked user in again", || web::to(users::unlock))
+                .doc(describe::acts),
+            route(Method::GET, USER_SESSIONS, "list_user_sessions", "Sessions of a user", || web::to(users::sessions))
+                .doc(describe::lists_all::<SessionOut>),
             route(Method::DELETE, USER_SESSIONS, "end_user_sessions", "End all sessions of a user", || {
                 web::to(users::end_sessions)
-            }),
+            })
+            .doc(describe::acts),
             route(Method::DELETE, USER_SESSION, "end_user_session", "End a session of a user", || {
                 web::to(users::end_session)
-            }),
-            route(Method::GET, USER_GRANTS, "list_user_grants", "Grants of a user", || web::to(users::grants)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, USER_GRANTS, "list_user_grants", "Grants of a user", || web::to(users::grants))
+                .doc(describe::lists_all::<GrantOut>),
             route(Method::DELETE, USER_GRANT, "revoke_user_grant", "End a grant and all its tokens", || {
                 web::to(users::revoke_grant)
-            }),
-            route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list))
+                .doc(describe::lists::<ApiKeyOut>),
             route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
                 web::to(api_keys::create)
-            }),
-            route(Method::GET, API_KEY, "read_api_key", "An API key", || web::to(api_keys::read)),
-            route(Method::PATCH, API_KEY, "update_api_key", "Change an API key", || web::to(api_keys::update)),
-            route(Method::DELETE, API_KEY, "delete_api_key", "End an API key", || web::to(api_keys::delete)),
+            })
+            .doc(describe::creates::<ApiKeyFields, ApiKeyOut>),
+            route(Method::GET, API_KEY, "read_api_key", "An API key", || web::to(api_keys::read))
+                .doc(describe::reads::<ApiKeyOut>),
+            route(Method::PATCH, API_KEY, "update_api_key", "Change an API key", || web::to(api_keys::update))
+                .doc(describe::changes::<ApiKeyFields, ApiKeyOut>),
+            route(Method::DELETE, API_KEY, "delete_api_key", "End an API key", || web::to(api_keys::delete))
+                .doc(describe::deletes),
             route(Method::DELETE, API_KEY_TOKENS, "revoke_api_key_tokens", "Revoke all it minted", || {
                 web::to(api_keys::revoke_tokens)
-            }),
-            route(Method::GET, TRUST, "list_trusted_issuers", "Trusted issuers", || web::to(trusted_issuers::list)),
-            route(Method::POST, TRUST, "create_trusted_issuer", "Trust an issuer", || web::to(trusted_issuers::create)),
+            })
+            .doc(describe::acts),
+            route(Method::GET, TRUST, "list_trusted_issuers", "Trusted issuers", || web::to(trusted_issuers::list))
+                .doc(describe::lists::<TrustedIssuerOut>),
+            route(Method::POST, TRUST, "create_trusted_issuer", "Trust an issuer", || web::to(trusted_issuers::create))
+                .doc(describe::creates::<TrustedIssuerFields, TrustedIssuerOut>),
             route(Method::POST, TRY_TRUST, "test_token", "Say what every row of its issuer thinks of a token", || {
                 web::to(trusted_issuers::try_all)
-            }),
-            route(Method::GET, TRUSTED, "read_trusted_issuer", "A trusted issuer", || web::to(trusted_issuers::read)),
+            })
+            .doc(trusted_issuers::describe_trial),
+            route(Method::GET, TRUSTED, "read_trusted_issuer", "A trusted issuer", || web::to(trusted_issuers::read))
+                .doc(describe::reads::<TrustedIssuerOut>),
             route(Method::PATCH, TRUSTED, "update_trusted_issuer", "Change a trusted issuer", || {
                 web::to(trusted_issuers::update)
-            }),
+            })
+            .doc(describe::changes::<TrustedIssuerFields, TrustedIssuerOut>),
             route(Method::DELETE, TRUSTED, "delete_trusted_issuer", "End the trust", || {
                 web::to(trusted_issuers::delete)
-            }),
+            })
+            .doc(describe::deletes),
             route(Method::POST, TRY_TRUSTED, "test_trusted_issuer", "Say what it thinks of a token", || {
                 web::to(trusted_issuers::try_one)
-            }),
-            route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read)),
+            })
+            .doc(trusted_issuers::describe_trial),
+            route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read))
+                .doc(describe::shows::<SigningKeyOut>),
         ];
         ROUTES
     }

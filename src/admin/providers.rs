@@ -1,40 +1,63 @@
 //! `/providers`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
 use url::form_urlencoded;
 
+use crate::admin::fields::fields;
 use crate::admin::input::Fields;
 use crate::admin::wire::{ProviderOut, value};
-use crate::admin::{call, created, list as listing, shown, version};
+use crate::admin::{call, created, describe, list as listing, shown, version};
 use crate::domain::{Failed, Refusal};
+use crate::edge::OperationDoc;
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
 use crate::engine::manage::providers_resource::{LIVE_CLIENTS, LIVE_USERS};
 
-fn draft(fields: &mut Fields) -> ProviderDraft {
-    ProviderDraft {
-        slug: fields.take("slug"),
-        name: fields.take("name"),
-        description: fields.take("description"),
-        default_audience: fields.take("default_audience"),
-        access_token_signing_alg: fields.take("access_token_signing_alg"),
-        access_token_ttl: fields.take("access_token_ttl"),
-        id_token_ttl: fields.take("id_token_ttl"),
-        authorization_code_ttl: fields.take("authorization_code_ttl"),
-        refresh_token_ttl: fields.take("refresh_token_ttl"),
-        refresh_token_max_ttl: fields.take("refresh_token_max_ttl"),
-        max_ttl: fields.take("max_ttl"),
-        jwks_max_age: fields.take("jwks_max_age"),
-        key_rotation: fields.take("key_rotation"),
-        strict_scopes: fields.take("strict_scopes"),
-        surfaces: fields.take("surfaces"),
-        session_idle_ttl: fields.take("session_idle_ttl"),
-        session_max_ttl: fields.take("session_max_ttl"),
-        logo_uri: fields.take("logo_uri"),
-        brand_color: fields.take("brand_color"),
-        enabled: fields.take("enabled"),
-        // Last: what is left over is no field.
-        slips: fields.slips(),
+fields! {
+    /// A provider: an issuer with its own keys, clients and users. Lifetimes in seconds; what is left out, or null,
+    /// has its default.
+    ProviderFields => ProviderDraft named "Provider" required [slug] at_creation [slug] {
+        /// Its name in paths. Never changes, never used again; not shaped like a UUID.
+        slug: String { "pattern": "^[a-z0-9][a-z0-9-]{0,62}$" },
+        /// For people; by default the slug.
+        name: String { "minLength": 1, "maxLength": 255 },
+        description: String { "minLength": 1, "maxLength": 255 },
+        /// `aud` of tokens whose client has no audience; null: the issuer.
+        default_audience: String { "minLength": 1, "maxLength": 2048 },
+        access_token_signing_alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
+        /// At most `max_ttl`.
+        access_token_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        id_token_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        authorization_code_ttl: i64 { "minimum": 1, "maximum": 600 },
+        /// Without use.
+        refresh_token_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// In all.
+        refresh_token_max_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// The longest life of any access token.
+        max_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// For how long verifiers may keep the keys.
+        jwks_max_age: i64 { "minimum": 0, "maximum": 2_592_000 },
+        /// The life of a signing key until the next one takes over.
+        key_rotation: i64 { "minimum": 86_400, "maximum": 315_360_000 },
+        /// Whether a scope that does not exist is refused, rather than made by the admin who writes it.
+        strict_scopes: bool,
+        /// The foreign APIs that it answers below its own path.
+        surfaces: Vec<String> {
+            "items": { "type": "string", "enum": ["runai", "deepgram", "usegrant", "vocalstack", "endorsed"] }
+        },
+        /// Of a login, without use.
+        session_idle_ttl: i64 { "minimum": 60, "maximum": 315_360_000 },
+        /// Of a login, in all.
+        session_max_ttl: i64 { "minimum": 60, "maximum": 315_360_000 },
+        /// A `data:` URI of an image, for the pages.
+        logo_uri: String {
+            "pattern": "^data:image/(png|jpeg|webp|svg\\+xml);base64,[A-Za-z0-9+/=]+$", "maxLength": 32_768
+        },
+        /// `#rrggbb`.
+        brand_color: String { "pattern": "^#[0-9a-fA-F]{6}$" },
+        /// Switched off it answers nobody, and its tokens end.
+        enabled: bool,
     }
 }
 
@@ -50,7 +73,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = draft(&mut fields);
+        let draft = ProviderFields::draft(&mut fields);
         let provider = engine.create_provider(&received.ctx, actor, draft).await?;
         let (id, version) = (provider.id.clone(), provider.version);
         Ok(created(received, id.as_str(), Some(version), &ProviderOut::from(provider)))
@@ -70,12 +93,21 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
-        let change = draft(&mut fields);
+        let change = ProviderFields::draft(&mut fields);
         let provider = received.path("provider");
         let provider = engine.update_provider(&received.ctx, actor, provider, change, expected).await?;
         Ok(shown(provider.version, &ProviderOut::from(provider)))
     })
     .await
+}
+
+pub fn describe_delete(doc: &mut OperationDoc<'_>) {
+    doc.query(
+        "cascade",
+        "Whether live clients and users end with it; else they are a 409.",
+        json!({"type": "boolean"}),
+    );
+    describe::deletes(doc);
 }
 
 pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -2,12 +2,31 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::list::Listed;
+use crate::admin::problem::Problem;
 use crate::admin::wire::{SigningKeyOut, value};
 use crate::admin::{call, list as listing};
 use crate::domain::patch::Field;
 use crate::domain::{Refusal, SigningAlg};
+use crate::edge::OperationDoc;
+use crate::edge::describe::{JSON, PROBLEM};
 use crate::engine::Engine;
+
+fields! {
+    /// Which key is to be followed by another.
+    struct SigningKeyRotation required [] {
+        /// Null: every algorithm that has an active key.
+        alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
+    }
+}
+
+pub fn describe_rotate(doc: &mut OperationDoc<'_>) {
+    doc.takes::<SigningKeyRotation>(&[JSON], false);
+    doc.answers::<Listed<SigningKeyOut>>(200, "All keys as they are now, the next ones among them.");
+    doc.answers_as::<Problem>(409, PROBLEM, "Something stands against it.");
+}
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
@@ -30,10 +49,7 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
 /// `{alg}`; without it, every algorithm that has an active key.
 pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let mut fields = Fields::of(received, true)?;
-        let alg: Field<String> = fields.take("alg");
-        fields.finish()?;
-        let alg = match alg {
+        let alg = match SigningKeyRotation::read(Fields::of(received, true)?)?.alg {
             Field::Set(name) => Some(
                 SigningAlg::from_name(&name)
                     .ok_or_else(|| Refusal::invalid_field("/alg", "must be one of ES256, RS256, EdDSA"))?,

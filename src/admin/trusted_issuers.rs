@@ -1,10 +1,12 @@
 //! `/providers/{provider}/trusted-issuers`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::admin::fields::fields;
 use crate::admin::input::{Fields, FromJson, JsonText};
 use crate::admin::wire::{list as texts, time, value};
 use crate::admin::{call, created, list as listing, shown, version};
@@ -12,37 +14,71 @@ use crate::domain::external::{Check, Verdict};
 use crate::domain::patch::Field;
 use crate::domain::trust::{Condition, IssuerKeys, Operator, TrustRules};
 use crate::domain::{Failed, Refusal, TrustedIssuer};
+use crate::edge::OperationDoc;
 use crate::edge::Received;
+use crate::edge::describe::JSON;
+use crate::edge::describe::WireTime;
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 use crate::engine::manage::trusted_issuer_fields::{ConditionDraft, ConditionValue, TrustedIssuerDraft};
 use crate::engine::manage::trusted_issuers::{Trial, TrialDraft};
+use crate::engine::trust::rules::TOKEN_TYPES;
 
-fn draft(fields: &mut Fields) -> TrustedIssuerDraft {
-    TrustedIssuerDraft {
-        issuer: fields.take("issuer"),
-        jwks: fields.take::<JsonText>("jwks").map(|JsonText(text)| text),
-        jwks_uri: fields.take("jwks_uri"),
-        purpose: fields.take("purpose"),
-        clients: fields.take("clients"),
-        audiences: fields.take("audiences"),
-        algorithms: fields.take("algorithms"),
-        subject_claim: fields.take("subject_claim"),
-        conditions: fields.take("conditions"),
-        token_types: fields.take("token_types"),
-        require_jti: fields.take("require_jti"),
-        max_age: fields.take("max_age"),
-        map_to: fields.take("map_to"),
-        provision: fields.take("provision"),
-        link_by_verified_email: fields.take("link_by_verified_email"),
-        allow_refresh: fields.take("allow_refresh"),
-        scope: fields.take("scope"),
-        audience: fields.take("audience"),
-        max_ttl: fields.take("max_ttl"),
-        fingerprints: fields.take("fingerprints"),
-        enabled: fields.take("enabled"),
-        // Last: what is left over is no field.
-        slips: fields.slips(),
+fields! {
+    /// An issuer whose tokens are exchanged for ours, or only validated.
+    TrustedIssuerFields => TrustedIssuerDraft named "TrustedIssuer" required [issuer, audiences] at_creation [] {
+        /// `iss` of its tokens, byte for byte. Never one of ours.
+        issuer: String { "minLength": 1, "maxLength": 2048 },
+        /// Its public keys; without these and without `jwks_uri` they are found by its metadata.
+        jwks: JsonText => |JsonText(text)| text,
+        /// Where they are found. Not beside `jwks`.
+        jwks_uri: String { "format": "uri", "maxLength": 2048 },
+        purpose: String { "enum": ["exchange", "validate"] },
+        /// `client_id`s that may exchange its tokens; none listed: nobody.
+        clients: Vec<String> { "items": { "type": "string", "minLength": 1, "maxLength": 64 }, "maxItems": 200 },
+        /// One of these must stand in `aud`.
+        audiences: Vec<String> { "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": 50 },
+        algorithms: Vec<String> {
+            "items": {
+                "type": "string",
+                "enum": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+            },
+            "minItems": 1
+        },
+        /// By default sub.
+        subject_claim: String { "minLength": 1, "maxLength": 255 },
+        /// All must be true. On a claim that is not there each is false.
+        conditions: Vec<ConditionDraft> { "maxItems": 20 },
+        /// `subject_token_type` values that it takes; none listed: all.
+        token_types: Vec<String> { "items": { "type": "string", "enum": TOKEN_TYPES } },
+        /// Whether a token must have a `jti`, which then passes once.
+        require_jti: bool,
+        /// Seconds since `iat`.
+        max_age: i64 { "minimum": 1, "maximum": 315_360_000 },
+        map_to: String { "enum": ["user", "client"] },
+        /// jit: an unknown subject becomes a user.
+        provision: String { "enum": ["none", "jit"] },
+        link_by_verified_email: bool,
+        /// Whether an exchange gives a refresh token, too.
+        allow_refresh: bool,
+        /// The most that a token of ours gets; null: what the client has.
+        scope: String { "maxLength": 4096 },
+        audience: Vec<String> { "items": { "type": "string", "minLength": 1 }, "maxItems": 50 },
+        /// Seconds.
+        max_ttl: i64 { "minimum": 1, "maximum": 315_360_000 },
+        /// SHA-1 or SHA-256 of a certificate that the server of its keys must prove itself by.
+        fingerprints: Vec<String> { "items": { "type": "string", "pattern": "^[0-9A-Fa-f:]+$" }, "maxItems": 5 },
+        enabled: bool,
+    }
+}
+
+fields! {
+    /// A token to be judged. Nothing comes of it.
+    struct TokenTrial required [token] {
+        token: SecretString,
+        /// Who would exchange it.
+        client_id: String,
+        token_type: String,
     }
 }
 
@@ -94,7 +130,9 @@ fn compared(value: Value) -> Option<String> {
     }
 }
 
-#[derive(Serialize)]
+/// A trusted issuer.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TrustedIssuer")]
 pub struct TrustedIssuerOut {
     id: String,
     issuer: String,
@@ -121,11 +159,15 @@ pub struct TrustedIssuerOut {
     /// The tenant that it is of, where a surface's own call has made it; absent for every other.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
-#[derive(Serialize)]
+/// A condition on a claim.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Condition")]
 struct ConditionOut {
     claim: String,
     operator: &'static str,
@@ -213,7 +255,9 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
     }
 }
 
-#[derive(Serialize)]
+/// What the rows of an issuer think of a token.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenVerdict")]
 pub struct TrialOut {
     accepted: bool,
     reason: String,
@@ -222,14 +266,18 @@ pub struct TrialOut {
     rows: Vec<VerdictOut>,
 }
 
-#[derive(Serialize)]
+/// What one row thinks of it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RowVerdict")]
 struct VerdictOut {
     id: String,
     accepted: bool,
     checks: Vec<CheckOut>,
 }
 
-#[derive(Serialize)]
+/// One check, in the order in which they are made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Check")]
 struct CheckOut {
     name: &'static str,
     /// passed, failed, skipped
@@ -262,7 +310,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = draft(&mut fields);
+        let draft = TrustedIssuerFields::draft(&mut fields);
         let issuer = engine.create_trusted_issuer(&received.ctx, actor, received.path("provider"), draft).await?;
         let (id, version) = (issuer.id.clone(), issuer.version);
         Ok(created(received, id.as_str(), Some(version), &TrustedIssuerOut::from(issuer)))
@@ -283,7 +331,7 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
-        let change = draft(&mut fields);
+        let change = TrustedIssuerFields::draft(&mut fields);
         let (provider, id) = (received.path("provider"), received.path("issuer_id"));
         let issuer = engine.update_trusted_issuer(&received.ctx, actor, provider, id, change, expected).await?;
         Ok(shown(issuer.version, &TrustedIssuerOut::from(issuer)))
@@ -312,11 +360,13 @@ pub async fn try_all(request: HttpRequest, payload: web::Payload, engine: web::D
     call(request, payload, engine, async |received, engine, actor| trial(received, engine, actor, None).await).await
 }
 
+pub fn describe_trial(doc: &mut OperationDoc<'_>) {
+    doc.takes::<TokenTrial>(&[JSON], true);
+    doc.answers::<TrialOut>(200, "Every check of every row, in order. Nothing comes of it.");
+}
+
 async fn trial(received: &Received, engine: &Engine, actor: &Actor, id: Option<&str>) -> Result<HttpResponse, Failed> {
-    let mut fields = Fields::of(received, false)?;
-    let token = fields.take::<SecretString>("token");
-    let (client_id, token_type) = (fields.take("client_id"), fields.take("token_type"));
-    fields.finish()?;
+    let TokenTrial { token, client_id, token_type } = TokenTrial::read(Fields::of(received, false)?)?;
     let Field::Set(token) = token else { return Err(Refusal::invalid_field("/token", "is needed").into()) };
     let draft = TrialDraft { token, client_id: given(client_id), token_type: given(token_type) };
     let trial = engine.try_trusted_issuer(&received.ctx, actor, received.path("provider"), id, draft).await?;

@@ -1,40 +1,52 @@
 //! A user in the API's spelling: names of OIDC claims, both directions. No password and no hash of
 //! one ever goes out.
 
+use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::admin::input::Fields;
+use crate::admin::fields::fields;
 use crate::admin::wire::{list, time};
 use crate::domain::session::Session;
 use crate::domain::{PersonGrant, RefreshFamily, User};
+use crate::edge::describe::WireTime;
 use crate::engine::manage::user_fields::UserDraft;
 use crate::engine::manage::users::PasswordDraft;
 
-/// Takes every field of a user out of a body.
-pub fn draft(fields: &mut Fields) -> UserDraft {
-    UserDraft {
-        username: fields.take("username"),
-        email: fields.take("email"),
-        email_verified: fields.take("email_verified"),
-        name: fields.take("name"),
-        groups: fields.take("groups"),
-        enabled: fields.take("enabled"),
-        password: fields.take("password"),
-        password_hash: fields.take("password_hash"),
-        // Last: what is left over is no field.
-        slips: fields.slips(),
+fields! {
+    /// A person's account, in the words of OpenID Connect claims.
+    UserFields => UserDraft named "User" required [username] at_creation [password, password_hash] {
+        /// What it logs in with, compared without regard to letter case and composition.
+        username: String { "minLength": 1, "maxLength": 255 },
+        /// May be used to log in, too.
+        email: String { "format": "email", "maxLength": 254 },
+        /// Falls with every other email, unless it is said again.
+        email_verified: bool,
+        /// For people.
+        name: String { "minLength": 1, "maxLength": 255 },
+        groups: Vec<String> { "items": { "type": "string", "minLength": 1, "maxLength": 255 }, "maxItems": 256 },
+        /// Switched off nobody logs in with it, and its tokens end.
+        enabled: bool,
+        /// Without one nobody logs in by password.
+        password: SecretString { "minLength": 8, "maxLength": 500 },
+        /// What an import brings along instead: argon2, bcrypt or scrypt.
+        password_hash: String { "maxLength": 512 },
     }
 }
 
-pub fn password_draft(fields: &mut Fields) -> PasswordDraft {
-    PasswordDraft {
-        password: fields.take("password"),
-        password_hash: fields.take("password_hash"),
-        slips: fields.slips(),
+fields! {
+    /// Exactly one of the two.
+    PasswordFields => PasswordDraft named "UserPassword" required [] at_creation [] {
+        /// Null: no login by password.
+        password: SecretString { "minLength": 8, "maxLength": 500 },
+        /// What an import brings along instead: argon2, bcrypt or scrypt.
+        password_hash: String { "maxLength": 512 },
     }
 }
 
-#[derive(Serialize)]
+/// An account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub struct UserOut {
     id: String,
     username: String,
@@ -43,9 +55,12 @@ pub struct UserOut {
     name: Option<String>,
     groups: Vec<String>,
     enabled: bool,
+    #[schemars(with = "Option<WireTime>")]
     locked_at: Option<String>,
     has_password: bool,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
@@ -85,7 +100,9 @@ impl From<User> for UserOut {
     }
 }
 
-#[derive(Serialize)]
+/// A browser that is logged in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UserSession")]
 pub struct SessionOut {
     /// `sid` of tokens; the cookie holds something else.
     id: String,
@@ -93,9 +110,12 @@ pub struct SessionOut {
     address: String,
     amr: Vec<String>,
     auth_time: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     last_seen_at: String,
     /// At the latest.
+    #[schemars(with = "WireTime")]
     expires_at: String,
 }
 
@@ -130,7 +150,9 @@ impl From<Session> for SessionOut {
     }
 }
 
-#[derive(Serialize)]
+/// What a person has allowed a client, with its refresh tokens.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UserGrant")]
 pub struct GrantOut {
     /// `grant_id` of tokens.
     id: String,
@@ -141,9 +163,12 @@ pub struct GrantOut {
     session_id: Option<String>,
     amr: Vec<String>,
     auth_time: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     last_used_at: String,
     /// If it is not used again before, and at the latest.
+    #[schemars(with = "WireTime")]
     expires_at: String,
 }
 

@@ -1,13 +1,24 @@
 //! `/providers/{provider}/users`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
 use url::form_urlencoded;
 
+use crate::admin::fields::{New, Nothing};
 use crate::admin::input::Fields;
-use crate::admin::user_wire::{GrantOut, SessionOut, UserOut, draft, password_draft};
+use crate::admin::problem::Problem;
+use crate::admin::user_wire::{GrantOut, PasswordFields, SessionOut, UserFields, UserOut};
 use crate::admin::wire::value;
-use crate::admin::{call, created, list as listing, shown, version};
+use crate::admin::{call, created, describe, list as listing, shown, version};
+use crate::edge::OperationDoc;
+use crate::edge::describe::{JSON, PROBLEM};
 use crate::engine::Engine;
+
+pub fn describe_list(doc: &mut OperationDoc<'_>) {
+    doc.query("username", "Only the account of this name.", json!({"type": "string"}));
+    doc.query("email", "Only accounts with this email.", json!({"type": "string"}));
+    describe::lists::<UserOut>(doc);
+}
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
@@ -24,7 +35,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = draft(&mut fields);
+        let draft = UserFields::draft(&mut fields);
         let made = engine.create_user(&received.ctx, actor, received.path("provider"), draft).await?;
         let (id, version) = (made.id.clone(), made.version);
         Ok(created(received, id.as_str(), Some(version), &UserOut::from(made)))
@@ -45,7 +56,7 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
         let mut fields = Fields::of(received, false)?;
-        let change = draft(&mut fields);
+        let change = UserFields::draft(&mut fields);
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         let user = engine.update_user(&received.ctx, actor, provider, id, change, expected).await?;
         Ok(shown(user.version, &UserOut::from(user)))
@@ -63,10 +74,16 @@ pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Da
     .await
 }
 
+pub fn describe_set_password(doc: &mut OperationDoc<'_>) {
+    doc.takes::<New<PasswordFields>>(&[JSON], true);
+    doc.says("Ends the user's sessions and refresh tokens.");
+    describe::acts(doc);
+}
+
 pub async fn set_password(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let mut fields = Fields::of(received, false)?;
-        let draft = password_draft(&mut fields);
+        let draft = PasswordFields::draft(&mut fields);
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         engine.set_user_password(&received.ctx, actor, provider, id, draft).await?;
         Ok(HttpResponse::NoContent().finish())
@@ -74,12 +91,19 @@ pub async fn set_password(request: HttpRequest, payload: web::Payload, engine: w
     .await
 }
 
+pub fn describe_lock(doc: &mut OperationDoc<'_>) {
+    doc.takes::<Nothing>(&[JSON], false);
+    doc.says("Ends the user's sessions and tokens; nobody logs in until it is unlocked.");
+    doc.answers::<UserOut>(200, "The locked user.").with_header(200, "ETag", "Its new version.");
+    doc.answers_as::<Problem>(409, PROBLEM, "Something stands against it.");
+}
+
 pub async fn lock(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         // Whoever may not lock anybody is told so first.
         engine.read_user(&received.ctx, actor, provider, id).await?;
-        Fields::of(received, true)?.finish()?;
+        Nothing::read(Fields::of(received, true)?)?;
         let user = engine.lock_user(&received.ctx, actor, provider, id).await?;
         Ok(shown(user.version, &UserOut::from(user)))
     })

@@ -34,7 +34,9 @@ pub fn value(shown: impl Serialize) -> Value {
     serde_json::to_value(shown).unwrap_or_default()
 }
 
-#[derive(Serialize)]
+/// A provider.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Provider")]
 pub struct ProviderOut {
     id: String,
     slug: String,
@@ -58,7 +60,9 @@ pub struct ProviderOut {
     logo_uri: Option<String>,
     brand_color: Option<String>,
     enabled: bool,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
@@ -148,7 +152,9 @@ impl From<ClientSecret> for SecretOut {
     }
 }
 
-#[derive(Serialize)]
+/// An API key, without its text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct ApiKeyOut {
     id: String,
     name: String,
@@ -159,9 +165,13 @@ pub struct ApiKeyOut {
     max_ttl: Option<i64>,
     may_set_subject: bool,
     hint: String,
+    #[schemars(with = "Option<WireTime>")]
     expires_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     last_used_at: Option<String>,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
     /// Once, at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -208,13 +218,18 @@ impl From<ShownApiKey> for ApiKeyOut {
     }
 }
 
-#[derive(Serialize)]
+/// A signing key; the private half never leaves the server.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SigningKey")]
 pub struct SigningKeyOut {
     kid: String,
     alg: &'static str,
     state: &'static str,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "Option<WireTime>")]
     activated_at: Option<String>,
+    #[schemars(with = "Option<WireTime>")]
     retired_at: Option<String>,
     public_jwk: Value,
 }

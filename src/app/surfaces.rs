@@ -2,9 +2,13 @@
 
 use std::collections::HashMap;
 
+use crate::admin::Admin;
 use crate::config;
-use crate::dialects::Surfaces;
+use crate::dialects::{self, Surfaces};
 use crate::domain::ProviderSlug;
+use crate::edge::surface::operations;
+use crate::ops::{Operations, Ops};
+use crate::web::Web;
 
 /// The provider that each surface serves at the root, by the surface's name.
 pub fn root_providers(settings: &config::Surfaces) -> HashMap<&'static str, ProviderSlug> {
@@ -30,4 +34,11 @@ pub fn switched(settings: &config::Surfaces) -> Surfaces {
         vocalstack: place(vocalstack),
         endorsed: place(endorsed),
     }
+}
+
+/// Every operation that is served, for the OpenAPI document. `base` is the path of the public URL.
+pub fn all_operations(settings: &config::Surfaces, base: &str) -> Operations {
+    let mut all = dialects::operations(&switched(settings));
+    all.extend(operations::<Web>(true).chain(operations::<Admin>(false)).chain(operations::<Ops>(false)));
+    Operations::new(all, base)
 }

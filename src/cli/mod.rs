@@ -17,7 +17,6 @@ use crate::domain::{Context, Failed, Refusal, RefusalKind, Wall};
 use crate::engine::manage::Actor;
 use crate::engine::{Engine, EngineOptions};
 use crate::first_run;
-use crate::ops;
 use crate::telemetry;
 
 mod api;
@@ -158,8 +157,9 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::Serve => serve(settings, StartFlags { new_issuer }).await,
         Command::Config | Command::Completions { .. } | Command::Man { .. } => Ok(()),
         Command::Openapi => {
-            let document = ops::openapi_document(&app::all_operations(&settings.surfaces));
-            Ok(writeln!(std::io::stdout(), "{document:#}")?)
+            let public_url = settings.public_url(settings.listen.port());
+            let operations = app::all_operations(&settings.surfaces, public_url.path());
+            Ok(writeln!(std::io::stdout(), "{:#}", operations.document())?)
         }
         Command::Healthcheck => healthcheck::run(settings.listen),
         Command::Migrate => {

@@ -16,6 +16,7 @@ pub mod endorsed;
 pub mod forward_auth;
 pub mod oauth2;
 pub mod rfc6749;
+mod rfc6749_doc;
 pub mod runai;
 pub mod usegrant;
 pub mod vocalstack;
@@ -127,7 +128,7 @@ pub fn operations(on: &Surfaces) -> Vec<Operation> {
         ($surface:ty, $switch:expr) => {
             let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
             if switch(on).is_some() {
-                all.extend(surface::operations::<$surface>());
+                all.extend(surface::operations::<$surface>(true));
             }
         };
     }

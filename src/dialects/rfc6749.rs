@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -20,8 +21,9 @@ const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 const REQUESTABLE: [&str; 2] = [ACCESS_TOKEN_TYPE, JWT_TYPE];
 
 /// RFC 6749 §5.1.
-#[derive(Serialize)]
-struct TokenAnswer<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OAuthToken")]
+pub struct TokenAnswer<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: i64,
@@ -40,8 +42,9 @@ struct TokenAnswer<'a> {
 }
 
 /// RFC 6749 §5.2.
-#[derive(Serialize)]
-struct ErrorAnswer<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OAuthError")]
+pub struct ErrorAnswer<'a> {
     error: &'a str,
     error_description: Cow<'a, str>,
 }

@@ -1,6 +1,6 @@
 //! The JSON members that ask for an ephemeral token: the same ones wherever grantd's own API mints.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::domain::grant::Ask;
 use crate::domain::refusal::FieldError;
@@ -27,6 +27,30 @@ pub fn read(members: Map<String, Value>) -> Result<(MintAsk, Ask), Vec<FieldErro
 
 /// All there are.
 pub const MEMBERS: [&str; 8] = ["ttl_seconds", "scope", "audience", "one_time", "access", "subject", "typ", "claims"];
+
+/// The JSON Schema of [`read`].
+pub fn schema() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "ttl_seconds": {
+                "type": ["number", "null"], "minimum": 1, "maximum": 1e11,
+                "description": "Its life; a fraction is cut off. At most what the caller and the provider allow.",
+            },
+            "scope": {"type": ["string", "null"], "description": "Scope names, separated by spaces."},
+            "audience": {
+                "anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}}],
+                "description": "Of the caller's own list.",
+            },
+            "one_time": {"type": ["boolean", "null"], "description": "Good for one use, and always opaque."},
+            "access": {"type": ["string", "null"], "enum": ["readonly", "readwrite", null]},
+            "subject": {"type": ["string", "null"], "description": "Needs `may_set_subject`."},
+            "typ": {"type": ["string", "null"], "enum": ["at+jwt", "jwt", null]},
+            "claims": {"type": ["object", "null"], "description": "Claims of your own; no registered ones."},
+        },
+    })
+}
 
 fn member(name: &str, value: Value, mint: &mut MintAsk, ask: &mut Ask) -> Result<(), &'static str> {
     match name {
@@ -82,13 +106,20 @@ fn claims(value: Value) -> Option<Vec<FreeClaim>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn of(value: Value) -> Result<(MintAsk, Ask), Vec<FieldError>> {
         let Value::Object(members) = value else { return Err(Vec::new()) };
         read(members)
+    }
+
+    #[test]
+    fn the_schema_names_every_member_and_no_other() {
+        let schema = schema();
+        let named: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+        let mut members = MEMBERS;
+        members.sort_unstable();
+        assert_eq!(named, members);
     }
 
     #[test]

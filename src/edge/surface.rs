@@ -109,9 +109,11 @@ pub struct Operation {
     pub route: &'static RouteSpec,
     /// [`Surface::describe`].
     pub of_surface: fn(&mut OperationDoc<'_>),
+    /// Whether it is served below `/p/{provider_slug}`, too.
+    pub of_provider: bool,
 }
 
 /// The operations of surface `S`.
-pub fn operations<S: Surface>() -> impl Iterator<Item = Operation> {
-    S::routes().iter().map(|route| Operation { surface: S::NAME, route, of_surface: S::describe })
+pub fn operations<S: Surface>(of_provider: bool) -> impl Iterator<Item = Operation> {
+    S::routes().iter().map(move |route| Operation { surface: S::NAME, route, of_surface: S::describe, of_provider })
 }

@@ -2,22 +2,27 @@
 
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{Class, Context, Failed, Fault};
 use crate::edge::credentials::bearer;
-use crate::edge::{Failure, RouteSpec, Surface, exchange};
+use crate::edge::{Failure, OperationDoc, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 
+mod describe;
 mod metrics;
 mod openapi;
+mod reference;
 
-pub use openapi::{Operations, document as openapi_document};
+pub use openapi::Operations;
 
 pub struct Ops;
 
-#[derive(Serialize)]
-struct Status<'a> {
+/// How it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OperationalStatus")]
+pub struct Status<'a> {
     status: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reasons: &'a [&'a str],
@@ -28,15 +33,33 @@ impl Surface for Ops {
     const PREFIXES: &'static [&'static str] = &[];
 
     fn routes() -> &'static [RouteSpec] {
-        static ROUTES: [RouteSpec; 4] = [
-            RouteSpec::new(Method::GET, "/healthz", "healthz", "Alive: the process answers", || web::to(healthz)),
-            RouteSpec::new(Method::GET, "/readyz", "readyz", "Ready: this node can serve", || web::to(readyz)),
+        static ROUTES: [RouteSpec; 7] = [
+            RouteSpec::new(Method::GET, "/healthz", "healthz", "Alive: the process answers", || web::to(healthz))
+                .doc(describe::healthz),
+            RouteSpec::new(Method::GET, "/readyz", "readyz", "Ready: this node can serve", || web::to(readyz))
+                .doc(describe::readyz),
             RouteSpec::new(Method::GET, "/metrics", "metrics", "Prometheus text, with an API key", || {
                 web::to(metrics_with_key)
-            }),
-            RouteSpec::new(Method::GET, "/openapi.json", "openapi", "This document", || web::to(openapi_json)),
+            })
+            .doc(describe::metrics),
+            RouteSpec::new(Method::GET, "/openapi.json", "openapi", "This document", || web::to(openapi_json))
+                .doc(describe::openapi),
+            RouteSpec::new(Method::GET, "/docs", "docs", "This document for people", || web::to(reference::index))
+                .doc(describe::page),
+            RouteSpec::new(Method::GET, "/docs/style.css", "docs_style", "Stylesheet of these pages", || {
+                web::to(reference::style)
+            })
+            .doc(describe::style),
+            RouteSpec::new(Method::GET, "/docs/{section}", "docs_section", "One section of it", || {
+                web::to(reference::section)
+            })
+            .doc(describe::section),
         ];
         &ROUTES
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 
     fn fail(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
@@ -47,6 +70,7 @@ impl Surface for Ops {
             Failure::Refused(refusal) if refusal.class() == Class::TooMany => {
                 (HttpResponse::TooManyRequests(), "too many failed attempts")
             }
+            Failure::Refused(refusal) if refusal.class() == Class::Unknown => (HttpResponse::NotFound(), "not found"),
             Failure::Refused(refusal) if refusal.class() == Class::BadRequest => {
                 (HttpResponse::BadRequest(), "malformed request")
             }
@@ -111,7 +135,7 @@ fn metrics_answer(engine: &Engine) -> HttpResponse {
 
 async fn openapi_json(request: HttpRequest, payload: web::Payload, operations: web::Data<Operations>) -> HttpResponse {
     exchange::<Ops>(request, payload, async |_received| -> Result<HttpResponse, Failed> {
-        Ok(HttpResponse::Ok().json(openapi::document(&operations)))
+        Ok(HttpResponse::Ok().json(operations.document()))
     })
     .await
 }

@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::domain::Context;
-use crate::edge::{Failure, RouteSpec, Surface};
+use crate::edge::{Failure, OperationDoc, RouteSpec, Surface};
 
 mod account;
 mod answer;
@@ -17,6 +17,7 @@ mod assets;
 mod brand;
 mod cookies;
 mod csrf;
+mod describe;
 mod error_page;
 mod flow;
 mod locale;
@@ -31,8 +32,8 @@ pub struct Web;
 pub struct Base(pub String);
 
 macro_rules! route {
-    ($method:ident, $path:literal, $id:literal, $summary:literal, $handler:path) => {
-        RouteSpec::new(Method::$method, $path, $id, $summary, || web::to($handler))
+    ($method:ident, $path:literal, $id:literal, $summary:literal, $handler:path, $describe:path) => {
+        RouteSpec::new(Method::$method, $path, $id, $summary, || web::to($handler)).doc($describe)
     };
 }
 
@@ -47,49 +48,96 @@ impl Surface for Web {
                 "/oauth2/authorize",
                 "authorize",
                 "Authorization endpoint (RFC 6749 §3.1, OIDC Core §3.1.2)",
-                flow::authorize::get
+                flow::authorize::get,
+                describe::authorize
             ),
             route!(
                 POST,
                 "/oauth2/authorize",
                 "authorize_by_form",
                 "Authorization endpoint, parameters in the body",
-                flow::authorize::post
+                flow::authorize::post,
+                describe::authorize_by_form
             ),
             route!(
                 GET,
                 "/oauth2/logout",
                 "logout",
                 "End-session endpoint (OIDC RP-Initiated Logout)",
-                flow::logout::get
+                flow::logout::get,
+                describe::logout
             ),
             route!(
                 POST,
                 "/oauth2/logout",
                 "logout_by_form",
                 "End-session endpoint, parameters in the body",
-                flow::logout::post
+                flow::logout::post,
+                describe::logout_by_form
             ),
-            route!(GET, "/login", "login_page", "Page: login", flow::login::get),
-            route!(POST, "/login", "login_form", "The form of the login page", flow::login::post),
-            route!(GET, "/consent", "consent_page", "Page: consent", flow::consent::get),
-            route!(POST, "/consent", "consent_form", "The form of the consent page", flow::consent::post),
+            route!(GET, "/login", "login_page", "Page: login", flow::login::get, describe::login),
+            route!(POST, "/login", "login_form", "The form of the login page", flow::login::post, describe::login_form),
+            route!(GET, "/consent", "consent_page", "Page: consent", flow::consent::get, describe::consent),
+            route!(
+                POST,
+                "/consent",
+                "consent_form",
+                "The form of the consent page",
+                flow::consent::post,
+                describe::consent_form
+            ),
             route!(
                 POST,
                 "/logout",
                 "logout_form",
                 "The form of the page that asks before logout",
-                flow::logout::confirm
+                flow::logout::confirm,
+                describe::logout_confirmed
             ),
-            route!(GET, "/logged-out", "logged_out_page", "Page: signed out", flow::logout::done),
-            route!(GET, "/account", "account_page", "Page: one's own account", account::get),
-            route!(POST, "/account/profile", "account_profile_form", "Changes one's own name", account::profile),
-            route!(POST, "/account/password", "account_password_form", "Changes one's own password", account::password),
-            route!(POST, "/account/sessions/end", "account_session_form", "Ends one session", account::end_session),
-            route!(POST, "/account/sessions/end-all", "account_sessions_form", "Ends all sessions", account::end_all),
-            route!(GET, "/assets/style.css", "style", "Stylesheet of the pages", assets::style),
-            route!(GET, "/assets/brand.css", "brand_style", "The provider's colour", assets::brand),
-            route!(GET, "/assets/submit.js", "submit_script", "Script of the form post page", assets::submit),
+            route!(GET, "/logged-out", "logged_out_page", "Page: signed out", flow::logout::done, describe::page),
+            route!(GET, "/account", "account_page", "Page: one's own account", account::get, describe::account),
+            route!(
+                POST,
+                "/account/profile",
+                "account_profile_form",
+                "Changes one's own name",
+                account::profile,
+                describe::profile
+            ),
+            route!(
+                POST,
+                "/account/password",
+                "account_password_form",
+                "Changes one's own password",
+                account::password,
+                describe::password
+            ),
+            route!(
+                POST,
+                "/account/sessions/end",
+                "account_session_form",
+                "Ends one session",
+                account::end_session,
+                describe::session
+            ),
+            route!(
+                POST,
+                "/account/sessions/end-all",
+                "account_sessions_form",
+                "Ends all sessions",
+                account::end_all,
+                describe::sessions
+            ),
+            route!(GET, "/assets/style.css", "style", "Stylesheet of the pages", assets::style, describe::style),
+            route!(GET, "/assets/brand.css", "brand_style", "The provider's colour", assets::brand, describe::style),
+            route!(
+                GET,
+                "/assets/submit.js",
+                "submit_script",
+                "Script of the form post page",
+                assets::submit,
+                describe::script
+            ),
         ];
         &ROUTES
     }
@@ -100,6 +148,10 @@ impl Surface for Web {
 
     fn fail_for(request: &HttpRequest, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
         error_page::answer(visit::ui_of(request), failure, ctx)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 
     fn dress(response: &mut HttpResponse, _ctx: &Context) {

@@ -11,6 +11,7 @@ mod forward_auth;
 mod laws;
 mod mint;
 mod oauth2;
+mod openapi;
 mod people;
 mod process;
 mod runai;

@@ -10,10 +10,11 @@ use crate::dialects::deepgram::wire::TokenAnswer;
 use crate::dialects::{Dialect, serve};
 use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, PresentedClient};
 use crate::domain::{AccessClaims, Class, Context, Failed, FreeClaim, MintAsk, Provider, Refusal, Role, ScopeSet};
-use crate::edge::{Call, Failure, Received, RouteSpec, Surface, credentials, exchange};
+use crate::edge::{Call, Failure, OperationDoc, Received, RouteSpec, Surface, credentials, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
+mod describe;
 mod fail;
 mod keys;
 mod projects;
@@ -39,26 +40,39 @@ impl Surface for Deepgram {
         static ROUTES: [RouteSpec; 10] = [
             route(Method::POST, "/v1/auth/grant", "deepgram_grant", "Deepgram token: ttl_seconds=1..3600", || {
                 web::to(serve::<Deepgram>)
-            }),
-            route(Method::GET, "/v1/auth/token", "deepgram_own_key", "The API key that asks", || web::to(keys::own)),
+            })
+            .doc(describe::grant),
+            route(Method::GET, "/v1/auth/token", "deepgram_own_key", "The API key that asks", || web::to(keys::own))
+                .doc(describe::own_key),
             route(Method::GET, "/v1/projects", "deepgram_list_projects", "Providers as projects", || {
                 web::to(projects::list)
-            }),
-            route(Method::GET, PROJECT, "deepgram_read_project", "A provider as a project", || web::to(projects::read)),
-            route(Method::PATCH, PROJECT, "deepgram_update_project", "Rename a project", || web::to(projects::update)),
+            })
+            .doc(describe::projects),
+            route(Method::GET, PROJECT, "deepgram_read_project", "A provider as a project", || web::to(projects::read))
+                .doc(describe::project),
+            route(Method::PATCH, PROJECT, "deepgram_update_project", "Rename a project", || web::to(projects::update))
+                .doc(describe::rename),
             route(Method::DELETE, PROJECT, "deepgram_delete_project", "End a project that is empty", || {
                 web::to(projects::delete)
-            }),
-            route(Method::GET, KEYS, "deepgram_list_keys", "API keys of a project", || web::to(keys::list)),
-            route(Method::POST, KEYS, "deepgram_create_key", "Make an API key", || web::to(keys::create)),
-            route(Method::GET, KEY, "deepgram_read_key", "An API key", || web::to(keys::read)),
-            route(Method::DELETE, KEY, "deepgram_delete_key", "End an API key", || web::to(keys::delete)),
+            })
+            .doc(describe::told),
+            route(Method::GET, KEYS, "deepgram_list_keys", "API keys of a project", || web::to(keys::list))
+                .doc(describe::keys),
+            route(Method::POST, KEYS, "deepgram_create_key", "Make an API key", || web::to(keys::create))
+                .doc(describe::new_key),
+            route(Method::GET, KEY, "deepgram_read_key", "An API key", || web::to(keys::read)).doc(describe::key),
+            route(Method::DELETE, KEY, "deepgram_delete_key", "End an API key", || web::to(keys::delete))
+                .doc(describe::told),
         ];
         &ROUTES
     }
 
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
         fail::fail(failure, ctx)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 }
 

@@ -1,12 +1,14 @@
 //! Deepgram's own spelling. Bodies are read whatever their Content-Type says, because its SDKs send
 //! none, an empty one with a type, and JSON; an empty body is `{}`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::{ApiKey, Provider, Refusal, RefusalKind, Role, ScopeSet};
+use crate::edge::describe::WireTime;
 use crate::edge::form::Form;
 use crate::edge::json::Members;
 
@@ -39,21 +41,24 @@ fn seconds(value: &Value, max: f64) -> Option<i64> {
     Some(number as i64)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramToken")]
 pub struct TokenAnswer<'a> {
     pub access_token: &'a str,
     /// Seconds.
     pub expires_in: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramError")]
 pub struct ErrorAnswer<'a> {
     pub err_code: &'a str,
     pub err_msg: &'a str,
     pub request_id: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramMessage")]
 pub struct Message {
     pub message: &'static str,
 }
@@ -162,12 +167,14 @@ impl Status {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramProjects")]
 pub struct Projects {
     pub projects: Vec<ProjectOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramProject")]
 pub struct ProjectOut {
     project_id: String,
     name: String,
@@ -180,25 +187,30 @@ impl ProjectOut {
 }
 
 /// The key that asks.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramOwnKey")]
 pub struct OwnKey {
     pub api_key_id: String,
     pub scopes: Vec<String>,
     /// Not known of a key that stands in the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<WireTime>")]
     pub created: Option<String>,
 }
 
 /// A key, without or with its text.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramKey")]
 pub struct KeyOut {
     api_key_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     comment: String,
     scopes: Vec<String>,
+    #[schemars(with = "WireTime")]
     created: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<WireTime>")]
     expiration_date: Option<String>,
 }
 
@@ -216,13 +228,15 @@ impl KeyOut {
 }
 
 /// Whose key it is. Ours belong to nobody: each stands for itself, and has no address.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramMember")]
 pub struct Member {
     member_id: String,
     email: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramKeyOfMember")]
 pub struct KeyOfMember {
     member: Member,
     api_key: KeyOut,
@@ -234,25 +248,29 @@ impl KeyOfMember {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramKeys")]
 pub struct Keys {
     pub api_keys: Vec<KeyOfMember>,
 }
 
 /// One key, in both places where SDKs look for it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramOneKey")]
 pub struct OneKey {
     item: Item,
     #[serde(flatten)]
     flat: KeyOfMember,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramItem")]
 struct Item {
     member: MemberWithKey,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeepgramMemberWithKey")]
 struct MemberWithKey {
     #[serde(flatten)]
     member: Member,

@@ -9,8 +9,9 @@ use crate::dialects::endorsed::wire::{TokenAnswer, TokenRequest};
 use crate::dialects::{Dialect, serve};
 use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, PresentedClient, SecretVia};
 use crate::domain::{AccessClaims, Context, FreeClaim, Refusal, RefusalKind, ScopeSet};
-use crate::edge::{Call, Failure, RouteSpec, Surface};
+use crate::edge::{Call, Failure, OperationDoc, RouteSpec, Surface};
 
+mod describe;
 mod fail;
 mod wire;
 
@@ -33,12 +34,17 @@ impl Surface for Endorsed {
             "endorsed_token",
             "Endorsed access token: client_id, client_secret, grant_type, scope in a form or in JSON",
             || web::to(serve::<Endorsed>),
-        )];
+        )
+        .doc(describe::token)];
         &ROUTES
     }
 
     fn fail(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
         fail::fail(failure)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 }
 

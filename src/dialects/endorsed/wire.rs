@@ -1,5 +1,6 @@
 //! Endorsed's own spelling: a form unless the Content-Type says JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -116,7 +117,8 @@ fn named_scope(read: Option<ScopeSet>) -> Result<ScopeSet, Refusal> {
     named.ok_or_else(|| Refusal::new(RefusalKind::InvalidScope, "The scope is not a list of scope names."))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EndorsedToken")]
 pub struct TokenAnswer<'a> {
     pub is_error: bool,
     pub access_token: &'a str,
@@ -126,7 +128,8 @@ pub struct TokenAnswer<'a> {
     pub scope: Vec<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EndorsedError")]
 pub struct ErrorAnswer<'a> {
     pub is_error: bool,
     /// A code of RFC 6749 §5.2.

@@ -2,6 +2,7 @@
 //! `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`). It hands over the request's credentials;
 //! 2xx lets it pass, anything else does not. `docs/forward-auth.md` says how each is set up.
 
+use serde_json::json;
 use std::borrow::Cow;
 
 use actix_web::http::Method;
@@ -10,11 +11,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
 
-use crate::dialects::rfc6749;
+use crate::dialects::rfc6749::{self, ErrorAnswer};
 use crate::domain::{AccessClaims, Context, Failed, Fault, Refusal, RefusalKind, ScopeSet};
 use crate::edge::credentials::{Authorization, authorization};
+use crate::edge::describe::{JSON, Security};
 use crate::edge::mount::BELOW;
-use crate::edge::{Call, Edge, Failure, JudgedMethod, Received, RouteSpec, Surface, exchange};
+use crate::edge::{Call, Edge, Failure, JudgedMethod, OperationDoc, Received, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 use crate::engine::forward_auth::{Act, Question};
 
@@ -25,9 +27,9 @@ const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
 const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
 
-const SUMMARY: &str = "Whether a request may pass (nginx auth_request, Caddy, Traefik, Envoy): any method, a path suffix is \
-                       ignored. Query: scope, audience, preflight=1. Answers 200 with X-Auth-Subject, X-Auth-Client, \
-                       X-Auth-Scope and X-Auth-Token-Id, or 401, 403, 503";
+const SUMMARY: &str = "Whether a request may pass";
+const ABOUT: &str = "For nginx `auth_request`, Caddy, Traefik and Envoy: 2xx lets the request pass. Any method, and a path suffix is \
+                     ignored.";
 
 /// The one endpoint for gateways.
 pub struct ForwardAuth;
@@ -39,7 +41,7 @@ impl Surface for ForwardAuth {
 
     fn routes() -> &'static [RouteSpec] {
         const fn spec(method: Method, operation_id: &'static str) -> RouteSpec {
-            RouteSpec::new(method, "/forward-auth", operation_id, SUMMARY, || web::to(judge))
+            RouteSpec::new(method, "/forward-auth", operation_id, SUMMARY, || web::to(judge)).doc(describe)
         }
         static ROUTES: [RouteSpec; 7] = [
             spec(Method::GET, "forward_auth"),
@@ -63,6 +65,38 @@ impl Surface for ForwardAuth {
             other => rfc6749::failure_of_resource(other, ctx),
         }
     }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        doc.tag("Forward auth");
+        for (status, about) in [
+            (400, "The query is malformed."),
+            (401, "No token, or none that is valid."),
+            (403, "The token is not enough: scope, audience or access."),
+            (404, "There is no such provider."),
+            (408, "The body came too slowly."),
+            (503, "Nobody can say right now: nothing should pass."),
+        ] {
+            doc.answers_as::<ErrorAnswer<'_>>(status, JSON, about);
+        }
+    }
+}
+
+fn describe(doc: &mut OperationDoc<'_>) {
+    doc.says(ABOUT);
+    doc.query("scope", "Scope names that the token must have, separated by spaces.", json!({"type": "string"}));
+    doc.query("audience", "`aud` that it must have; left out: the provider's default.", json!({"type": "string"}));
+    doc.query("preflight", "1: OPTIONS passes without a token.", json!({"type": "string", "enum": ["0", "1"]}));
+    doc.request_header("X-Forwarded-Method", "The method that is judged, believed from trusted proxies.");
+    doc.answers_empty(200, "It may pass.");
+    for (name, about) in [
+        ("X-Auth-Subject", "`sub`; empty when unknown, as all of these."),
+        ("X-Auth-Client", "`client_id`"),
+        ("X-Auth-Scope", "`scope`"),
+        ("X-Auth-Token-Id", "`jti`"),
+    ] {
+        doc.with_header(200, name, about);
+    }
+    doc.needs(&[Security::AccessToken]);
 }
 
 async fn judge(

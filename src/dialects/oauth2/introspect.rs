@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
 
 use crate::dialects::oauth2::Services;
-use crate::dialects::oauth2::wire::{ActiveToken, ActorOut, InactiveToken, OneOrMany};
+use crate::dialects::oauth2::wire::{ActiveToken, ActorOut, InactiveToken, Introspection, OneOrMany};
 use crate::domain::{Access, AccessClaims, Failed, FreeClaim, Refusal, SessionId};
 use crate::edge::form::Form;
 use crate::edge::{credentials, exchange};
@@ -17,10 +17,10 @@ pub async fn introspect(request: HttpRequest, payload: web::Payload, engine: web
         let token = form.get("token").ok_or_else(|| Refusal::malformed("token is missing."))?;
         let caller = credentials::presented(call.headers, &form)?;
         let claims = engine.introspect(call.ctx, &call.provider()?, caller, token, form.get("use_id")).await?;
-        Ok(match claims {
-            Some(claims) => HttpResponse::Ok().json(active(&claims)),
-            None => HttpResponse::Ok().json(InactiveToken { active: false }),
-        })
+        Ok(HttpResponse::Ok().json(match &claims {
+            Some(claims) => Introspection::Active(active(claims)),
+            None => Introspection::Inactive(InactiveToken { active: false }),
+        }))
     })
     .await
 }

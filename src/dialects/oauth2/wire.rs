@@ -1,11 +1,14 @@
 //! The standard endpoints' own spelling, and nothing else.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// RFC 7662 §2.2.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ActiveToken")]
 pub struct ActiveToken<'a> {
+    #[schemars(extend("const" = true))]
     pub active: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub scope: &'a str,
@@ -35,19 +38,33 @@ pub struct ActiveToken<'a> {
 }
 
 /// RFC 8693 §4.1.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Actor")]
 pub struct ActorOut<'a> {
     pub sub: &'a str,
 }
 
 /// RFC 7662 §2.2: of a token that is not active nothing else is said.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InactiveToken")]
 pub struct InactiveToken {
+    #[schemars(extend("const" = false))]
     pub active: bool,
 }
 
+/// One of the two.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Introspection")]
+#[expect(clippy::large_enum_variant, reason = "lives for one answer")]
+pub enum Introspection<'a> {
+    Active(ActiveToken<'a>),
+    Inactive(InactiveToken),
+}
+
 /// `aud`: a string when there is one, a list when there are several (RFC 7519 §4.1.3).
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OneOrMany")]
 #[serde(untagged)]
 pub enum OneOrMany<'a> {
     One(&'a str),
@@ -55,7 +72,8 @@ pub enum OneOrMany<'a> {
 }
 
 /// RFC 8414 §2 and OpenID Connect Discovery §3, as far as it is on.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProviderMetadata")]
 pub struct Metadata<'a> {
     pub issuer: &'a str,
     pub authorization_endpoint: String,
@@ -90,7 +108,8 @@ pub struct Metadata<'a> {
 }
 
 /// OpenID Connect Core §5.3.2.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UserInfo")]
 pub struct UserInfoAnswer<'a> {
     pub sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,11 +8,12 @@ use secrecy::ExposeSecret;
 
 use crate::dialects::rfc6749::Habits;
 use crate::dialects::runai::wire::{AppTokenAnswer, TokenAnswer, TokenRequest};
-use crate::dialects::{Dialect, rfc6749, serve};
+use crate::dialects::{Dialect, rfc6749, rfc6749_doc, serve};
 use crate::domain::grant::{Ask, ExternalForm, Grant, GrantRequest, Granted, PresentedClient, SecretVia};
 use crate::domain::{Context, Refusal};
-use crate::edge::{Call, Failure, RouteSpec, Surface};
+use crate::edge::{Call, Failure, OperationDoc, RouteSpec, Surface};
 
+mod describe;
 mod fail;
 mod wire;
 
@@ -41,7 +42,8 @@ impl Surface for V1 {
             "Run:ai token endpoint: grantType client_credentials, app_token, refresh_token, \
                       exchange_token, password, external_token_exchange",
             || web::to(serve::<V1>),
-        )];
+        )
+        .doc(describe::v1)];
         &ROUTES
     }
 
@@ -96,7 +98,8 @@ impl Surface for AppToken {
             "runai_app_token",
             "Run:ai application token (deprecated): id, name, secret",
             || web::to(serve::<AppToken>),
-        )];
+        )
+        .doc(describe::app_token)];
         &ROUTES
     }
 
@@ -132,12 +135,18 @@ impl Surface for V2 {
             "runai_token_v2",
             "Run:ai token endpoint, RFC 6749 form",
             || web::to(serve::<V2>),
-        )];
+        )
+        .doc(rfc6749_doc::token)];
         &ROUTES
     }
 
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {
         rfc6749::failure(failure, ctx)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        doc.tag("Run:ai");
+        rfc6749_doc::failures(doc);
     }
 }
 

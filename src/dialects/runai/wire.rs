@@ -1,6 +1,7 @@
 //! Run:ai's own spelling. The original reads keys without regard to letter case, and four
 //! spellings are in real use (`AppId`, `appID`, `appId`, and `clientId` for `clientID`).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -75,7 +76,8 @@ pub fn unsupported_grant() -> Refusal {
     Refusal::new(RefusalKind::UnsupportedGrantType, "This grantType is not supported")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunaiToken")]
 pub struct TokenAnswer<'a> {
     #[serde(rename = "accessToken")]
     pub access_token: &'a str,
@@ -87,14 +89,16 @@ pub struct TokenAnswer<'a> {
     pub refresh_token: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunaiAppToken")]
 pub struct AppTokenAnswer<'a> {
     pub access_token: &'a str,
     pub id_token: &'a str,
 }
 
 /// `code` mirrors the status.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunaiError")]
 pub struct ErrorAnswer<'a> {
     pub code: u16,
     pub message: &'a str,

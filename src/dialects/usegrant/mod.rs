@@ -6,15 +6,17 @@
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 
+use crate::dialects::usegrant::wire::{ClientOut, DomainOut, PolicyOut, ProviderOut, TenantOut, TenantProviderOut};
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::{Context, Failed, Provider, Refusal, Role};
 use crate::edge::credentials::bearer;
-use crate::edge::{Failure, Received, RouteSpec, Surface, exchange};
+use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 
 mod clients;
+mod describe;
 mod domains;
 mod fail;
 mod policies;
@@ -53,75 +55,106 @@ impl Surface for UseGrant {
 
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: [RouteSpec; 27] = [
-            get(PROVIDERS, "usegrant_list_providers", "UseGrant: providers", || web::to(providers::list)),
+            get(PROVIDERS, "usegrant_list_providers", "UseGrant: providers", || web::to(providers::list))
+                .doc(describe::lists::<ProviderOut>),
             post(PROVIDERS, "usegrant_create_provider", "UseGrant: make a provider (name, description)", || {
                 web::to(providers::create)
-            }),
-            get(PROVIDER, "usegrant_read_provider", "UseGrant: a provider", || web::to(providers::read)),
-            delete(PROVIDER, "usegrant_delete_provider", "UseGrant: end a provider", || web::to(providers::delete)),
-            get(CLIENTS, "usegrant_list_clients", "UseGrant: clients", || web::to(clients::list)),
+            })
+            .doc(describe::new_provider),
+            get(PROVIDER, "usegrant_read_provider", "UseGrant: a provider", || web::to(providers::read))
+                .doc(describe::reads::<ProviderOut>),
+            delete(PROVIDER, "usegrant_delete_provider", "UseGrant: end a provider", || web::to(providers::delete))
+                .doc(describe::deletes),
+            get(CLIENTS, "usegrant_list_clients", "UseGrant: clients", || web::to(clients::list))
+                .doc(describe::lists::<ClientOut>),
             post(CLIENTS, "usegrant_create_client", "UseGrant: make a client (name, audience)", || {
                 web::to(clients::create)
-            }),
-            get(CLIENT, "usegrant_read_client", "UseGrant: a client", || web::to(clients::read)),
-            delete(CLIENT, "usegrant_delete_client", "UseGrant: end a client", || web::to(clients::delete)),
+            })
+            .doc(describe::new_client),
+            get(CLIENT, "usegrant_read_client", "UseGrant: a client", || web::to(clients::read))
+                .doc(describe::reads::<ClientOut>),
+            delete(CLIENT, "usegrant_delete_client", "UseGrant: end a client", || web::to(clients::delete))
+                .doc(describe::deletes),
             post(
                 TOKENS,
                 "usegrant_create_token",
                 "UseGrant: make a token for a client (expiresIn, useJwtType, audienceAsArray, forceDefaultDomain)",
                 || web::to(tokens::create),
-            ),
-            get(DOMAINS, "usegrant_list_domains", "UseGrant: domains of a provider", || web::to(domains::list)),
-            post(DOMAINS, "usegrant_add_domain", "UseGrant: add a domain", || web::to(domains::create)),
-            get(DOMAIN, "usegrant_read_domain", "UseGrant: a domain", || web::to(domains::read)),
-            delete(DOMAIN, "usegrant_delete_domain", "UseGrant: end a domain", || web::to(domains::delete)),
+            )
+            .doc(describe::token),
+            get(DOMAINS, "usegrant_list_domains", "UseGrant: domains of a provider", || web::to(domains::list))
+                .doc(describe::lists::<DomainOut>),
+            post(DOMAINS, "usegrant_add_domain", "UseGrant: add a domain", || web::to(domains::create))
+                .doc(describe::new_domain),
+            get(DOMAIN, "usegrant_read_domain", "UseGrant: a domain", || web::to(domains::read))
+                .doc(describe::reads::<DomainOut>),
+            delete(DOMAIN, "usegrant_delete_domain", "UseGrant: end a domain", || web::to(domains::delete))
+                .doc(describe::deletes),
             post(VERIFY, "usegrant_verify_domain", "UseGrant: look for the TXT record of a domain", || {
                 web::to(domains::verify)
-            }),
-            get(TENANTS, "usegrant_list_tenants", "UseGrant: tenants", || web::to(tenants::list)),
+            })
+            .doc(describe::verify),
+            get(TENANTS, "usegrant_list_tenants", "UseGrant: tenants", || web::to(tenants::list))
+                .doc(describe::lists::<TenantOut>),
             post(TENANTS, "usegrant_create_tenant", "UseGrant: make a tenant (name, description)", || {
                 web::to(tenants::create)
-            }),
-            get(TENANT, "usegrant_read_tenant", "UseGrant: a tenant", || web::to(tenants::read)),
-            delete(TENANT, "usegrant_delete_tenant", "UseGrant: end a tenant", || web::to(tenants::delete)),
+            })
+            .doc(describe::new_tenant),
+            get(TENANT, "usegrant_read_tenant", "UseGrant: a tenant", || web::to(tenants::read))
+                .doc(describe::reads::<TenantOut>),
+            delete(TENANT, "usegrant_delete_tenant", "UseGrant: end a tenant", || web::to(tenants::delete))
+                .doc(describe::deletes),
             post(
                 VALIDATE,
                 "usegrant_validate_token",
                 "UseGrant: say until when a token of a tenant's provider is valid by a policy",
                 || web::to(tenants::validate),
-            ),
+            )
+            .doc(describe::validate),
             get(ISSUERS, "usegrant_list_tenant_providers", "UseGrant: providers of a tenant", || {
                 web::to(tenant_providers::list)
-            }),
+            })
+            .doc(describe::lists::<TenantProviderOut>),
             post(
                 ISSUERS,
                 "usegrant_create_tenant_provider",
                 "UseGrant: make a provider of a tenant (url, fingerprints, audience, earliestIssuanceTimeAllowed)",
                 || web::to(tenant_providers::create),
-            ),
+            )
+            .doc(describe::new_tenant_provider),
             get(ISSUER, "usegrant_read_tenant_provider", "UseGrant: a provider of a tenant", || {
                 web::to(tenant_providers::read)
-            }),
+            })
+            .doc(describe::reads::<TenantProviderOut>),
             delete(ISSUER, "usegrant_delete_tenant_provider", "UseGrant: end a provider of a tenant", || {
                 web::to(tenant_providers::delete)
-            }),
+            })
+            .doc(describe::deletes),
             get(POLICIES, "usegrant_list_policies", "UseGrant: policies of a tenant's provider", || {
                 web::to(policies::list)
-            }),
+            })
+            .doc(describe::lists::<PolicyOut>),
             post(
                 POLICIES,
                 "usegrant_create_policy",
                 "UseGrant: make a policy (name, description, audience, conditions)",
                 || web::to(policies::create),
-            ),
-            get(POLICY, "usegrant_read_policy", "UseGrant: a policy", || web::to(policies::read)),
-            delete(POLICY, "usegrant_delete_policy", "UseGrant: end a policy", || web::to(policies::delete)),
+            )
+            .doc(describe::new_policy),
+            get(POLICY, "usegrant_read_policy", "UseGrant: a policy", || web::to(policies::read))
+                .doc(describe::reads::<PolicyOut>),
+            delete(POLICY, "usegrant_delete_policy", "UseGrant: end a policy", || web::to(policies::delete))
+                .doc(describe::deletes),
         ];
         &ROUTES
     }
 
     fn fail(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
         fail::fail(failure)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::ops::RangeInclusive;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -11,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::trust::{Condition, Operator};
 use crate::domain::{AudienceSet, Client, Provider, ProviderDomain, Refusal, Tenant, TrustPolicy, TrustedIssuer};
+use crate::edge::describe::WireTime;
 use crate::edge::json::Members;
 
 /// The members of a request; `null` counts as absent, a name that is not known is passed over.
@@ -103,26 +105,31 @@ pub fn time(seconds: i64) -> String {
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantError")]
 pub struct ErrorAnswer<'a> {
     pub code: &'static str,
     pub message: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantToken")]
 #[serde(rename_all = "camelCase")]
 pub struct TokenAnswer<'a> {
     pub access_token: &'a str,
+    #[schemars(with = "WireTime")]
     pub expires_at: String,
     pub r#type: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantValidation")]
 pub struct ValidationAnswer {
     pub exp: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantProvider")]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderOut {
     id: String,
@@ -130,7 +137,9 @@ pub struct ProviderOut {
     description: String,
     /// Not in its client's schema: where its keys are found.
     issuer: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
@@ -147,7 +156,8 @@ impl From<&Provider> for ProviderOut {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantClient")]
 #[serde(rename_all = "camelCase")]
 pub struct ClientOut {
     id: String,
@@ -155,7 +165,9 @@ pub struct ClientOut {
     audience: String,
     /// Not in its client's schema: the `sub` of its tokens.
     subject: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
@@ -172,7 +184,8 @@ impl From<&Client> for ClientOut {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantDomain")]
 #[serde(rename_all = "camelCase")]
 pub struct DomainOut {
     id: String,
@@ -180,11 +193,14 @@ pub struct DomainOut {
     verified: bool,
     /// Not in its client's schema: what the DNS must show.
     dns_record: DnsRecordOut,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantDnsRecord")]
 struct DnsRecordOut {
     r#type: &'static str,
     name: String,
@@ -204,20 +220,24 @@ impl From<&ProviderDomain> for DomainOut {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantVerification")]
 pub struct VerificationAnswer<'a> {
     pub domain: DomainOut,
     pub verified: bool,
     pub message: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantTenant")]
 #[serde(rename_all = "camelCase")]
 pub struct TenantOut {
     id: String,
     name: String,
     description: String,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
@@ -233,7 +253,8 @@ impl From<&Tenant> for TenantOut {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantTenantProvider")]
 #[serde(rename_all = "camelCase")]
 pub struct TenantProviderOut {
     id: String,
@@ -241,8 +262,11 @@ pub struct TenantProviderOut {
     fingerprints: Vec<String>,
     audience: String,
     /// Hours.
+    #[schemars(with = "f64")]
     earliest_issuance_time_allowed: Value,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
@@ -260,7 +284,8 @@ impl From<&TrustedIssuer> for TenantProviderOut {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantPolicy")]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyOut {
     id: String,
@@ -268,11 +293,14 @@ pub struct PolicyOut {
     description: String,
     audience: String,
     conditions: Vec<ConditionOut>,
+    #[schemars(with = "WireTime")]
     created_at: String,
+    #[schemars(with = "WireTime")]
     updated_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UseGrantCondition")]
 struct ConditionOut {
     key: String,
     operator: &'static str,

@@ -11,8 +11,9 @@ use crate::dialects::vocalstack::wire::{TokenAnswer, TokenQuery};
 use crate::dialects::{Dialect, serve};
 use crate::domain::grant::{Ask, Grant, GrantRequest, Granted, PresentedClient};
 use crate::domain::{Context, MintAsk, Refusal};
-use crate::edge::{Call, Failure, RouteSpec, Surface, credentials};
+use crate::edge::{Call, Failure, OperationDoc, RouteSpec, Surface, credentials};
 
+mod describe;
 mod fail;
 mod wire;
 
@@ -37,12 +38,17 @@ impl Surface for VocalStack {
             "vocalstack_generate_token",
             "VocalStack client-side token: access=readonly|readwrite, lifetime_s=1..120, one_time=true|false",
             || web::to(serve::<VocalStack>),
-        )];
+        )
+        .doc(describe::token)];
         &ROUTES
     }
 
     fn fail(failure: Failure<'_>, _ctx: &Context) -> HttpResponse {
         fail::fail(failure)
+    }
+
+    fn describe(doc: &mut OperationDoc<'_>) {
+        describe::every(doc);
     }
 
     fn dress(response: &mut HttpResponse, _ctx: &Context) {

@@ -1,5 +1,6 @@
 //! VocalStack's own spelling: everything stands in the query, an empty parameter counts as absent.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{Access, Refusal};
@@ -46,14 +47,16 @@ fn lifetime(text: &str) -> Result<i64, Refusal> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VocalStackToken")]
 pub struct TokenAnswer<'a> {
     pub status: &'static str,
     /// The token.
     pub data: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VocalStackError")]
 pub struct ErrorAnswer<'a> {
     pub status: &'static str,
     pub error: &'a str,

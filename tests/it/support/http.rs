@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::support::app::TestApp;
+use crate::support::documented::{Seen, flaw};
 
 pub const FORM: &str = "application/x-www-form-urlencoded";
 pub const JSON: &str = "application/json";
@@ -67,8 +68,17 @@ impl<'a> Call<'a> {
     pub async fn send(self) -> Answer {
         let response = self.app.answer(self.request).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (method, pattern) = (response.request().method().to_string(), response.request().match_pattern());
         let body = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, body: body.to_vec() }
+        let answer = Answer { status, headers, body: body.to_vec() };
+        if let Some(pattern) = pattern {
+            let (media_type, body) = (answer.header("content-type"), answer.body.as_slice());
+            let seen = Seen { method: &method, pattern: &pattern, status, media_type, body };
+            if let Some(flaw) = flaw(&seen) {
+                panic!("{flaw}\n{}", answer.text());
+            }
+        }
+        answer
     }
 }
 

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod client;
 pub mod databases;
 pub mod dns;
+pub mod documented;
 pub mod http;
 pub mod jose;
 pub mod muted_postgres;
