@@ -85,7 +85,7 @@ impl Command {
                 let mut body = data.body(given(&fields))?;
                 body.insert("url".to_owned(), json!(url));
                 body.extend(provider.map(|provider| ("provider".to_owned(), json!(provider))));
-                rest.show(Call::post(at(&[])?, Value::Object(body))).await
+                rest.show(Call::create(at(&[])?, Value::Object(body))).await
             }
             Self::List { paging } => {
                 rest.list(Call::get(at(&[])?), &["id", "provider", "url", "events", "enabled"], &paging).await
