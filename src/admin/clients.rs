@@ -2,22 +2,40 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
-use url::form_urlencoded;
 
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec};
+use crate::admin::query::Query;
 use crate::admin::wire::value;
 use crate::admin::{call, created, describe, list as listing, shown, version};
-use crate::domain::Refusal;
-use crate::edge::Received;
+use crate::domain::Effect;
+use crate::domain::page::ClientFilter;
 use crate::edge::describe::OperationDoc;
 use crate::engine::Engine;
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("enabled", Kind::Flag, "Only clients that are enabled, or that are not."),
+        ("grant_type", Kind::Text, "Only clients that may use this grant type."),
+        ("scope", Kind::Text, "Only clients that have this scope; one name."),
+        ("q", Kind::Text, "Only clients whose `client_name` begins so."),
+    ],
+    sorts: &["client_id", "client_name", "created_at"],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let clients = engine.list_clients(&received.ctx, actor, received.path("provider"), page).await?;
-        Ok(listing::answer(clients, |client| value(ClientOut::of(client, None))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(ClientFilter {
+                enabled: filters.flag("enabled")?,
+                grant_type: filters.text("grant_type")?,
+                scope: filters.text("scope")?,
+                name_prefix: filters.text("q")?,
+            })
+        })?;
+        let clients = engine.find_clients(&received.ctx, actor, received.path("provider"), request).await?;
+        Ok(listing::found(received, clients, |client| value(ClientOut::of(client, None))))
     })
     .await
 }
@@ -27,13 +45,14 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
         let mut fields = Fields::of(received, false)?;
         let draft = ClientFields::draft(&mut fields);
         let (ctx, provider) = (&received.ctx, received.path("provider"));
-        let made = if keeps_id(received)? {
+        let made = if Query::of(received)?.flag("keep_id")?.unwrap_or(false) {
             engine.recreate_client(ctx, actor, provider, draft).await?
         } else {
             engine.create_client(ctx, actor, provider, draft).await?
         };
         let (id, version) = (made.client.client_id.clone(), made.client.version);
-        let body = ClientOut::of(made.client, made.secret.as_ref());
+        let told = made.secret.as_ref().filter(|_| received.ctx.effect != Effect::DryRun);
+        let body = ClientOut::of(made.client, told);
         Ok(created(received, id.as_str(), Some(version), &body))
     })
     .await
@@ -45,16 +64,6 @@ pub fn describe_creation(doc: &mut OperationDoc<'_>) {
     let about = "Take a `client_id` that another installation has generated, to move a configuration. Needs an API \
                  key of role admin that is bound to no provider.";
     doc.query("keep_id", about, json!({ "type": "boolean", "default": false }));
-}
-
-/// `?keep_id=true`.
-fn keeps_id(received: &Received) -> Result<bool, Refusal> {
-    let mut query = form_urlencoded::parse(received.request.query_string().as_bytes());
-    match query.find(|(name, _)| name == "keep_id").map(|(_, value)| value.into_owned()).as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Refusal::malformed("keep_id must be true or false.")),
-    }
 }
 
 pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

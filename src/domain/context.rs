@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::domain::{ServedDomain, UnixTime};
+use crate::domain::{ServedDomain, Trail, UnixTime};
 
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -20,4 +20,18 @@ pub struct Context {
     pub surface: &'static str,
     /// The verified domain that the request was sent to; `None`: the public URL.
     pub domain: Option<ServedDomain>,
+    pub effect: Effect,
+    /// What is gathered for `explain`.
+    pub trail: Trail,
+}
+
+/// What becomes of the change that a management call makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    #[default]
+    Commit,
+    /// It is tried and taken back: nothing is left of it.
+    DryRun,
+    /// It is tried, and waits until the answer is known: both are committed at once.
+    WithAnswer,
 }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod context;
 pub mod ephemeral;
 pub mod event;
+pub mod explanation;
 pub mod external;
 pub mod failed;
 pub mod fault;
@@ -20,6 +21,7 @@ pub mod id;
 pub mod issuer_url;
 pub mod key;
 pub mod network;
+pub mod once_call;
 pub mod page;
 pub mod patch;
 pub mod person;
@@ -33,20 +35,23 @@ pub mod tenant;
 pub mod token;
 pub mod trust;
 pub mod user;
+pub mod webhook;
 
 pub use api_key::{ApiKey, Role};
 pub use audience::AudienceSet;
 pub use client::Client;
 pub use clock::{UnixTime, Wall};
-pub use context::Context;
+pub use context::{Context, Effect};
 pub use ephemeral::{Access, Actor, ExtraClaims, FreeClaim, MintAsk};
+pub use explanation::{Explanation, Trail};
 pub use failed::Failed;
 pub use fault::Fault;
 pub use id::{
     ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId,
-    UserId,
+    UserId, WebhookId,
 };
 pub use network::Network;
+pub use once_call::OnceCall;
 pub use person::{AuthorizationCode, PersonGrant, RefreshFamily};
 pub use provider::Provider;
 pub use provider_domain::{DomainName, Hosts, ProviderDomain, ServedDomain};
@@ -57,3 +62,4 @@ pub use tenant::{Tenant, TrustPolicy};
 pub use token::{AccessClaims, GrantId, SigningAlg};
 pub use trust::TrustedIssuer;
 pub use user::User;
+pub use webhook::Webhook;

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::domain::client::AuthMethod;
 use crate::domain::id::is_client_id;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ClientFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::scope::is_built_in;
 use crate::domain::{Client, ClientId, Context, Decision, Failed, Fault, Provider, Refusal, Role, ScopeSet, UnixTime};
@@ -166,6 +166,20 @@ impl Engine {
         actor.require(Role::Member)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let read = move |conn: &mut _| clients::list(conn, &provider.id, &page);
+        Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// As the request narrows and orders them.
+    pub async fn find_clients(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        request: ListRequest<ClientFilter>,
+    ) -> Result<Found<Client>, Failed> {
+        actor.require(Role::Member)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let read = move |conn: &mut _| clients::find(conn, &provider.id, &request);
         Ok(self.0.db.read(ctx.deadline, read).await?)
     }
 
