@@ -278,7 +278,16 @@ fn what_was_made_although_its_answer_was_lost_is_not_made_twice() {
     });
     let desk = Desk::nowhere();
     let made = desk.home.json(&[
-        "client", "create", "--name", "once", "--grant", "client_credentials", "--server", &base, "--key-file", &desk.key_file,
+        "client",
+        "create",
+        "--name",
+        "once",
+        "--grant",
+        "client_credentials",
+        "--server",
+        &base,
+        "--key-file",
+        &desk.key_file,
     ]);
     let named = |client: &&Value| client["client_name"] == "once";
     let listed = home.json(&["client", "list"]);

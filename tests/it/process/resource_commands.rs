@@ -52,6 +52,30 @@ on_each! {
         assert!(keys["items"].as_array().is_some_and(|items| !items.is_empty()), "{keys}");
     }
 
+    fn what_is_only_tried_is_judged_and_not_done(home: Home) {
+        let server = home.serve();
+        let desk = desk(&server);
+        home.json(&["client", "create", "--client-id", "svc", "--grant", "client_credentials"]);
+        for place in [&home, &desk] {
+            let tried = place.run(&["client", "create", "--client-id", "tried", "--grant", "client_credentials", "--dry-run"]);
+            assert!(tried.status.success() && tried.stderr.contains("nothing was changed"), "{tried:?}");
+            assert!(tried.stdout.contains("tried") && !tried.stdout.contains("gs_"), "{tried:?}");
+            assert_eq!(place.json(&["client", "update", "svc", "--max-ttl", "60", "--dry-run"])["max_ttl"], 60);
+            assert!(place.run(&["client", "delete", "svc", "--dry-run"]).stdout.contains("It would be done"));
+            let refused = place.run(&["client", "update", "svc", "--access-token-ttl", "0", "--dry-run"]);
+            assert!(refused.status.code() == Some(1) && refused.stderr.contains("access_token_ttl"), "{refused:?}");
+        }
+        assert_eq!(home.run(&["client", "show", "tried"]).status.code(), Some(1));
+        assert_eq!(home.json(&["client", "show", "svc"])["max_ttl"], Value::Null);
+        // Lists are narrowed and ordered where they lie.
+        home.json(&["client", "create", "--client-id", "off", "--enabled", "false"]);
+        let off = desk.json(&["client", "list", "--filter", "enabled=false"]);
+        let names: Vec<&str> = off["items"].as_array().unwrap().iter().map(|client| text(client, "client_id")).collect();
+        assert!(names.contains(&"off") && !names.contains(&"svc"), "{off}");
+        let refused = desk.run(&["client", "list", "--filter", "nope=1"]);
+        assert!(refused.status.code() == Some(1) && refused.stderr.contains("not known here"), "{refused:?}");
+    }
+
     fn events_and_reasons_are_found(home: Home) {
         let server = home.serve();
         let desk = desk(&server);
