@@ -169,7 +169,12 @@ impl Engine {
                 note_auth_method(ctx, &client, via.name());
                 Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
             }
-            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
+            Some(client) => {
+                if !generated {
+                    ctx.trail.failed("client.secret_known", live_secrets(ctx, &client));
+                }
+                Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret"))
+            }
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
@@ -192,11 +197,7 @@ impl Engine {
         match (live, used) {
             (Some(entry), _) => self.note_secret_used(ctx, entry),
             (None, Some(ended)) => ctx.trail.failed("client.secret_live", ended_secret(ended)),
-            (None, None) => {
-                let live = client.secrets.iter().filter(|entry| now < entry.expires_at).count();
-                let live = i64::try_from(live).unwrap_or(i64::MAX);
-                ctx.trail.failed("client.secret_known", facts![live: Fact::Number(live)]);
-            }
+            (None, None) => ctx.trail.failed("client.secret_known", live_secrets(ctx, client)),
         }
         live.is_some()
     }
@@ -405,6 +406,12 @@ fn ended_key(entry: &ApiKeyEntry) -> Facts {
     let key = &entry.key;
     let ended_at = [key.expires_at, key.deleted_at].into_iter().flatten().min().unwrap_or_default();
     facts![api_key: Fact::text(key.id.as_str()), hint: Fact::text(&key.hint), ended_at: Fact::Time(ended_at)]
+}
+
+/// How many secrets the client has.
+fn live_secrets(ctx: &Context, client: &ClientEntry) -> Facts {
+    let live = client.secrets.iter().filter(|entry| ctx.now.seconds() < entry.expires_at).count();
+    facts![live: Fact::Number(i64::try_from(live).unwrap_or(i64::MAX))]
 }
 
 fn ended_secret(secret: &SecretEntry) -> Facts {
