@@ -18,7 +18,7 @@ fn main() -> ExitCode {
                 }
                 cause = inner.source();
             }
-            ExitCode::FAILURE
+            ExitCode::from(error.code())
         }
     }
 }

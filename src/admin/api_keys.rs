@@ -1,12 +1,13 @@
 //! `/api-keys`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use secrecy::ExposeSecret;
 
 use crate::admin::fields::fields;
 use crate::admin::input::{Fields, Timestamp};
+use crate::admin::list::{Kind, ListSpec};
 use crate::admin::wire::{ApiKeyOut, value};
-use crate::admin::{call, created, list as listing, shown, version};
+use crate::admin::{call, created, list as listing, shown, shown_once, version};
+use crate::domain::page::ApiKeyFilter;
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::ApiKeyDraft;
 
@@ -32,11 +33,21 @@ fields! {
     }
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("role", Kind::OneOf(&["default", "member", "admin", "owner"]), "Only keys of this role."),
+        ("provider", Kind::Text, "Only keys that are bound to this provider; id or slug."),
+    ],
+    sorts: &["created_at", "name"],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let keys = engine.list_api_keys(&received.ctx, actor, page).await?;
-        Ok(listing::answer(keys, |key| value(ApiKeyOut::from(key))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(ApiKeyFilter { role: filters.text("role")?, provider: filters.text("provider")? })
+        })?;
+        let keys = engine.find_api_keys(&received.ctx, actor, request).await?;
+        Ok(listing::found(received, keys, |key| value(ApiKeyOut::from(key))))
     })
     .await
 }
@@ -48,7 +59,7 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
         let made = engine.create_api_key(&received.ctx, actor, draft).await?;
         let (id, version) = (made.shown.key.id.clone(), made.shown.key.version);
         let mut body = ApiKeyOut::from(made.shown);
-        body.key = Some(made.text.expose_secret().to_owned());
+        body.key = shown_once(received, &made.text);
         Ok(created(received, id.as_str(), Some(version), &body))
     })
     .await

@@ -145,6 +145,8 @@ pub struct ClientOut {
     dpop_bound_access_tokens: bool,
     enabled: bool,
     subject: String,
+    /// The surface whose own client this is; null for every other.
+    surface: Option<String>,
     #[schemars(with = "WireTime")]
     created_at: String,
     #[schemars(with = "WireTime")]
@@ -170,7 +172,7 @@ impl ClientOut {
             access_token_format,
             access_token_ttl,
             enabled,
-            only_surface: _,
+            only_surface,
             policy,
             epoch: _,
             version: _,
@@ -236,6 +238,7 @@ impl ClientOut {
             dpop_bound_access_tokens: false,
             enabled,
             subject,
+            surface: only_surface,
             created_at: time(created_at),
             updated_at: time(updated_at),
         }

@@ -4,17 +4,45 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use crate::admin::fields::{Body, Change, New};
-use crate::admin::list::Listed;
+use crate::admin::list::{ListSpec, Listed};
 use crate::admin::problem::Problem;
+use crate::domain::page::PageRequest;
 use crate::edge::OperationDoc;
 use crate::edge::describe::{JSON, PROBLEM, Security};
 
+/// Whoever describes it takes it.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// `GET` of a list, in pages.
 pub fn lists<T: JsonSchema>(doc: &mut OperationDoc<'_>) {
-    doc.query("limit", "How many at most.", json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 100}));
-    doc.query("cursor", "`next_cursor` of the page before.", json!({"type": "string"}));
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": PageRequest::MAX, "default": PageRequest::DEFAULT});
+    doc.query("limit", "How many at most.", limit);
+    doc.query(
+        "cursor",
+        "`next_cursor` of the page before, with the same filters and order.",
+        json!({"type": "string"}),
+    );
+    lists_all::<T>(doc);
+}
+
+/// `GET` of a list, in pages, with filters and an order that can be chosen.
+pub fn searches<T: JsonSchema>(doc: &mut OperationDoc<'_>, list: &ListSpec) {
+    for (name, kind, about) in list.filters {
+        doc.query(name, about, kind.schema());
+    }
+    let orders: Vec<String> = list.sorts.iter().flat_map(|sort| [(*sort).to_owned(), format!("-{sort}")]).collect();
+    let first = list.sorts.first();
+    let about = "By what the list is ordered; with `-` in front the other way about.";
+    doc.query("sort", about, json!({"type": "string", "enum": orders, "default": first}));
+    lists::<T>(doc);
+}
+
+/// `GET` of a list that is short by nature and can be narrowed.
+pub fn narrows<T: JsonSchema>(doc: &mut OperationDoc<'_>, list: &ListSpec) {
+    for (name, kind, about) in list.filters {
+        doc.query(name, about, kind.schema());
+    }
     lists_all::<T>(doc);
 }
 
@@ -42,7 +70,23 @@ pub fn creates<B: Body, T: JsonSchema>(doc: &mut OperationDoc<'_>) {
 pub fn makes<B: JsonSchema, T: JsonSchema>(doc: &mut OperationDoc<'_>, required: bool) {
     doc.takes::<B>(&[JSON], required);
     doc.answers::<T>(201, "Made.").with_header(201, "Location", "Where it lies.");
+    takes_idempotency_key(doc);
     doc.answers_as::<Problem>(409, PROBLEM, "There is one like it, or its name was used before.");
+}
+
+/// A call that makes something each time: sent again with the same value, it gives the same answer. Its
+/// handler commits once and does not read what it wrote.
+pub fn takes_idempotency_key(doc: &mut OperationDoc<'_>) {
+    doc.request_header(
+        IDEMPOTENCY_KEY,
+        "Sent again with the same value within 24 hours, the call gives the same answer and makes nothing more.",
+    );
+    doc.with_header(201, "Idempotency-Replayed", "`true`: this answer was given before.");
+    doc.answers_as::<Problem>(
+        422,
+        PROBLEM,
+        "A field is wrong; `errors` names every one. Or another request was sent with this `Idempotency-Key`.",
+    );
 }
 
 /// `PATCH` as JSON merge patch.
@@ -78,6 +122,11 @@ pub fn every(doc: &mut OperationDoc<'_>) {
     for (name, about) in PATH_PARAMETERS {
         doc.in_path(name, about);
     }
+    if doc.is_change() {
+        let about =
+            "`true`: everything is checked, nothing is changed. The answer is what it would be, without secrets.";
+        doc.query("dry_run", about, json!({"type": "boolean", "default": false}));
+    }
     if doc.has_body() {
         doc.answers_as::<Problem>(415, PROBLEM, "The body is not `application/json`.");
         doc.answers_as::<Problem>(422, PROBLEM, "A field is wrong; `errors` names every one.");
@@ -108,8 +157,8 @@ const PATH_PARAMETERS: [(&str, &str); 14] = [
     ("grant_id", "`id` of the grant."),
     ("domain_id", "`id` of the domain."),
     ("issuer_id", "`id` of the trusted issuer."),
-    ("kid", "`kid` of the key."),
     ("key_id", "`id` of the API key."),
+    ("kid", "`kid` of the key."),
     ("event_id", "`id` of the event."),
     ("request_id", "The `x-request-id` of an answer."),
     ("webhook_id", "`id` of the webhook."),
@@ -122,9 +171,8 @@ pub fn tag(path: &str) -> &'static str {
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }
 
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("clients", "Clients"),
-    ("secrets", "Clients"),
     ("users", "Users"),
     ("trusted-issuers", "Trusted issuers"),
     ("signing-keys", "Signing keys"),
@@ -133,5 +181,7 @@ const TAGS: [(&str, &str); 11] = [
     ("events", "Events"),
     ("explain", "Explain"),
     ("webhooks", "Webhooks"),
+    ("data-keys", "Data keys"),
+    ("reports", "Reports"),
     ("providers", "Providers"),
 ];

@@ -7,13 +7,14 @@ use serde::Serialize;
 use crate::admin::fields::Nothing;
 use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec};
 use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::domain::ProviderDomain;
+use crate::domain::page::DomainFilter;
 use crate::edge::OperationDoc;
-use crate::edge::describe::WireTime;
-use crate::edge::describe::{JSON, PROBLEM};
+use crate::edge::describe::{JSON, PROBLEM, WireTime};
 use crate::engine::Engine;
 use crate::engine::manage::domains::{DomainChange, DomainDraft, Verification};
 
@@ -83,6 +84,13 @@ struct VerificationOut {
     domain: DomainOut,
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("verified", Kind::Flag, "Only domains that are verified, or that are not."),
+        ("domain", Kind::Text, "The one of this name, in lower case."),
+    ],
+    sorts: &["created_at", "domain"],
+};
 fields! {
     /// A domain to be added.
     DomainFields => DomainDraft named "Domain" required [domain] at_creation [] {
@@ -101,9 +109,11 @@ fields! {
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let domains = engine.list_domains(&received.ctx, actor, received.path("provider"), page).await?;
-        Ok(listing::answer(domains, |domain| value(DomainOut::from(domain))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(DomainFilter { verified: filters.flag("verified")?, domain: filters.text("domain")? })
+        })?;
+        let domains = engine.find_domains(&received.ctx, actor, received.path("provider"), request).await?;
+        Ok(listing::found(received, domains, |domain| value(DomainOut::from(domain))))
     })
     .await
 }

@@ -1,15 +1,16 @@
-//! Lists: `?limit=&cursor=` → `{items, next_cursor}`.
+//! Lists: `?limit=&cursor=` and what a list can be narrowed and ordered by → `{items, next_cursor}`.
 
 use actix_web::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use crate::admin::query::Query;
 use crate::domain::Refusal;
-use crate::domain::id::is_client_id;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, Page, PageRequest, Place};
 use crate::edge::Received;
 
 #[derive(Serialize, JsonSchema)]
@@ -20,33 +21,188 @@ pub struct Listed<T> {
     next_cursor: Option<String>,
 }
 
-/// The page that the query asks for. Other parameters are ignored.
-pub fn page(received: &Received) -> Result<PageRequest, Refusal> {
-    let mut request = PageRequest::first(PageRequest::DEFAULT);
-    for (name, value) in form_urlencoded::parse(received.request.query_string().as_bytes()) {
-        match name.as_ref() {
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=PageRequest::MAX).contains(limit));
-                request.limit = limit.ok_or_else(|| Refusal::malformed("limit must be 1 to 500."))?;
-            }
-            "cursor" if !value.is_empty() => {
-                let key = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok().and_then(|key| String::from_utf8(key).ok());
-                let key = key.filter(|key| is_client_id(key));
-                let key = key.ok_or_else(|| Refusal::malformed("cursor is none that was given out."))?;
-                request.after = Some(key);
-            }
-            _ => {}
-        }
-    }
-    Ok(request)
+/// What a list can be asked for beside `limit` and `cursor`.
+pub struct ListSpec {
+    /// Name, kind, and what it does; each a comparison for equality unless it says otherwise.
+    pub filters: &'static [(&'static str, Kind, &'static str)],
+    /// Fields that it can be ordered by; by the first one if nothing is asked.
+    pub sorts: &'static [&'static str],
 }
 
-pub fn answer<T>(page: Page<T>, show: impl FnMut(T) -> serde_json::Value) -> HttpResponse {
+/// What a filter takes.
+pub enum Kind {
+    Text,
+    Flag,
+    OneOf(&'static [&'static str]),
+}
+
+impl Kind {
+    pub fn schema(&self) -> Value {
+        match self {
+            Self::Text => json!({"type": "string"}),
+            Self::Flag => json!({"type": "boolean"}),
+            Self::OneOf(words) => json!({"type": "string", "enum": words}),
+        }
+    }
+}
+
+/// The values of a list's filters.
+pub struct Filters {
+    spec: &'static ListSpec,
+    query: Query,
+}
+
+impl Filters {
+    /// A text as it was sent, one of the words if there is a choice.
+    pub fn text(&self, name: &'static str) -> Result<Option<String>, Refusal> {
+        let Some(text) = self.query.text(name) else { return Ok(None) };
+        let kind = self.spec.filters.iter().find(|(own, ..)| *own == name).map(|(_, kind, _)| kind);
+        match kind {
+            Some(Kind::OneOf(words)) if !words.contains(&text) => {
+                Err(Refusal::with_hint(MALFORMED, format!("{name} must be one of {}.", words.join(", "))))
+            }
+            _ => Ok(Some(text.to_owned())),
+        }
+    }
+
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, Refusal> {
+        self.query.flag(name)
+    }
+}
+
+const MALFORMED: crate::domain::RefusalKind = crate::domain::RefusalKind::MalformedRequest;
+/// Most characters of what a page ends with: the longest name there is, in UTF-8.
+const MOST_KEY: usize = 2048;
+
+/// Where a page ended, and what was asked for: with other filters or another order it would name
+/// another place.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+struct Cursor {
+    #[serde(rename = "q", default)]
+    asked: Vec<(String, String)>,
+    #[serde(rename = "k", default)]
+    key: String,
+    #[serde(rename = "i")]
+    id: String,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        let cursor: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let fits = |text: &str| text.len() <= MOST_KEY && !text.contains('\0');
+        (fits(&cursor.id) && fits(&cursor.key)).then_some(cursor)
+    }
+
+    fn text(&self) -> String {
+        // Texts always serialise.
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// The page of a list without filters and with one order.
+pub fn page(received: &Received) -> Result<PageRequest, Refusal> {
+    let query = Query::of(received)?;
+    let after = cursor(&query)?.map(|cursor| cursor.id);
+    Ok(PageRequest { limit: limit(&query)?, after })
+}
+
+/// The page that is asked for, of a list that can be narrowed and ordered; `read` makes the filter.
+pub fn asked<F>(
+    received: &Received,
+    spec: &'static ListSpec,
+    read: impl FnOnce(&Filters) -> Result<F, Refusal>,
+) -> Result<ListRequest<F>, Refusal> {
+    let query = Query::of(received)?;
+    let limit = limit(&query)?;
+    let (name, descending) = match query.text("sort") {
+        None => (None, false),
+        Some(text) => text.strip_prefix('-').map_or((Some(text), false), |name| (Some(name), true)),
+    };
+    let sort = match name {
+        None => spec.sorts.first(),
+        Some(name) => spec.sorts.iter().find(|sort| **sort == name),
+    };
+    let unknown = || {
+        let hint = format!("sort must be one of {}, with - in front for the other way about.", spec.sorts.join(", "));
+        Refusal::with_hint(MALFORMED, hint)
+    };
+    let sort = *sort.ok_or_else(unknown)?;
+    let after = match cursor(&query)? {
+        Some(cursor) if cursor.asked != questions(received) => {
+            return Err(Refusal::malformed("cursor belongs to a list with other filters or another order."));
+        }
+        Some(Cursor { key, id, .. }) => {
+            let is_number = |key: &str| key.parse::<i64>().is_ok();
+            if sort.ends_with("_at") && !key.is_empty() && !is_number(&key) {
+                return Err(not_ours());
+            }
+            Some(Place { key, id })
+        }
+        None => None,
+    };
+    let filter = read(&Filters { spec, query })?;
+    Ok(ListRequest { limit, sort, descending, after, filter })
+}
+
+/// The filters of a list that is short by nature.
+pub fn filters(received: &Received, spec: &'static ListSpec) -> Result<Filters, Refusal> {
+    Ok(Filters { spec, query: Query::of(received)? })
+}
+
+fn limit(query: &Query) -> Result<u32, Refusal> {
+    let within = |text: &str| text.parse().ok().filter(|limit| (1..=PageRequest::MAX).contains(limit));
+    Ok(query.read("limit", "must be 1 to 500", within)?.unwrap_or(PageRequest::DEFAULT))
+}
+
+fn cursor(query: &Query) -> Result<Option<Cursor>, Refusal> {
+    match query.text("cursor") {
+        None | Some("") => Ok(None),
+        Some(text) => Cursor::read(text).map(Some).ok_or_else(not_ours),
+    }
+}
+
+fn not_ours() -> Refusal {
+    Refusal::malformed("cursor is none that was given out.")
+}
+
+/// What a query asks for beside the place and size of the page, in one order.
+fn questions(received: &Received) -> Vec<(String, String)> {
+    let all = form_urlencoded::parse(received.request.query_string().as_bytes()).into_owned();
+    let mut questions: Vec<_> = all.filter(|(name, _)| !matches!(name.as_str(), "limit" | "cursor")).collect();
+    questions.sort();
+    questions
+}
+
+pub fn answer<T>(page: Page<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
     let Page { items, next } = page.map(show);
-    HttpResponse::Ok().json(Listed { items, next_cursor: next.map(|key| URL_SAFE_NO_PAD.encode(key)) })
+    let cursor = |id| Cursor { asked: Vec::new(), key: String::new(), id }.text();
+    HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) })
+}
+
+/// The answer to [`asked`].
+pub fn found<T>(received: &Received, found: Found<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
+    let Found { items, next } = found.map(show);
+    let cursor = |Place { key, id }| Cursor { asked: questions(received), key, id }.text();
+    HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) })
 }
 
 /// A list that is short by nature: all of it, in the same shape.
-pub fn whole<T>(items: Vec<T>, show: impl FnMut(T) -> serde_json::Value) -> HttpResponse {
+pub fn whole<T>(items: Vec<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
     answer(Page { items, next: None }, show)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_nothing_else_does() {
+        let cursor = Cursor { asked: vec![("q".into(), "ä".into())], key: "1".into(), id: "c".into() };
+        assert!(Cursor::read(&cursor.text()) == Some(cursor));
+        let long = Cursor { asked: Vec::new(), key: String::new(), id: "x".repeat(MOST_KEY + 1) };
+        let nul = Cursor { asked: Vec::new(), key: "\0".into(), id: "x".into() };
+        for bad in ["", "!", "e30", "bnVsbA", &long.text(), &nul.text()] {
+            assert!(Cursor::read(bad).is_none(), "{bad}");
+        }
+    }
 }

@@ -1,28 +1,31 @@
 //! `/admin/v1`: management by REST. JSON in snake_case, problem+json for every failure, merge patch
 //! with `If-Match`, cursors, secrets shown once. One file a resource; the rules are the engine's.
 
-use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
 
+use crate::admin::api_key_secrets::{ApiKeySecretOut, NewApiKeySecret};
 use crate::admin::api_keys::ApiKeyFields;
+use crate::admin::call::{call, created, shown, shown_once};
 use crate::admin::client_wire::{ClientFields, ClientOut};
+use crate::admin::data_keys::DataKeyOut;
 use crate::admin::domains::{DomainChangeFields, DomainFields, DomainOut};
 use crate::admin::providers::ProviderFields;
-use crate::admin::secrets::NewClientSecret;
+use crate::admin::secrets::{NewClientSecret, NewRotation};
 use crate::admin::trusted_issuers::{TrustedIssuerFields, TrustedIssuerOut};
 use crate::admin::user_wire::{GrantOut, SessionOut, UserFields, UserOut};
 use crate::admin::webhooks::{WebhookFields, WebhookOut};
 use crate::admin::wire::{ApiKeyOut, ProviderOut, SecretOut, SigningKeyOut};
-use crate::domain::{Context, Failed, Refusal};
-use crate::edge::credentials::bearer;
-use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
-use crate::engine::Engine;
-use crate::engine::manage::Actor;
+use crate::domain::Context;
+use crate::edge::{Failure, OperationDoc, RouteSpec, Surface};
 
+mod api_key_secrets;
 mod api_keys;
+mod call;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
+pub mod data_keys;
 mod describe;
 mod domains;
 pub mod events;
@@ -30,8 +33,11 @@ pub mod explain;
 mod fields;
 mod input;
 mod list;
+mod parameters;
 mod problem;
 mod providers;
+mod query;
+mod reports;
 mod secrets;
 mod signing_keys;
 pub mod trusted_issuers;
@@ -51,7 +57,7 @@ impl Surface for Admin {
     fn routes() -> &'static [RouteSpec] {
         static ROUTES: &[RouteSpec] = &[
             route(Method::GET, "/admin/v1/providers", "list_providers", "Providers", || web::to(providers::list))
-                .doc(describe::lists::<ProviderOut>),
+                .doc(|doc| describe::searches::<ProviderOut>(doc, &providers::LIST)),
             route(Method::POST, "/admin/v1/providers", "create_provider", "Make a provider", || {
                 web::to(providers::create)
             })
@@ -67,13 +73,13 @@ impl Surface for Admin {
             })
             .doc(describe::acts),
             route(Method::GET, SIGNING_KEYS, "list_signing_keys", "Signing keys", || web::to(signing_keys::list))
-                .doc(describe::lists_all::<SigningKeyOut>),
+                .doc(|doc| describe::narrows::<SigningKeyOut>(doc, &signing_keys::LIST)),
             route(Method::POST, ROTATE, "rotate_signing_keys", "Make the next signing keys", || {
                 web::to(signing_keys::rotate)
             })
             .doc(signing_keys::describe_rotate),
             route(Method::GET, DOMAINS, "list_domains", "Domains of a provider", || web::to(domains::list))
-                .doc(describe::lists::<DomainOut>),
+                .doc(|doc| describe::searches::<DomainOut>(doc, &domains::LIST)),
             route(Method::POST, DOMAINS, "create_domain", "Add a domain, to be verified", || web::to(domains::create))
                 .doc(describe::creates::<DomainFields, DomainOut>),
             route(Method::GET, DOMAIN, "read_domain", "A domain, and the TXT record that proves it", || {
@@ -99,9 +105,9 @@ impl Surface for Admin {
             )
             .doc(domains::describe_verify),
             route(Method::GET, CLIENTS, "list_clients", "Clients", || web::to(clients::list))
-                .doc(describe::lists::<ClientOut>),
+                .doc(|doc| describe::searches::<ClientOut>(doc, &clients::LIST)),
             route(Method::POST, CLIENTS, "create_client", "Make a client", || web::to(clients::create))
-                .doc(describe::creates::<ClientFields, ClientOut>),
+                .doc(clients::describe_creation),
             route(Method::GET, CLIENT, "read_client", "A client", || web::to(clients::read))
                 .doc(describe::reads::<ClientOut>),
             route(Method::PATCH, CLIENT, "update_client", "Change a client", || web::to(clients::update))
@@ -120,11 +126,20 @@ impl Surface for Admin {
                 .doc(describe::lists_all::<SecretOut>),
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
                 .doc(|doc| describe::makes::<NewClientSecret, SecretOut>(doc, false)),
+            route(
+                Method::POST,
+                ROTATE_SECRETS,
+                "rotate_client_secrets",
+                "A new secret, and an end for the others",
+                || web::to(secrets::rotate),
+            )
+            .doc(|doc| describe::makes::<NewRotation, SecretOut>(doc, false)),
             route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
                 .doc(describe::shows::<SecretOut>),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
                 .doc(describe::acts),
-            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list)).doc(users::describe_list),
+            route(Method::GET, USERS, "list_users", "Users", || web::to(users::list))
+                .doc(|doc| describe::searches::<UserOut>(doc, &users::LIST)),
             route(Method::POST, USERS, "create_user", "Make a user", || web::to(users::create))
                 .doc(describe::creates::<UserFields, UserOut>),
             route(Method::GET, USER, "read_user", "A user", || web::to(users::read)).doc(describe::reads::<UserOut>),
@@ -156,7 +171,7 @@ impl Surface for Admin {
             })
             .doc(describe::acts),
             route(Method::GET, "/admin/v1/api-keys", "list_api_keys", "API keys", || web::to(api_keys::list))
-                .doc(describe::lists::<ApiKeyOut>),
+                .doc(|doc| describe::searches::<ApiKeyOut>(doc, &api_keys::LIST)),
             route(Method::POST, "/admin/v1/api-keys", "create_api_key", "Make an API key", || {
                 web::to(api_keys::create)
             })
@@ -172,7 +187,7 @@ impl Surface for Admin {
             })
             .doc(describe::acts),
             route(Method::GET, TRUST, "list_trusted_issuers", "Trusted issuers", || web::to(trusted_issuers::list))
-                .doc(describe::lists::<TrustedIssuerOut>),
+                .doc(|doc| describe::searches::<TrustedIssuerOut>(doc, &trusted_issuers::LIST)),
             route(Method::POST, TRUST, "create_trusted_issuer", "Trust an issuer", || web::to(trusted_issuers::create))
                 .doc(describe::creates::<TrustedIssuerFields, TrustedIssuerOut>),
             route(Method::POST, TRY_TRUST, "test_token", "Say what every row of its issuer thinks of a token", || {
@@ -231,6 +246,46 @@ impl Surface for Admin {
             .doc(webhooks::retries),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read))
                 .doc(describe::shows::<SigningKeyOut>),
+            route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {
+                web::to(api_key_secrets::list)
+            })
+            .doc(describe::lists_all::<ApiKeySecretOut>),
+            route(Method::POST, KEY_SECRETS, "create_api_key_secret", "Add a secret to an API key", || {
+                web::to(api_key_secrets::create)
+            })
+            .doc(|doc| describe::makes::<NewApiKeySecret, ApiKeySecretOut>(doc, false)),
+            route(
+                Method::POST,
+                ROTATE_KEY_SECRETS,
+                "rotate_api_key_secrets",
+                "A new secret of an API key, and an end for the others",
+                || web::to(api_key_secrets::rotate),
+            )
+            .doc(|doc| describe::makes::<NewRotation, ApiKeySecretOut>(doc, false)),
+            route(Method::GET, KEY_SECRET, "read_api_key_secret", "A secret of an API key, without its text", || {
+                web::to(api_key_secrets::read)
+            })
+            .doc(api_key_secrets::describe),
+            route(Method::DELETE, KEY_SECRET, "revoke_api_key_secret", "Revoke a secret of an API key", || {
+                web::to(api_key_secrets::revoke)
+            })
+            .doc(describe::acts),
+            route(Method::GET, SECRET_REPORT, "report_secrets", "Secrets nobody uses or that end soon", || {
+                web::to(reports::secrets)
+            })
+            .doc(reports::describe),
+            route(Method::GET, DATA_KEYS, "list_data_keys", "Data keys of the installation", || {
+                web::to(data_keys::list)
+            })
+            .doc(describe::lists_all::<DataKeyOut>),
+            route(
+                Method::POST,
+                ROTATE_DATA_KEY,
+                "rotate_data_key",
+                "Make the data key that is used from now on",
+                || web::to(data_keys::rotate),
+            )
+            .doc(data_keys::describe),
         ];
         ROUTES
     }
@@ -257,6 +312,7 @@ const CLIENT: &str = "/admin/v1/providers/{provider}/clients/{client_id}";
 const CLIENT_TOKENS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/tokens";
 const SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets";
 const SECRET: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/{secret_id}";
+const ROTATE_SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/rotate";
 const USERS: &str = "/admin/v1/providers/{provider}/users";
 const USER: &str = "/admin/v1/providers/{provider}/users/{user_id}";
 const USER_PASSWORD: &str = "/admin/v1/providers/{provider}/users/{user_id}/password";
@@ -271,6 +327,12 @@ const TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id
 const TRY_TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}/test";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
+const SECRET_REPORT: &str = "/admin/v1/reports/secrets";
+const DATA_KEYS: &str = "/admin/v1/data-keys";
+const ROTATE_DATA_KEY: &str = "/admin/v1/data-keys/rotate";
+const KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets";
+const ROTATE_KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets/rotate";
+const KEY_SECRET: &str = "/admin/v1/api-keys/{key_id}/secrets/{secret_id}";
 
 const fn route(
     method: Method,
@@ -282,50 +344,6 @@ const fn route(
     RouteSpec::new(method, path, operation_id, summary, route)
 }
 
-/// One management call: who acts, then what `handle` does.
-async fn call(
-    request: HttpRequest,
-    payload: web::Payload,
-    engine: web::Data<Engine>,
-    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
-) -> HttpResponse {
-    exchange::<Admin>(request, payload, async |received| {
-        let key = bearer(received.request.headers())?;
-        let actor = engine.actor(&received.ctx, key.as_ref()).await?;
-        if received.request.method() != Method::GET {
-            received.ctx.trail.kind("management");
-        }
-        refuse_not_built(received)?;
-        handle(received, &engine, &actor).await
-    })
-    .await
-}
-
-/// What a later release will understand must not be passed over silently now: a caller that sends
-/// it counts on it.
-fn refuse_not_built(received: &Received) -> Result<(), Refusal> {
-    if received.request.headers().contains_key("idempotency-key") {
-        return Err(Refusal::invalid_field("", "Idempotency-Key is not supported by this release"));
-    }
-    let query = url::form_urlencoded::parse(received.request.query_string().as_bytes());
-    if query.into_iter().any(|(name, _)| name == "dry_run") {
-        return Err(Refusal::invalid_field("", "dry_run is not supported by this release"));
-    }
-    Ok(())
-}
-
-/// 201 with where the new thing lies.
-fn created(received: &Received, id: &str, version: Option<i64>, body: &impl serde::Serialize) -> HttpResponse {
-    let mut answer = HttpResponse::Created();
-    let base = received.request.path().trim_end_matches('/');
-    answer.insert_header((header::LOCATION, format!("{base}/{id}")));
-    if let Some(version) = version {
-        answer.insert_header((header::ETAG, version::etag(version)));
-    }
-    answer.json(body)
-}
-
-/// 200 with its version.
-fn shown(version: i64, body: &impl serde::Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::ETAG, version::etag(version))).json(body)
-}
+/// In the application data of routes that only the local operator can call: the command line on the
+/// database. A server never has it.
+pub struct AsLocalOperator;

@@ -2,12 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
-use url::form_urlencoded;
 
 use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec};
+use crate::admin::query::Query;
 use crate::admin::wire::{ProviderOut, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
+use crate::domain::page::ProviderFilter;
 use crate::domain::{Failed, Refusal};
 use crate::edge::OperationDoc;
 use crate::engine::Engine;
@@ -61,11 +63,21 @@ fields! {
     }
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("enabled", Kind::Flag, "Only providers that are enabled, or that are not."),
+        ("q", Kind::Text, "Only providers whose slug begins so."),
+    ],
+    sorts: &["created_at", "slug", "name"],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let providers = engine.list_providers(&received.ctx, actor, page).await?;
-        Ok(listing::answer(providers, |provider| value(ProviderOut::from(provider))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(ProviderFilter { enabled: filters.flag("enabled")?, slug_prefix: filters.text("q")? })
+        })?;
+        let providers = engine.find_providers(&received.ctx, actor, request).await?;
+        Ok(listing::found(received, providers, |provider| value(ProviderOut::from(provider))))
     })
     .await
 }
@@ -113,8 +125,7 @@ pub fn describe_delete(doc: &mut OperationDoc<'_>) {
 pub async fn delete(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let expected = version::expected(received.request.headers())?;
-        let mut query = form_urlencoded::parse(received.request.query_string().as_bytes());
-        let cascade = query.any(|(name, value)| name == "cascade" && value == "true");
+        let cascade = Query::of(received)?.flag("cascade")?.unwrap_or(false);
         let ended = engine.delete_provider(&received.ctx, actor, received.path("provider"), cascade, expected).await;
         ended.map_err(with_way_out)?;
         Ok(HttpResponse::NoContent().finish())

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::admin::fields::fields;
 use crate::admin::input::Fields;
-use crate::admin::list::Listed;
+use crate::admin::list::{Kind, ListSpec, Listed};
 use crate::admin::problem::Problem;
 use crate::admin::wire::{SigningKeyOut, value};
 use crate::admin::{call, list as listing};
@@ -19,6 +19,8 @@ fields! {
     struct SigningKeyRotation required [] {
         /// Null: every algorithm that has an active key.
         alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
+        /// The key is known to others: sign with a fresh one at once.
+        emergency: bool,
     }
 }
 
@@ -28,9 +30,21 @@ pub fn describe_rotate(doc: &mut OperationDoc<'_>) {
     doc.answers_as::<Problem>(409, PROBLEM, "Something stands against it.");
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("state", Kind::OneOf(&["next", "active", "retired"]), "Only keys in this state."),
+        ("alg", Kind::OneOf(&["ES256", "RS256", "EdDSA"]), "Only keys of this algorithm."),
+    ],
+    sorts: &[],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let keys = engine.list_signing_keys(&received.ctx, actor, received.path("provider")).await?;
+        let filters = listing::filters(received, &LIST)?;
+        let (state, alg) = (filters.text("state")?, filters.text("alg")?);
+        let mut keys = engine.list_signing_keys(&received.ctx, actor, received.path("provider")).await?;
+        let is = |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|wanted| wanted == own);
+        keys.retain(|key| is(&state, key.state.name()) && is(&alg, key.alg.name()));
         Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
     })
     .await
@@ -46,17 +60,24 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
     .await
 }
 
-/// `{alg}`; without it, every algorithm that has an active key.
+/// `{alg, emergency}`; without `alg`, every algorithm that has an active key.
 pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let alg = match SigningKeyRotation::read(Fields::of(received, true)?)?.alg {
+        let SigningKeyRotation { alg, emergency } = SigningKeyRotation::read(Fields::of(received, true)?)?;
+        let emergency = matches!(emergency, Field::Set(true));
+        let alg = match alg {
             Field::Set(name) => Some(
                 SigningAlg::from_name(&name)
                     .ok_or_else(|| Refusal::invalid_field("/alg", "must be one of ES256, RS256, EdDSA"))?,
             ),
             Field::Keep | Field::Reset => None,
         };
-        let keys = engine.rotate_signing_keys(&received.ctx, actor, received.path("provider"), alg).await?;
+        let (ctx, provider) = (&received.ctx, received.path("provider"));
+        let keys = if emergency {
+            engine.replace_signing_keys(ctx, actor, provider, alg).await?
+        } else {
+            engine.rotate_signing_keys(ctx, actor, provider, alg).await?
+        };
         Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
     })
     .await

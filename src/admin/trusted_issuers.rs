@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use crate::admin::fields::fields;
 use crate::admin::input::{Fields, FromJson, JsonText};
+use crate::admin::list::{Kind, ListSpec};
 use crate::admin::wire::{list as texts, time, value};
 use crate::admin::{call, created, list as listing, shown, version};
 use crate::domain::external::{Check, Verdict};
+use crate::domain::page::TrustedIssuerFilter;
 use crate::domain::patch::Field;
 use crate::domain::trust::{Condition, IssuerKeys, Operator, TrustRules};
 use crate::domain::{Failed, Refusal, TrustedIssuer};
@@ -156,6 +158,8 @@ pub struct TrustedIssuerOut {
     max_ttl: Option<i64>,
     fingerprints: Vec<String>,
     enabled: bool,
+    /// The tenant that it is of, where a surface's own call has made it.
+    tenant: Option<String>,
     #[schemars(with = "WireTime")]
     created_at: String,
     #[schemars(with = "WireTime")]
@@ -188,7 +192,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
         let TrustedIssuer {
             id,
             provider: _,
-            tenant: _,
+            tenant,
             issuer,
             keys,
             purpose,
@@ -245,6 +249,7 @@ impl From<TrustedIssuer> for TrustedIssuerOut {
             max_ttl,
             fingerprints,
             enabled,
+            tenant: tenant.map(|tenant| tenant.to_string()),
             created_at: time(created_at),
             updated_at: time(updated_at),
         }
@@ -294,11 +299,21 @@ impl From<Trial> for TrialOut {
     }
 }
 
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("enabled", Kind::Flag, "Only rows that are enabled, or that are not."),
+        ("issuer", Kind::Text, "Only rows of this issuer, byte for byte."),
+    ],
+    sorts: &["created_at"],
+};
+
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let issuers = engine.list_trusted_issuers(&received.ctx, actor, received.path("provider"), page).await?;
-        Ok(listing::answer(issuers, |issuer| value(TrustedIssuerOut::from(issuer))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(TrustedIssuerFilter { enabled: filters.flag("enabled")?, issuer: filters.text("issuer")? })
+        })?;
+        let issuers = engine.find_trusted_issuers(&received.ctx, actor, received.path("provider"), request).await?;
+        Ok(listing::found(received, issuers, |issuer| value(TrustedIssuerOut::from(issuer))))
     })
     .await
 }

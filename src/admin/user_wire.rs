@@ -24,7 +24,10 @@ fields! {
         email_verified: bool,
         /// For people.
         name: String { "minLength": 1, "maxLength": 255 },
+        /// One that does not exist is made.
         groups: Vec<String> { "items": { "type": "string", "minLength": 1, "maxLength": 255 }, "maxItems": 256 },
+        /// Beside those that the groups give; one that does not exist is made.
+        roles: Vec<String> { "items": { "type": "string", "minLength": 1, "maxLength": 255 }, "maxItems": 256 },
         /// Switched off nobody logs in with it, and its tokens end.
         enabled: bool,
         /// Without one nobody logs in by password.
@@ -54,6 +57,8 @@ pub struct UserOut {
     email_verified: bool,
     name: Option<String>,
     groups: Vec<String>,
+    /// Its own; its groups may give it more.
+    roles: Vec<String>,
     enabled: bool,
     #[schemars(with = "Option<WireTime>")]
     locked_at: Option<String>,
@@ -74,6 +79,7 @@ impl From<User> for UserOut {
             email_verified,
             name,
             groups,
+            roles,
             password,
             password_changed_at: _,
             enabled,
@@ -91,6 +97,7 @@ impl From<User> for UserOut {
             email_verified,
             name,
             groups,
+            roles,
             enabled,
             locked_at: locked_at.map(time),
             has_password: password.is_some(),

@@ -1,33 +1,47 @@
 //! `/providers/{provider}/users`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
-use url::form_urlencoded;
 
 use crate::admin::fields::{New, Nothing};
 use crate::admin::input::Fields;
+use crate::admin::list::{Kind, ListSpec};
 use crate::admin::problem::Problem;
 use crate::admin::user_wire::{GrantOut, PasswordFields, SessionOut, UserFields, UserOut};
 use crate::admin::wire::value;
 use crate::admin::{call, created, describe, list as listing, shown, version};
+use crate::domain::page::UserFilter;
 use crate::edge::OperationDoc;
 use crate::edge::describe::{JSON, PROBLEM};
 use crate::engine::Engine;
 
-pub fn describe_list(doc: &mut OperationDoc<'_>) {
-    doc.query("username", "Only the account of this name.", json!({"type": "string"}));
-    doc.query("email", "Only accounts with this email.", json!({"type": "string"}));
-    describe::lists::<UserOut>(doc);
-}
+pub const LIST: ListSpec = ListSpec {
+    filters: &[
+        ("enabled", Kind::Flag, "Only users that are enabled, or that are not."),
+        ("locked", Kind::Flag, "Only users that are locked, or that are not."),
+        ("username", Kind::Text, "The one user of this name, in any spelling."),
+        ("email", Kind::Text, "The one user of this address, in any spelling."),
+        ("group", Kind::Text, "Only users who are in this group."),
+        ("role", Kind::Text, "Only users who have this role themselves, not by a group."),
+        ("q", Kind::Text, "Only users whose name begins so, in any spelling."),
+    ],
+    sorts: &["created_at", "username"],
+};
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
-        let query: Vec<_> = form_urlencoded::parse(received.request.query_string().as_bytes()).collect();
-        let named = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
-        let filter = (named("username"), named("email"));
-        let users = engine.list_users(&received.ctx, actor, received.path("provider"), filter, page).await?;
-        Ok(listing::answer(users, |user| value(UserOut::from(user))))
+        let request = listing::asked(received, &LIST, |filters| {
+            Ok(UserFilter {
+                enabled: filters.flag("enabled")?,
+                locked: filters.flag("locked")?,
+                username: filters.text("username")?,
+                email: filters.text("email")?,
+                group: filters.text("group")?,
+                role: filters.text("role")?,
+                name_prefix: filters.text("q")?,
+            })
+        })?;
+        let users = engine.find_users(&received.ctx, actor, received.path("provider"), request).await?;
+        Ok(listing::found(received, users, |user| value(UserOut::from(user))))
     })
     .await
 }

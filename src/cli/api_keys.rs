@@ -1,13 +1,13 @@
 //! `grantd api-key …`.
 
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::admin::wire::{ApiKeyOut, value};
-use crate::cli::secrets::epoch;
-use crate::cli::{CliError, Local, output};
-use crate::domain::page::PageRequest;
-use crate::engine::manage::api_key_fields::ApiKeyDraft;
+use crate::cli::body::{Change, Data, Version, given};
+use crate::cli::call::{Call, path};
+use crate::cli::rest::{Paging, Rest};
+use crate::cli::{CliError, secrets};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -17,23 +17,39 @@ pub enum Command {
         #[arg(long)]
         provider: Option<String>,
         #[command(flatten)]
-        fields: Fields,
+        fields: Box<Fields>,
+        #[command(flatten)]
+        data: Data,
     },
     /// List API keys, without their text
-    List,
+    List {
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Show an API key
     Show { id: String },
     /// Change an API key
     Update {
         id: String,
         #[command(flatten)]
-        fields: Fields,
+        fields: Box<Fields>,
+        #[command(flatten)]
+        change: Change,
     },
     /// End an API key
-    Delete { id: String },
+    Delete {
+        id: String,
+        #[command(flatten)]
+        version: Version,
+    },
+    /// Revoke all tokens that an API key minted
+    RevokeTokens { id: String },
+    /// Secrets of an API key
+    #[command(subcommand)]
+    Secret(secrets::KeyCommand),
 }
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct Fields {
     #[arg(long)]
     name: Option<String>,
@@ -57,59 +73,31 @@ pub struct Fields {
     expires_at: Option<String>,
 }
 
-impl Fields {
-    fn draft(self) -> Result<ApiKeyDraft, CliError> {
-        Ok(ApiKeyDraft {
-            name: self.name.into(),
-            role: self.role.into(),
-            scope: self.scope.into(),
-            audience: self.audience.into(),
-            max_ttl: self.max_ttl.into(),
-            may_set_subject: self.may_set_subject.into(),
-            expires_at: self.expires_at.map(|text| epoch(&text)).transpose()?.into(),
-            ..ApiKeyDraft::default()
-        })
-    }
-}
-
-pub(super) async fn run(command: Command, local: Local) -> Result<(), CliError> {
-    let (ctx, actor, engine) = (local.context(), local.actor(), &local.engine);
-    match command {
-        Command::Create { provider, fields } => {
-            let draft = ApiKeyDraft { provider: provider.into(), ..fields.draft()? };
-            let made = engine.create_api_key(&ctx, &actor, draft).await?;
-            let mut shown = ApiKeyOut::from(made.shown);
-            shown.key = Some(made.text.expose_secret().to_owned());
-            output::show(&value(shown), local.json)?;
-        }
-        Command::List => {
-            let mut items = Vec::new();
-            let mut page = PageRequest::first(PageRequest::MAX);
-            loop {
-                let listed = engine.list_api_keys(&ctx, &actor, page.clone()).await?;
-                items.extend(listed.items.into_iter().map(|key| value(ApiKeyOut::from(key))));
-                let Some(next) = listed.next else { break };
-                page.after = Some(next);
+impl Command {
+    pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        match self {
+            Self::Create { provider, fields, data } => {
+                let mut body = data.body(given(&fields))?;
+                body.extend(provider.map(|provider| ("provider".to_owned(), json!(provider))));
+                rest.show(Call::post(path(&["api-keys"])?, Value::Object(body))).await
             }
-            output::list(
-                &items,
-                &["id", "name", "role", "provider", "hint", "expires_at", "last_used_at"],
-                local.json,
-            )?;
-        }
-        Command::Show { id } => {
-            let key = engine.read_api_key(&ctx, &actor, &id).await?;
-            output::show(&value(ApiKeyOut::from(key)), local.json)?;
-        }
-        Command::Update { id, fields } => {
-            let key = engine.update_api_key(&ctx, &actor, &id, fields.draft()?, None).await?;
-            output::show(&value(ApiKeyOut::from(key)), local.json)?;
-        }
-        Command::Delete { id } => {
-            engine.delete_api_key(&ctx, &actor, &id, None).await?;
-            output::done("The API key is gone.", local.json)?;
+            Self::List { paging } => {
+                let columns = ["id", "name", "role", "provider", "hint", "expires_at", "last_used_at"];
+                rest.list(Call::get(path(&["api-keys"])?), &columns, &paging).await
+            }
+            Self::Show { id } => rest.show(Call::get(path(&["api-keys", &id])?)).await,
+            Self::Update { id, fields, change } => {
+                let (body, version) = change.patch(given(&fields))?;
+                rest.show(Call::patch(path(&["api-keys", &id])?, body).if_match(version)).await
+            }
+            Self::Delete { id, version } => {
+                let call = Call::delete(path(&["api-keys", &id])?).if_match(version.if_match);
+                rest.done(call, "The API key is gone.").await
+            }
+            Self::RevokeTokens { id } => {
+                rest.done(Call::delete(path(&["api-keys", &id, "tokens"])?), "All that it minted is revoked.").await
+            }
+            Self::Secret(command) => command.run(rest).await,
         }
     }
-    local.close().await;
-    Ok(())
 }

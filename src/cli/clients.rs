@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use crate::admin::client_wire::ClientOut;
-use crate::admin::wire::value;
-use crate::cli::{CliError, Local, output, secrets};
-use crate::domain::page::PageRequest;
-use crate::domain::patch::Field;
-use crate::engine::manage::client_draft::ClientDraft;
+use crate::cli::body::{Change, Data, Version, given, json_file, read};
+use crate::cli::call::{Call, Path, path};
+use crate::cli::rest::{Paging, Rest};
+use crate::cli::{CliError, secrets};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -29,11 +28,15 @@ pub enum Command {
         secret_file: Option<PathBuf>,
         #[command(flatten)]
         fields: Box<Fields>,
+        #[command(flatten)]
+        data: Data,
     },
     /// List clients
     List {
         #[command(flatten)]
         at: At,
+        #[command(flatten)]
+        paging: Paging,
     },
     /// Show a client
     Show {
@@ -48,9 +51,19 @@ pub enum Command {
         client_id: String,
         #[command(flatten)]
         fields: Box<Fields>,
+        #[command(flatten)]
+        change: Change,
     },
     /// End a client: its tokens are inactive
     Delete {
+        #[command(flatten)]
+        at: At,
+        client_id: String,
+        #[command(flatten)]
+        version: Version,
+    },
+    /// Revoke all tokens of a client
+    RevokeTokens {
         #[command(flatten)]
         at: At,
         client_id: String,
@@ -67,30 +80,37 @@ pub struct At {
     pub provider: String,
 }
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct Fields {
     #[arg(long)]
+    #[serde(rename = "client_name")]
     name: Option<String>,
     /// A grant type; repeat for more
     #[arg(long)]
+    #[serde(rename = "grant_types")]
     grant: Option<Vec<String>>,
     /// Scope names, separated by spaces; may be repeated
     #[arg(long)]
+    #[serde(skip)]
     scope: Option<Vec<String>>,
     /// What it may ask for by `resource`; the first one is the default; repeat for more
     #[arg(long)]
     audience: Option<Vec<String>>,
     /// client_secret_basic, client_secret_post, private_key_jwt or none
     #[arg(long)]
+    #[serde(rename = "token_endpoint_auth_method")]
     auth_method: Option<String>,
     /// The one algorithm its assertions may use
     #[arg(long)]
+    #[serde(rename = "token_endpoint_auth_signing_alg")]
     auth_signing_alg: Option<String>,
     /// A file with its JWK Set
     #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
     jwks: Option<PathBuf>,
     /// Where its JWK Set is published, instead
     #[arg(long, conflicts_with = "jwks")]
+    #[serde(skip)]
     jwks_uri: Option<String>,
     /// Seconds
     #[arg(long)]
@@ -103,6 +123,7 @@ pub struct Fields {
     resource_server: Option<bool>,
     /// An audience value it answers for; repeat for more
     #[arg(long)]
+    #[serde(rename = "resources")]
     resource: Option<Vec<String>>,
     /// It may turn its credential into ephemeral tokens
     #[arg(long)]
@@ -114,19 +135,22 @@ pub struct Fields {
     #[arg(long)]
     max_ttl: Option<i64>,
     #[command(flatten)]
+    #[serde(skip)]
     people: PeopleFields,
     #[arg(long)]
     enabled: Option<bool>,
 }
 
 /// What shapes a client that logs people in.
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct PeopleFields {
     /// Where codes may go, character by character; repeat for more
     #[arg(long)]
+    #[serde(rename = "redirect_uris")]
     redirect_uri: Option<Vec<String>>,
     /// Where the browser may go after a logout; repeat for more
     #[arg(long)]
+    #[serde(rename = "post_logout_redirect_uris")]
     post_logout_redirect_uri: Option<Vec<String>>,
     /// Is told of the end of sessions
     #[arg(long)]
@@ -154,95 +178,64 @@ pub struct PeopleFields {
     refresh_token_max_ttl: Option<i64>,
 }
 
+impl At {
+    /// The provider and what lies below it.
+    pub fn path(&self, rest: &[&str]) -> Result<Path, CliError> {
+        path(&[&["providers", self.provider.as_str()], rest].concat())
+    }
+}
+
 impl Fields {
-    fn draft(self) -> Result<ClientDraft, CliError> {
+    /// By their names in the API.
+    fn given(&self) -> Result<Map<String, Value>, CliError> {
+        let mut members = given(self);
+        members.extend(given(&self.people));
+        members.extend(self.scope.as_ref().map(|parts| ("scope".to_owned(), json!(parts.join(" ")))));
         // One place of the keys replaces the other.
-        let (jwks, jwks_uri) = match (self.jwks.map(|path| read(&path)).transpose()?, self.jwks_uri) {
-            (Some(jwks), _) => (Field::Set(jwks), Field::Reset),
-            (None, Some(url)) => (Field::Reset, Field::Set(url)),
-            (None, None) => (Field::Keep, Field::Keep),
-        };
-        Ok(ClientDraft {
-            client_name: self.name.into(),
-            grant_types: self.grant.into(),
-            scope: self.scope.map(|parts| parts.join(" ")).into(),
-            audience: self.audience.into(),
-            token_endpoint_auth_method: self.auth_method.into(),
-            token_endpoint_auth_signing_alg: self.auth_signing_alg.into(),
-            jwks,
-            jwks_uri,
-            access_token_ttl: self.access_token_ttl.into(),
-            access_token_format: self.access_token_format.into(),
-            resource_server: self.resource_server.into(),
-            resources: self.resource.into(),
-            may_mint: self.may_mint.into(),
-            may_set_subject: self.may_set_subject.into(),
-            max_ttl: self.max_ttl.into(),
-            redirect_uris: self.people.redirect_uri.into(),
-            post_logout_redirect_uris: self.people.post_logout_redirect_uri.into(),
-            backchannel_logout_uri: self.people.backchannel_logout_uri.into(),
-            application_type: self.people.application_type.into(),
-            require_consent: self.people.require_consent.into(),
-            refresh_rotation: self.people.refresh_rotation.into(),
-            refresh_grace: self.people.refresh_grace.into(),
-            refresh_grace_unused: self.people.refresh_grace_unused.into(),
-            refresh_token_ttl: self.people.refresh_token_ttl.into(),
-            refresh_token_max_ttl: self.people.refresh_token_max_ttl.into(),
-            enabled: self.enabled.into(),
-            ..ClientDraft::default()
-        })
+        match (&self.jwks, &self.jwks_uri) {
+            (Some(file), _) => {
+                members.extend([("jwks".to_owned(), json_file(file)?), ("jwks_uri".to_owned(), Value::Null)]);
+            }
+            (None, Some(url)) => {
+                members.extend([("jwks".to_owned(), Value::Null), ("jwks_uri".to_owned(), json!(url))]);
+            }
+            (None, None) => {}
+        }
+        Ok(members)
     }
 }
 
-pub(super) async fn run(command: Command, local: Local) -> Result<(), CliError> {
-    let (ctx, actor, engine) = (local.context(), local.actor(), &local.engine);
-    match command {
-        Command::Create { at, client_id, subject, secret_file, fields } => {
-            let chosen = secret_file.map(|path| read(&path)).transpose()?;
-            let draft = ClientDraft {
-                client_id: client_id.into(),
-                subject: subject.into(),
-                client_secret: Field::from(chosen.map(|text| SecretString::from(text.trim_end()))),
-                ..fields.draft()?
-            };
-            let made = engine.create_client(&ctx, &actor, &at.provider, draft).await?;
-            output::show(&value(ClientOut::of(made.client, made.secret.as_ref())), local.json)?;
+impl Command {
+    pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        match self {
+            Self::Create { at, client_id, subject, secret_file, fields, data } => {
+                let chosen = secret_file.map(|file| read(&file)).transpose()?;
+                let mut body = data.body(fields.given()?)?;
+                let chosen = chosen.as_ref().map(|text| text.trim_end().to_owned());
+                for (name, value) in [("client_id", client_id), ("subject", subject), ("client_secret", chosen)] {
+                    body.extend(value.map(|value| (name.to_owned(), json!(value))));
+                }
+                rest.show(Call::post(at.path(&["clients"])?, Value::Object(body))).await
+            }
+            Self::List { at, paging } => {
+                let columns =
+                    ["client_id", "client_name", "token_endpoint_auth_method", "grant_types", "scope", "enabled"];
+                rest.list(Call::get(at.path(&["clients"])?), &columns, &paging).await
+            }
+            Self::Show { at, client_id } => rest.show(Call::get(at.path(&["clients", &client_id])?)).await,
+            Self::Update { at, client_id, fields, change } => {
+                let (body, version) = change.patch(fields.given()?)?;
+                rest.show(Call::patch(at.path(&["clients", &client_id])?, body).if_match(version)).await
+            }
+            Self::Delete { at, client_id, version } => {
+                let call = Call::delete(at.path(&["clients", &client_id])?).if_match(version.if_match);
+                rest.done(call, "The client is gone.").await
+            }
+            Self::RevokeTokens { at, client_id } => {
+                let call = Call::delete(at.path(&["clients", &client_id, "tokens"])?);
+                rest.done(call, "All tokens of the client are revoked.").await
+            }
+            Self::Secret(command) => command.run(rest).await,
         }
-        Command::List { at } => list(&local, &at).await?,
-        Command::Show { at, client_id } => {
-            let client = engine.read_client(&ctx, &actor, &at.provider, &client_id).await?;
-            output::show(&value(ClientOut::of(client, None)), local.json)?;
-        }
-        Command::Update { at, client_id, fields } => {
-            let draft = fields.draft()?;
-            let client = engine.update_client(&ctx, &actor, &at.provider, &client_id, draft, None).await?;
-            output::show(&value(ClientOut::of(client, None)), local.json)?;
-        }
-        Command::Delete { at, client_id } => {
-            engine.delete_client(&ctx, &actor, &at.provider, &client_id, None).await?;
-            output::done("The client is gone.", local.json)?;
-        }
-        Command::Secret(command) => secrets::run(command, &local).await?,
     }
-    local.close().await;
-    Ok(())
-}
-
-async fn list(local: &Local, at: &At) -> Result<(), CliError> {
-    let (ctx, actor) = (local.context(), local.actor());
-    let mut items = Vec::new();
-    let mut page = PageRequest::first(PageRequest::MAX);
-    loop {
-        let listed = local.engine.list_clients(&ctx, &actor, &at.provider, page.clone()).await?;
-        items.extend(listed.items.into_iter().map(|client| value(ClientOut::of(client, None))));
-        let Some(next) = listed.next else { break };
-        page.after = Some(next);
-    }
-    let columns = ["client_id", "client_name", "token_endpoint_auth_method", "grant_types", "scope", "enabled"];
-    Ok(output::list(&items, &columns, local.json)?)
-}
-
-pub(super) fn read(path: &PathBuf) -> Result<String, CliError> {
-    let text = std::fs::read_to_string(path);
-    text.map_err(|error| CliError::Refused(format!("cannot read {}: {error}", path.display())))
 }

@@ -1,95 +1,54 @@
-//! The command line. `serve` runs the server; every other command works on the database directly,
-//! as the local operator: whoever may read the database and the master key.
+//! The command line. `serve` runs the server; every management command is one call of the admin API,
+//! on the database as the local operator (whoever may read the database and the master key), or at a
+//! server by an API key.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory, Parser};
 
-use crate::app::{self, Application, Opened, Serve, StartError, StartFlags};
-use crate::config::{self, ConfigError, Inputs, Settings};
+use crate::app::{self, Application, LocalRoutes, Opened, Serve, StartError, StartFlags};
+use crate::cli::commands::{Cli, Command, Global, Manage};
+use crate::cli::rest::{Place, Rest};
+use crate::config::{self, ConfigError, Inputs, RemoteEnvironment, Settings};
 use crate::domain::clock::{SystemWall, deadline_in};
-use crate::domain::{Context, Failed, Wall};
+use crate::domain::{Context, Effect, Failed, Refusal, RefusalKind, Wall};
 use crate::engine::manage::Actor;
 use crate::engine::{Engine, EngineOptions};
 use crate::first_run;
 use crate::telemetry;
 
+mod api;
 mod api_keys;
+mod body;
+mod call;
 mod clients;
+mod commands;
+mod declared;
 mod doctor;
+mod domains;
+mod events;
+mod explain;
 mod healthcheck;
 mod keys;
+mod master_key;
+mod named;
 mod output;
+mod problem;
 mod providers;
+mod remote;
+mod reports;
+mod rest;
 mod secrets;
+mod sessions;
+mod shell;
 mod trust;
 mod users;
+mod webhooks;
 
 /// How long a command may wait for the database.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// grantd: a self-hosted OAuth 2.0 and OpenID Connect server.
-#[derive(Parser)]
-#[command(name = "grantd", version, about, propagate_version = true)]
-struct Cli {
-    #[command(flatten)]
-    global: Global,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Args)]
-struct Global {
-    /// Configuration file; without it grantd.toml in the working directory, if there is one
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One setting, above the environment: --set http.workers=2
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Answer with JSON
-    #[arg(long, global = true)]
-    json: bool,
-    /// Serve under a public URL that differs from the stored one
-    #[arg(long, global = true)]
-    new_issuer: bool,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run the server (the default)
-    Serve,
-    /// Bring the database up to this release and do the first run
-    Migrate,
-    /// Look for what is wrong or dangerous in this installation
-    Doctor,
-    /// Show the effective configuration and where each value comes from
-    Config,
-    /// Print the OpenAPI document
-    Openapi,
-    /// Ask the server of this configuration whether it is alive
-    Healthcheck,
-    /// Providers: issuers with keys, clients and policy of their own
-    #[command(subcommand)]
-    Provider(providers::Command),
-    /// OAuth clients and their secrets
-    #[command(subcommand)]
-    Client(clients::Command),
-    /// Accounts of people
-    #[command(subcommand)]
-    User(users::Command),
-    /// API keys: management credentials
-    #[command(subcommand, name = "api-key")]
-    ApiKey(api_keys::Command),
-    /// Signing keys
-    #[command(subcommand)]
-    Keys(keys::Command),
-    /// Trusted issuers: whose tokens are believed, and on what conditions
-    #[command(subcommand)]
-    Trust(trust::Command),
-}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +59,12 @@ pub enum CliError {
     Start(#[from] StartError),
     #[error("{0}")]
     Refused(String),
+    /// What was asked for cannot be meant so.
+    #[error("{0}")]
+    Usage(String),
+    /// The server is not reached, or cannot answer right now.
+    #[error("{0}")]
+    Unreachable(String),
     #[error("it failed")]
     Failed(#[source] Failed),
     #[error("cannot write the answer")]
@@ -108,37 +73,90 @@ pub enum CliError {
     Unhealthy(String),
 }
 
+impl CliError {
+    /// The exit status.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
 impl From<Failed> for CliError {
     fn from(failed: Failed) -> Self {
         match &failed {
-            Failed::Refused(refusal) => Self::Refused(output::refusal(refusal)),
+            Failed::Refused(refusal) => Self::Refused(sentence(refusal)),
             Failed::Fault(_) => Self::Failed(failed),
         }
+    }
+}
+
+/// A refusal of the engine itself, for the commands that work on it directly.
+fn sentence(refusal: &Refusal) -> String {
+    match &refusal.kind {
+        RefusalKind::Invalid(errors) => {
+            let sentences =
+                errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
+            sentences.collect::<Vec<_>>().join("\n")
+        }
+        _ => refusal.hint.to_string(),
     }
 }
 
 /// Parses the arguments of the process and runs the command.
 pub fn run() -> Result<(), CliError> {
     let Cli { global, command } = Cli::parse();
+    let command = match command.unwrap_or(Command::Serve) {
+        Command::Completions { shell } => return shell::completions(Cli::command(), shell),
+        Command::Man { dir } => return shell::man(Cli::command(), dir.as_deref()),
+        command => command,
+    };
     let flags = global.set.iter().map(|pair| split_setting(pair)).collect::<Result<Vec<_>, _>>()?;
-    let loaded = config::load(&Inputs::of_process(global.config.clone(), flags)).map_err(CliError::Config)?;
-    let command = command.unwrap_or(Command::Serve);
+    let inputs = Inputs::of_process(global.config.clone(), flags);
+    let command = match command {
+        Command::Manage(command) if !matches!(*command, Manage::Keys(keys::Command::Here(_))) => {
+            if let Some(remote) = global.place.remote(&RemoteEnvironment::of(&inputs.environment))? {
+                // What a server is configured by says nothing of another one.
+                start_logger("warn", false);
+                let rest = Rest::new(Place::Server(remote), global.json, global.place.dry_run);
+                return block_on(command.run(rest));
+            }
+            Command::Manage(command)
+        }
+        command => {
+            global.place.refuse_server()?;
+            command
+        }
+    };
+    let loaded = config::load(&inputs).map_err(CliError::Config)?;
     if matches!(command, Command::Config) {
         return Ok(output::configuration(&loaded.effective(), global.json)?);
     }
     let settings = loaded.settings;
-    // A second start of the logger is a programming error and harmless.
-    if telemetry::start(&settings.log, settings.log_format.is_json()).is_err() {
+    // The routes that a command calls in this process need no lines about it.
+    let quiet = if matches!(command, Command::Manage(_)) { ",access=off,grantd::refused=off" } else { "" };
+    start_logger(&format!("{}{quiet}", settings.log), settings.log_format.is_json());
+    block_on(dispatch(command, &settings, &global))
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(future)
+}
+
+/// A second start of the logger is a programming error and harmless.
+fn start_logger(filter: &str, json: bool) {
+    if telemetry::start(filter, json).is_err() {
         log::debug!("the logger runs already");
     }
-    actix_web::rt::System::new().block_on(dispatch(command, &settings, &global))
 }
 
 async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Result<(), CliError> {
     let Global { json, new_issuer, .. } = *global;
     match command {
         Command::Serve => serve(settings, StartFlags { new_issuer }).await,
-        Command::Config => Ok(()),
+        Command::Config | Command::Completions { .. } | Command::Man { .. } => Ok(()),
         Command::Openapi => {
             let public_url = settings.public_url(settings.listen.port());
             let operations = app::all_operations(&settings.surfaces, public_url.path());
@@ -152,12 +170,13 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
             Ok(())
         }
         Command::Doctor => doctor::run(settings, json).await,
-        Command::Provider(command) => providers::run(command, Local::open(settings, json).await?).await,
-        Command::Client(command) => clients::run(command, Local::open(settings, json).await?).await,
-        Command::User(command) => users::run(command, Local::open(settings, json).await?).await,
-        Command::ApiKey(command) => api_keys::run(command, Local::open(settings, json).await?).await,
-        Command::Keys(command) => keys::run(command, Local::open(settings, json).await?).await,
-        Command::Trust(command) => trust::run(command, Local::open(settings, json).await?).await,
+        Command::Manage(command) => {
+            if let Manage::Keys(keys::Command::Here(command)) = *command {
+                return command.run(settings, json);
+            }
+            let local = Box::new(Local::open(settings, json || command.prints_data()).await?);
+            command.run(Rest::new(local.place(settings).await, json, global.place.dry_run)).await
+        }
     }
 }
 
@@ -175,11 +194,11 @@ struct Local {
     wall: Arc<dyn Wall>,
     /// One for this command, in events and logs.
     request_id: String,
-    json: bool,
 }
 
 impl Local {
-    async fn open(settings: &Settings, json: bool) -> Result<Self, CliError> {
+    /// `data`: what goes to standard output is for a program.
+    async fn open(settings: &Settings, data: bool) -> Result<Self, CliError> {
         let wall: Arc<dyn Wall> = Arc::new(SystemWall);
         let store = app::store_options(settings);
         // A command lives for seconds, and what it reads it has just read.
@@ -187,12 +206,19 @@ impl Local {
         let how = (settings.listen.port(), StartFlags::default(), Serve::No);
         let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await?;
         if let Some(first) = &opened.first {
-            // Where scripts read JSON, the greeting stands beside it.
-            let mut out: Box<dyn Write> = if json { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+            // The greeting stands beside what a program reads.
+            let mut out: Box<dyn Write> = if data { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
             first_run::announce(&mut out, first, opened.public_url.as_str())?;
         }
         let request_id = app::request_ids(app::system_random())(wall.now());
-        Ok(Self { engine: opened.engine, wall, request_id, json })
+        Ok(Self { engine: opened.engine, wall, request_id })
+    }
+
+    /// The admin API over this database, without a socket.
+    async fn place(self: Box<Self>, settings: &Settings) -> Place {
+        let (engine, random) = (self.engine.clone(), app::system_random());
+        let routes = LocalRoutes::mount(settings, engine, &self.wall, random, COMMAND_TIMEOUT).await;
+        Place::Database { local: self, routes }
     }
 
     fn context(&self) -> Context {
@@ -204,6 +230,7 @@ impl Local {
             surface: "cli",
             domain: None,
             trail: crate::domain::Trail::default(),
+            effect: Effect::Commit,
         }
     }
 

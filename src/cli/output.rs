@@ -1,11 +1,12 @@
-//! What a command prints: names and values for people, the admin API's own JSON for scripts.
+//! What a command prints: names and values for people, the admin API's own JSON for scripts. No
+//! colours. A value may come from anybody, so control characters never reach a terminal.
 
 use std::io::{Result, Write, stdout};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use unicode_width::UnicodeWidthStr;
 
 use crate::config::Effective;
-use crate::domain::{Refusal, RefusalKind};
 
 /// One thing.
 pub fn show(value: &Value, as_json: bool) -> Result<()> {
@@ -22,24 +23,27 @@ pub fn show(value: &Value, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// A list: these columns for people, everything for scripts.
-pub fn list(items: &[Value], columns: &[&str], as_json: bool) -> Result<()> {
-    let mut out = stdout().lock();
-    if as_json {
-        return writeln!(out, "{:#}", json!({ "items": items }));
+/// A table.
+pub fn table<S: AsRef<str>>(items: &[Value], columns: &[S]) -> Result<()> {
+    stdout().lock().write_all(table_text(items, columns).as_bytes())
+}
+
+fn table_text<S: AsRef<str>>(items: &[Value], columns: &[S]) -> String {
+    let cell = |item: &Value, column: &S| plain(item.get(column.as_ref()).unwrap_or(&Value::Null));
+    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|column| column.as_ref().to_uppercase()).collect()];
+    rows.extend(items.iter().map(|item| columns.iter().map(|column| cell(item, column)).collect()));
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| {
+            // `{:width$}` counts characters, not the places they take.
+            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))
+        });
+        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
     }
-    let cell = |item: &Value, column: &str| plain(item.get(column).unwrap_or(&Value::Null));
-    let width = |column: &str| items.iter().map(|item| cell(item, column).len()).max().unwrap_or(0).max(column.len());
-    let widths: Vec<usize> = columns.iter().map(|column| width(column)).collect();
-    let mut line = |cells: Vec<String>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", padded.join("  ").trim_end())
-    };
-    line(columns.iter().map(|column| column.to_uppercase()).collect())?;
-    for item in items {
-        line(columns.iter().map(|column| cell(item, column)).collect())?;
-    }
-    Ok(())
+    text
 }
 
 /// A change without anything to show.
@@ -55,24 +59,12 @@ pub fn configuration(effective: &[Effective], as_json: bool) -> Result<()> {
         let members: Map<String, Value> = effective
             .iter()
             .map(|Effective { key, value, origin }| {
-                (key.to_string(), json!({ "value": value, "origin": origin.to_string() }))
+                (key.to_string(), serde_json::json!({ "value": value, "origin": origin.to_string() }))
             })
             .collect();
         return writeln!(out, "{:#}", Value::Object(members));
     }
     effective.iter().try_for_each(|line| writeln!(out, "{line}"))
-}
-
-/// A refusal as sentences: the command line has flags, not JSON pointers.
-pub fn refusal(refusal: &Refusal) -> String {
-    match &refusal.kind {
-        RefusalKind::Invalid(errors) => {
-            let sentences =
-                errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
-            sentences.collect::<Vec<_>>().join("\n")
-        }
-        _ => refusal.hint.to_string(),
-    }
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -84,11 +76,50 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn plain(value: &Value) -> String {
+/// A value on one line.
+pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => one_line(text),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => one_line(&value.to_string()),
+    }
+}
+
+/// Text without anything that moves a cursor, ends a line or turns the direction of writing.
+pub fn one_line(text: &str) -> String {
+    let is_harmful = |one: char| {
+        one.is_control() || matches!(one, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for one in text.chars() {
+        if is_harmful(one) {
+            out.extend(one.escape_default());
+        } else {
+            out.push(one);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other_whatever_the_script() {
+        let items = [json!({"name": "日本", "id": 1}), json!({"name": "plain", "id": [2, 3]}), json!({"id": null})];
+        let text = table_text(&items, &["name", "id"]);
+        assert_eq!(text, "NAME   ID\n日本   1\nplain  2 3\n\n");
+    }
+
+    #[test]
+    fn no_value_reaches_the_terminal_as_a_command() {
+        assert_eq!(one_line("a\u{1b}[2Jb\nc\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{202e}");
+        assert_eq!(plain(&json!({"a": "\u{9b}31m"})), "{\"a\":\"\\u{9b}31m\"}");
+        let text = table_text(&[json!({"name": "x\nforged row"})], &["name"]);
+        assert_eq!(text.lines().count(), 2);
     }
 }

@@ -1,11 +1,13 @@
 //! `grantd provider …`.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::admin::wire::{ProviderOut, value};
-use crate::cli::{CliError, Local, output};
-use crate::domain::page::PageRequest;
-use crate::engine::manage::provider_fields::ProviderDraft;
+use crate::cli::CliError;
+use crate::cli::body::{Change, Data, Version, given};
+use crate::cli::call::{Call, path};
+use crate::cli::rest::{Paging, Rest};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -14,17 +16,24 @@ pub enum Command {
         /// a-z 0-9 -, unchangeable
         slug: String,
         #[command(flatten)]
-        fields: Fields,
+        fields: Box<Fields>,
+        #[command(flatten)]
+        data: Data,
     },
     /// List providers
-    List,
+    List {
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Show a provider
     Show { provider: String },
     /// Change a provider
     Update {
         provider: String,
         #[command(flatten)]
-        fields: Fields,
+        fields: Box<Fields>,
+        #[command(flatten)]
+        change: Change,
     },
     /// End a provider: its endpoints are gone and its tokens inactive
     Delete {
@@ -32,10 +41,14 @@ pub enum Command {
         /// Also with live clients
         #[arg(long)]
         cascade: bool,
+        #[command(flatten)]
+        version: Version,
     },
+    /// Revoke all tokens of a provider
+    RevokeTokens { provider: String },
 }
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct Fields {
     #[arg(long)]
     name: Option<String>,
@@ -47,6 +60,7 @@ pub struct Fields {
     default_audience: Option<String>,
     /// ES256, RS256 or EdDSA
     #[arg(long)]
+    #[serde(rename = "access_token_signing_alg")]
     signing_alg: Option<String>,
     /// Seconds
     #[arg(long)]
@@ -57,66 +71,44 @@ pub struct Fields {
     /// Seconds that verifiers may keep the keys
     #[arg(long)]
     jwks_max_age: Option<i64>,
+    /// Seconds after which signing keys are replaced
+    #[arg(long)]
+    key_rotation: Option<i64>,
     /// Scope names must exist before a client may have them
     #[arg(long)]
     strict_scopes: Option<bool>,
     /// A surface to serve below the provider's path; repeat for more
     #[arg(long)]
+    #[serde(rename = "surfaces")]
     surface: Option<Vec<String>>,
     #[arg(long)]
     enabled: Option<bool>,
 }
 
-impl Fields {
-    fn draft(self) -> ProviderDraft {
-        ProviderDraft {
-            name: self.name.into(),
-            description: self.description.into(),
-            default_audience: self.default_audience.into(),
-            access_token_signing_alg: self.signing_alg.into(),
-            access_token_ttl: self.access_token_ttl.into(),
-            max_ttl: self.max_ttl.into(),
-            jwks_max_age: self.jwks_max_age.into(),
-            strict_scopes: self.strict_scopes.into(),
-            surfaces: self.surface.into(),
-            enabled: self.enabled.into(),
-            ..ProviderDraft::default()
-        }
-    }
-}
-
-pub(super) async fn run(command: Command, local: Local) -> Result<(), CliError> {
-    let (ctx, actor, engine) = (local.context(), local.actor(), &local.engine);
-    match command {
-        Command::Create { slug, fields } => {
-            let draft = ProviderDraft { slug: Some(slug).into(), ..fields.draft() };
-            let provider = engine.create_provider(&ctx, &actor, draft).await?;
-            output::show(&value(ProviderOut::from(provider)), local.json)?;
-        }
-        Command::List => {
-            let mut items = Vec::new();
-            let mut page = PageRequest::first(PageRequest::MAX);
-            loop {
-                let listed = engine.list_providers(&ctx, &actor, page.clone()).await?;
-                items.extend(listed.items.into_iter().map(|provider| value(ProviderOut::from(provider))));
-                let Some(next) = listed.next else { break };
-                page.after = Some(next);
+impl Command {
+    pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        match self {
+            Self::Create { slug, fields, data } => {
+                let mut body = data.body(given(&fields))?;
+                body.insert("slug".to_owned(), json!(slug));
+                rest.show(Call::post(path(&["providers"])?, Value::Object(body))).await
             }
-            output::list(&items, &["slug", "name", "issuer", "enabled"], local.json)?;
-        }
-        Command::Show { provider } => {
-            let provider = engine.read_provider(&ctx, &actor, &provider).await?;
-            output::show(&value(ProviderOut::from(provider)), local.json)?;
-        }
-        Command::Update { provider, fields } => {
-            let provider = engine.update_provider(&ctx, &actor, &provider, fields.draft(), None).await?;
-            output::show(&value(ProviderOut::from(provider)), local.json)?;
-        }
-        Command::Delete { provider, cascade } => {
-            engine.delete_provider(&ctx, &actor, &provider, cascade, None).await?;
-            output::done("The provider is gone.", local.json)?;
+            Self::List { paging } => {
+                rest.list(Call::get(path(&["providers"])?), &["slug", "name", "issuer", "enabled"], &paging).await
+            }
+            Self::Show { provider } => rest.show(Call::get(path(&["providers", &provider])?)).await,
+            Self::Update { provider, fields, change } => {
+                let (body, version) = change.patch(given(&fields))?;
+                rest.show(Call::patch(path(&["providers", &provider])?, body).if_match(version)).await
+            }
+            Self::Delete { provider, cascade, version } => {
+                let call = Call::delete(path(&["providers", &provider])?).if_match(version.if_match);
+                rest.done(call.query("cascade", cascade.then_some(true)), "The provider is gone.").await
+            }
+            Self::RevokeTokens { provider } => {
+                let call = Call::delete(path(&["providers", &provider, "tokens"])?);
+                rest.done(call, "All tokens of the provider are revoked.").await
+            }
         }
     }
-    local.close().await;
-    Ok(())
 }

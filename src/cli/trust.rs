@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use crate::admin::trusted_issuers::{TrialOut, TrustedIssuerOut};
-use crate::admin::wire::value;
-use crate::cli::clients::{At, read};
-use crate::cli::{CliError, Local, output};
-use crate::domain::page::PageRequest;
-use crate::domain::patch::Field;
-use crate::engine::manage::trusted_issuer_fields::{ConditionDraft, ConditionValue, TrustedIssuerDraft};
-use crate::engine::manage::trusted_issuers::TrialDraft;
+use crate::cli::body::{Change, Data, Version, given, json_file, read};
+use crate::cli::call::Call;
+use crate::cli::clients::At;
+use crate::cli::rest::{Paging, Rest};
+use crate::cli::{CliError, output};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -22,11 +20,15 @@ pub enum Command {
         at: At,
         #[command(flatten)]
         fields: Box<Fields>,
+        #[command(flatten)]
+        data: Data,
     },
     /// List trusted issuers
     List {
         #[command(flatten)]
         at: At,
+        #[command(flatten)]
+        paging: Paging,
     },
     /// Show a trusted issuer
     Show {
@@ -41,12 +43,16 @@ pub enum Command {
         id: String,
         #[command(flatten)]
         fields: Box<Fields>,
+        #[command(flatten)]
+        change: Change,
     },
     /// End the trust: its tokens are refused at once
     Delete {
         #[command(flatten)]
         at: At,
         id: String,
+        #[command(flatten)]
+        version: Version,
     },
     /// Say how every check of a token comes out; nothing is spent or made
     Test {
@@ -66,40 +72,48 @@ pub enum Command {
     },
 }
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct Fields {
     /// `iss` of its tokens, byte for byte
     #[arg(long)]
     issuer: Option<String>,
     /// A file with its JWK Set
     #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "discovery"])]
+    #[serde(skip)]
     jwks: Option<PathBuf>,
     /// Where its JWK Set is published
     #[arg(long, conflicts_with = "discovery")]
+    #[serde(skip)]
     jwks_uri: Option<String>,
     /// Find its keys by its metadata, which is what it does unless told otherwise
     #[arg(long)]
+    #[serde(skip)]
     discovery: bool,
     /// exchange or validate
     #[arg(long)]
     purpose: Option<String>,
     /// A client that may hand its tokens in; repeat for more
     #[arg(long)]
+    #[serde(rename = "clients")]
     client: Option<Vec<String>>,
     /// An `aud` of which its tokens must have one; repeat for more
     #[arg(long)]
+    #[serde(rename = "audiences")]
     accepted_audience: Option<Vec<String>>,
     /// An algorithm its tokens may be signed with; repeat for more
     #[arg(long)]
+    #[serde(rename = "algorithms")]
     algorithm: Option<Vec<String>>,
     /// The claim that names the subject
     #[arg(long)]
     subject_claim: Option<String>,
     /// "CLAIM OPERATOR VALUE", as "groups like dev-*"; the values of in are separated by commas; repeat for more
     #[arg(long)]
+    #[serde(skip)]
     condition: Option<Vec<String>>,
     /// A token type URI that is taken; repeat for more
     #[arg(long)]
+    #[serde(rename = "token_types")]
     token_type: Option<Vec<String>>,
     /// A token works once, by its jti
     #[arg(long)]
@@ -130,102 +144,86 @@ pub struct Fields {
     max_ttl: Option<i64>,
     /// SHA-1 or SHA-256 of a certificate that the servers of its keys must show; repeat for more
     #[arg(long)]
+    #[serde(rename = "fingerprints")]
     fingerprint: Option<Vec<String>>,
     #[arg(long)]
     enabled: Option<bool>,
 }
 
 impl Fields {
-    fn draft(self) -> Result<TrustedIssuerDraft, CliError> {
-        let jwks = self.jwks.map(|path| read(&path)).transpose()?;
-        let conditions = self.condition.map(|all| all.iter().map(|text| condition(text)).collect::<Result<_, _>>());
+    /// By their names in the API.
+    fn given(&self) -> Result<Map<String, Value>, CliError> {
+        let mut members = given(self);
+        if let Some(all) = &self.condition {
+            let read = all.iter().map(|text| condition(text)).collect::<Result<Vec<_>, _>>()?;
+            members.insert("conditions".to_owned(), Value::Array(read));
+        }
         // One place of the keys replaces the other.
-        let (jwks, jwks_uri) = match (jwks, self.jwks_uri, self.discovery) {
-            (Some(jwks), _, _) => (Field::Set(jwks), Field::Reset),
-            (None, Some(url), _) => (Field::Reset, Field::Set(url)),
-            (None, None, true) => (Field::Reset, Field::Reset),
-            (None, None, false) => (Field::Keep, Field::Keep),
+        let keys = match (&self.jwks, &self.jwks_uri, self.discovery) {
+            (Some(file), _, _) => Some((json_file(file)?, Value::Null)),
+            (None, Some(url), _) => Some((Value::Null, json!(url))),
+            (None, None, true) => Some((Value::Null, Value::Null)),
+            (None, None, false) => None,
         };
-        Ok(TrustedIssuerDraft {
-            issuer: self.issuer.into(),
-            jwks,
-            jwks_uri,
-            purpose: self.purpose.into(),
-            clients: self.client.into(),
-            audiences: self.accepted_audience.into(),
-            algorithms: self.algorithm.into(),
-            subject_claim: self.subject_claim.into(),
-            conditions: conditions.transpose()?.into(),
-            token_types: self.token_type.into(),
-            require_jti: self.require_jti.into(),
-            max_age: self.max_age.into(),
-            map_to: self.map_to.into(),
-            provision: self.provision.into(),
-            link_by_verified_email: self.link_by_verified_email.into(),
-            allow_refresh: self.allow_refresh.into(),
-            scope: self.scope.into(),
-            audience: self.audience.into(),
-            max_ttl: self.max_ttl.into(),
-            fingerprints: self.fingerprint.into(),
-            enabled: self.enabled.into(),
-            slips: Vec::new(),
-        })
+        if let Some((jwks, url)) = keys {
+            members.extend([("jwks".to_owned(), jwks), ("jwks_uri".to_owned(), url)]);
+        }
+        Ok(members)
     }
 }
 
 /// ```text
 /// groups like dev-*      org in acme,globex
 /// ```
-fn condition(text: &str) -> Result<ConditionDraft, CliError> {
+fn condition(text: &str) -> Result<Value, CliError> {
     let mut words = text.splitn(3, ' ');
     let (Some(claim), Some(operator), Some(value)) = (words.next(), words.next(), words.next()) else {
         return Err(CliError::Refused("a condition is written as \"CLAIM OPERATOR VALUE\"".to_owned()));
     };
-    let value = if operator == "in" {
-        ConditionValue::Several(value.split(',').map(|one| one.trim().to_owned()).collect())
-    } else {
-        ConditionValue::One(value.to_owned())
-    };
-    Ok(ConditionDraft { claim: claim.to_owned(), operator: operator.to_owned(), value })
+    let value =
+        if operator == "in" { json!(value.split(',').map(str::trim).collect::<Vec<_>>()) } else { json!(value) };
+    Ok(json!({ "claim": claim, "operator": operator, "value": value }))
 }
 
-pub(super) async fn run(command: Command, local: Local) -> Result<(), CliError> {
-    let (ctx, actor, engine) = (local.context(), local.actor(), &local.engine);
-    match command {
-        Command::Create { at, fields } => {
-            let made = engine.create_trusted_issuer(&ctx, &actor, &at.provider, fields.draft()?).await?;
-            output::show(&value(TrustedIssuerOut::from(made)), local.json)?;
-        }
-        Command::List { at } => list(&local, &at).await?,
-        Command::Show { at, id } => {
-            let issuer = engine.read_trusted_issuer(&ctx, &actor, &at.provider, &id).await?;
-            output::show(&value(TrustedIssuerOut::from(issuer)), local.json)?;
-        }
-        Command::Update { at, id, fields } => {
-            let draft = fields.draft()?;
-            let issuer = engine.update_trusted_issuer(&ctx, &actor, &at.provider, &id, draft, None).await?;
-            output::show(&value(TrustedIssuerOut::from(issuer)), local.json)?;
-        }
-        Command::Delete { at, id } => {
-            engine.delete_trusted_issuer(&ctx, &actor, &at.provider, &id, None).await?;
-            output::done("The trust has ended.", local.json)?;
-        }
-        Command::Test { at, id, token_file, client, token_type } => {
-            let token = SecretString::from(read(&token_file)?.trim());
-            let trial = TrialDraft { token, client_id: client, token_type };
-            let trial = engine.try_trusted_issuer(&ctx, &actor, &at.provider, id.as_deref(), trial).await?;
-            show_trial(TrialOut::from(trial), local.json)?;
+impl Command {
+    pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        match self {
+            Self::Create { at, fields, data } => {
+                let body = data.body(fields.given()?)?;
+                rest.show(Call::post(at.path(&["trusted-issuers"])?, Value::Object(body))).await
+            }
+            Self::List { at, paging } => {
+                let columns = ["id", "issuer", "purpose", "map_to", "clients", "audiences", "enabled"];
+                rest.list(Call::get(at.path(&["trusted-issuers"])?), &columns, &paging).await
+            }
+            Self::Show { at, id } => rest.show(Call::get(at.path(&["trusted-issuers", &id])?)).await,
+            Self::Update { at, id, fields, change } => {
+                let (body, version) = change.patch(fields.given()?)?;
+                rest.show(Call::patch(at.path(&["trusted-issuers", &id])?, body).if_match(version)).await
+            }
+            Self::Delete { at, id, version } => {
+                let call = Call::delete(at.path(&["trusted-issuers", &id])?).if_match(version.if_match);
+                rest.done(call, "The trust has ended.").await
+            }
+            Self::Test { at, id, token_file, client, token_type } => {
+                let mut body = Map::new();
+                let token = read(&token_file)?.trim().to_owned();
+                for (name, value) in [("token", Some(token)), ("client_id", client), ("token_type", token_type)] {
+                    body.extend(value.map(|value| (name.to_owned(), json!(value))));
+                }
+                let row = id.as_deref().map_or_else(Vec::new, |id| vec![id]);
+                let segments = [vec!["trusted-issuers"], row, vec!["test"]].concat();
+                let answer = rest.ask(Call::post(at.path(&segments)?, Value::Object(body))).await?;
+                show_trial(&answer.json(), rest.json)
+            }
         }
     }
-    local.close().await;
-    Ok(())
 }
 
 /// For people one line a check.
-fn show_trial(trial: TrialOut, as_json: bool) -> Result<(), CliError> {
-    let shown = value(trial);
+fn show_trial(shown: &Value, as_json: bool) -> Result<(), CliError> {
     if as_json {
-        return Ok(output::show(&shown, true)?);
+        return Ok(output::show(shown, true)?);
     }
     let mut lines = Vec::new();
     for row in shown["rows"].as_array().into_iter().flatten() {
@@ -235,21 +233,7 @@ fn show_trial(trial: TrialOut, as_json: bool) -> Result<(), CliError> {
             lines.push(line);
         }
     }
-    output::list(&lines, &["trusted_issuer", "name", "outcome", "detail"], false)?;
+    output::table(&lines, &["trusted_issuer", "name", "outcome", "detail"])?;
     let accepted = if shown["accepted"] == true { "accepted" } else { "refused" };
-    Ok(output::done(&format!("{accepted}: {}", shown["reason"].as_str().unwrap_or_default()), false)?)
-}
-
-async fn list(local: &Local, at: &At) -> Result<(), CliError> {
-    let (ctx, actor) = (local.context(), local.actor());
-    let mut items = Vec::new();
-    let mut page = PageRequest::first(PageRequest::MAX);
-    loop {
-        let listed = local.engine.list_trusted_issuers(&ctx, &actor, &at.provider, page.clone()).await?;
-        items.extend(listed.items.into_iter().map(|issuer| value(TrustedIssuerOut::from(issuer))));
-        let Some(next) = listed.next else { break };
-        page.after = Some(next);
-    }
-    let columns = ["id", "issuer", "purpose", "map_to", "clients", "audiences", "enabled"];
-    Ok(output::list(&items, &columns, local.json)?)
+    Ok(output::done(&format!("{accepted}: {}", output::plain(&shown["reason"])), false)?)
 }

@@ -1,21 +1,18 @@
 //! `grantd user …`. Passwords come from a file or from standard input, never as an argument, which
 //! every process of the machine could read.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use crate::admin::user_wire::UserOut;
-use crate::admin::wire::value;
+use crate::cli::CliError;
+use crate::cli::body::{Change, Data, Version, given, read, standard_input};
+use crate::cli::call::Call;
 use crate::cli::clients::At;
-use crate::cli::{CliError, Local, output};
+use crate::cli::rest::{Paging, Rest};
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::PageRequest;
-use crate::domain::patch::Field;
-use crate::engine::manage::user_fields::UserDraft;
-use crate::engine::manage::users::PasswordDraft;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -28,11 +25,15 @@ pub enum Command {
         password: Password,
         #[command(flatten)]
         fields: Box<Fields>,
+        #[command(flatten)]
+        data: Data,
     },
     /// List accounts
     List {
         #[command(flatten)]
         at: At,
+        #[command(flatten)]
+        paging: Paging,
     },
     /// Show an account
     Show {
@@ -51,6 +52,8 @@ pub enum Command {
         username: Option<String>,
         #[command(flatten)]
         fields: Box<Fields>,
+        #[command(flatten)]
+        change: Change,
     },
     /// End an account: its names are free, its tokens inactive
     Delete {
@@ -58,6 +61,8 @@ pub enum Command {
         at: At,
         /// Id, username or email
         user: String,
+        #[command(flatten)]
+        version: Version,
     },
     /// Set the password; ends all the person's sessions and grants
     SetPassword {
@@ -87,7 +92,7 @@ pub enum Command {
     },
 }
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct Fields {
     #[arg(long)]
     email: Option<String>,
@@ -98,7 +103,12 @@ pub struct Fields {
     name: Option<String>,
     /// A group; repeat for more
     #[arg(long)]
+    #[serde(rename = "groups")]
     group: Option<Vec<String>>,
+    /// A role; repeat for more
+    #[arg(long)]
+    #[serde(rename = "roles")]
+    role: Option<Vec<String>>,
     #[arg(long)]
     enabled: Option<bool>,
 }
@@ -116,124 +126,90 @@ pub struct Password {
     password_hash_file: Option<PathBuf>,
 }
 
-impl Fields {
-    fn draft(self) -> UserDraft {
-        let Self { email, email_verified, name, group, enabled } = self;
-        UserDraft {
-            email: email.into(),
-            email_verified: email_verified.into(),
-            name: name.into(),
-            groups: group.into(),
-            enabled: enabled.into(),
-            ..UserDraft::default()
-        }
-    }
-}
-
 impl Password {
-    /// The password and the hash, as far as they were given.
-    fn read(self) -> Result<(Field<SecretString>, Field<String>), CliError> {
+    /// The password or the hash, by its name in the API.
+    fn given(self) -> Result<Map<String, Value>, CliError> {
         let Self { password_file, password_stdin, password_hash_file } = self;
         let typed = if password_stdin { Some(standard_input()?) } else { None };
-        let filed = password_file.map(|path| file(&path)).transpose()?;
-        let password = typed.or(filed).map(|text| SecretString::from(text.trim_end_matches(['\r', '\n'])));
-        let hash = password_hash_file.map(|path| file(&path)).transpose()?;
-        Ok((password.into(), hash.map(|text| text.trim().to_owned()).into()))
+        let filed = password_file.map(|path| read(&path)).transpose()?;
+        let mut members = Map::new();
+        if let Some(text) = typed.or(filed) {
+            members.insert("password".to_owned(), json!(text.trim_end_matches(['\r', '\n'])));
+        }
+        if let Some(path) = password_hash_file {
+            members.insert("password_hash".to_owned(), json!(read(&path)?.trim()));
+        }
+        Ok(members)
     }
 }
 
-pub(super) async fn run(command: Command, local: Local) -> Result<(), CliError> {
-    let (ctx, actor, engine) = (local.context(), local.actor(), &local.engine);
-    match command {
-        Command::Create { at, username, password, fields } => {
-            let (password, password_hash) = password.read()?;
-            let draft = UserDraft { username: Field::Set(username), password, password_hash, ..fields.draft() };
-            let made = engine.create_user(&ctx, &actor, &at.provider, draft).await?;
-            output::show(&value(UserOut::from(made)), local.json)?;
-        }
-        Command::List { at } => list(&local, &at).await?,
-        Command::Show { at, user } => {
-            let id = id_of(&local, &at, user).await?;
-            let user = engine.read_user(&ctx, &actor, &at.provider, &id).await?;
-            output::show(&value(UserOut::from(user)), local.json)?;
-        }
-        Command::Update { at, user, username, fields } => {
-            let id = id_of(&local, &at, user).await?;
-            let draft = UserDraft { username: username.into(), ..fields.draft() };
-            let user = engine.update_user(&ctx, &actor, &at.provider, &id, draft, None).await?;
-            output::show(&value(UserOut::from(user)), local.json)?;
-        }
-        Command::Delete { at, user } => {
-            let id = id_of(&local, &at, user).await?;
-            engine.delete_user(&ctx, &actor, &at.provider, &id, None).await?;
-            output::done("The account is gone.", local.json)?;
-        }
-        Command::SetPassword { at, user, password, clear } => {
-            let id = id_of(&local, &at, user).await?;
-            let (password, password_hash) = password.read()?;
-            let password = if clear { Field::Reset } else { password };
-            if password.is_keep() && password_hash.is_keep() {
-                let how = "give --password-file, --password-stdin, --password-hash-file or --clear";
-                return Err(CliError::Refused(how.to_owned()));
+impl Command {
+    pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        match self {
+            Self::Create { at, username, password, fields, data } => {
+                let mut body = data.body(given(&fields))?;
+                body.extend(password.given()?);
+                body.insert("username".to_owned(), json!(username));
+                rest.show(Call::post(at.path(&["users"])?, Value::Object(body))).await
             }
-            let draft = PasswordDraft { password, password_hash, slips: Vec::new() };
-            engine.set_user_password(&ctx, &actor, &at.provider, &id, draft).await?;
-            output::done("The password is set; the person's sessions and grants have ended.", local.json)?;
-        }
-        Command::Lock { at, user } => {
-            let id = id_of(&local, &at, user).await?;
-            let user = engine.lock_user(&ctx, &actor, &at.provider, &id).await?;
-            output::show(&value(UserOut::from(user)), local.json)?;
-        }
-        Command::Unlock { at, user } => {
-            let id = id_of(&local, &at, user).await?;
-            let user = engine.unlock_user(&ctx, &actor, &at.provider, &id).await?;
-            output::show(&value(UserOut::from(user)), local.json)?;
+            Self::List { at, paging } => {
+                let columns = ["id", "username", "email", "name", "enabled", "locked_at", "has_password"];
+                rest.list(Call::get(at.path(&["users"])?), &columns, &paging).await
+            }
+            Self::Show { at, user } => {
+                let id = id_of(rest, &at, user).await?;
+                rest.show(Call::get(at.path(&["users", &id])?)).await
+            }
+            Self::Update { at, user, username, fields, change } => {
+                let mut flags = given(&fields);
+                flags.extend(username.map(|username| ("username".to_owned(), json!(username))));
+                let (body, version) = change.patch(flags)?;
+                let id = id_of(rest, &at, user).await?;
+                rest.show(Call::patch(at.path(&["users", &id])?, body).if_match(version)).await
+            }
+            Self::Delete { at, user, version } => {
+                let id = id_of(rest, &at, user).await?;
+                let call = Call::delete(at.path(&["users", &id])?).if_match(version.if_match);
+                rest.done(call, "The account is gone.").await
+            }
+            Self::SetPassword { at, user, password, clear } => {
+                let mut body = password.given()?;
+                if clear {
+                    body.insert("password".to_owned(), Value::Null);
+                }
+                if body.is_empty() {
+                    let how = "give --password-file, --password-stdin, --password-hash-file or --clear";
+                    return Err(CliError::Refused(how.to_owned()));
+                }
+                let id = id_of(rest, &at, user).await?;
+                let call = Call::post(at.path(&["users", &id, "password"])?, Value::Object(body));
+                rest.done(call, "The password is set; the person's sessions and grants have ended.").await
+            }
+            Self::Lock { at, user } => {
+                let id = id_of(rest, &at, user).await?;
+                rest.show(Call::post(at.path(&["users", &id, "lock"])?, json!({}))).await
+            }
+            Self::Unlock { at, user } => {
+                let id = id_of(rest, &at, user).await?;
+                rest.ask(Call::delete(at.path(&["users", &id, "lock"])?)).await?;
+                rest.show(Call::get(at.path(&["users", &id])?)).await
+            }
         }
     }
-    local.close().await;
-    Ok(())
 }
 
 /// The id of the account that is named by id, username or email. One that is not found is left to
 /// the command, which says so.
-async fn id_of(local: &Local, at: &At, named: String) -> Result<String, CliError> {
+pub async fn id_of(rest: &Rest, at: &At, named: String) -> Result<String, CliError> {
     if is_uuid_shaped(&named) {
         return Ok(named);
     }
-    let (ctx, actor) = (local.context(), local.actor());
-    for filter in [(Some(named.as_str()), None), (None, Some(named.as_str()))] {
-        let page = PageRequest::first(1);
-        let found = local.engine.list_users(&ctx, &actor, &at.provider, filter, page).await?;
-        if let Some(user) = found.items.first() {
-            return Ok(user.id.to_string());
+    for field in ["username", "email"] {
+        let call = Call::get(at.path(&["users"])?).query(field, Some(&named));
+        let (found, _) = rest.items(call, 1).await?;
+        if let Some(id) = found.first().and_then(|user| user.get("id")).and_then(Value::as_str) {
+            return Ok(id.to_owned());
         }
     }
     Ok(named)
-}
-
-async fn list(local: &Local, at: &At) -> Result<(), CliError> {
-    let (ctx, actor) = (local.context(), local.actor());
-    let mut items = Vec::new();
-    let mut page = PageRequest::first(PageRequest::MAX);
-    loop {
-        let listed = local.engine.list_users(&ctx, &actor, &at.provider, (None, None), page.clone()).await?;
-        items.extend(listed.items.into_iter().map(|user| value(UserOut::from(user))));
-        let Some(next) = listed.next else { break };
-        page.after = Some(next);
-    }
-    let columns = ["id", "username", "email", "name", "enabled", "locked_at", "has_password"];
-    Ok(output::list(&items, &columns, local.json)?)
-}
-
-fn file(path: &PathBuf) -> Result<String, CliError> {
-    let text = std::fs::read_to_string(path);
-    text.map_err(|error| CliError::Refused(format!("cannot read {}: {error}", path.display())))
-}
-
-fn standard_input() -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|error| CliError::Refused(format!("cannot read standard input: {error}")))?;
-    Ok(text)
 }

@@ -11,9 +11,9 @@ const OPENING: &str = "\
 Defaults < `grantd.toml` in the working directory (or `--config FILE`) < environment < flags. A key of a section is
 written `section.key` here, stands below `[section]` in the file, and is `GRANTD_SECTION__KEY` in the environment.
 Unknown keys and unknown `GRANTD_…` variables stop the start, except those that Kubernetes sets for a service named
-grantd. Every secret can also be given as a file: add `_file` to the key or `_FILE` to the variable and name a path; a
-line end after the secret is ignored, and giving both is refused. `grantd config` prints what is in effect and where it
-came from, secrets as `(set)`.
+grantd and those that tell the command line of a server (`GRANTD_SERVER`, `GRANTD_KEY`, `GRANTD_KEY_FILE`). Every secret can
+also be given as a file: add `_file` to the key or `_FILE` to the variable and name a path; a line end after the secret is
+ignored, and giving both is refused. `grantd config` prints what is in effect and where it came from, secrets as `(set)`.
 ";
 
 /// The text of the reference.

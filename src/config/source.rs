@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config::{FileFormat, Format, Value, ValueKind};
 
+use crate::config::remote::is_of_remote;
 use crate::config::section::{Key, variable_of};
 use crate::config::setting::{Raw, Setting};
 
@@ -141,7 +142,7 @@ impl Reader {
 
     fn take_environment(&mut self, inputs: &Inputs, known: &Known, unknown: &mut Vec<String>) {
         for (variable, value) in &inputs.environment {
-            if !variable.starts_with(PREFIX) || set_by_kubernetes(variable) {
+            if !variable.starts_with(PREFIX) || set_by_kubernetes(variable) || is_of_remote(variable) {
                 continue;
             }
             match known.by_variable.get(variable) {

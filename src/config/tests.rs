@@ -132,6 +132,15 @@ fn what_kubernetes_sets_for_a_service_of_our_name_is_no_slip() {
 }
 
 #[test]
+fn what_tells_the_command_line_of_a_server_stops_no_start() {
+    let start = Start::new()
+        .env("GRANTD_SERVER", "https://id.example.com")
+        .env("GRANTD_KEY", "key")
+        .env("GRANTD_KEY_FILE", "nowhere");
+    assert!(start.load().is_ok());
+}
+
+#[test]
 fn every_key_can_be_given_as_file_variable_and_flag() {
     for key in Settings::describe() {
         let value = sample(&key.name, &key.default);

@@ -25,6 +25,7 @@ pub mod id_hint;
 mod jose;
 pub mod jwk;
 pub mod jwt;
+pub mod kept_answer;
 pub mod opaque;
 pub mod passwords;
 pub mod random;

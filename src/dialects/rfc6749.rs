@@ -219,6 +219,7 @@ fn status_and_code(kind: &RefusalKind) -> (StatusCode, &'static str) {
         RefusalKind::MalformedRequest
         | RefusalKind::UnsupportedMediaType
         | RefusalKind::Conflict
+        | RefusalKind::UnderWay { .. }
         | RefusalKind::Stale
         | RefusalKind::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
         RefusalKind::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),

@@ -22,4 +22,16 @@ pub struct Context {
     pub domain: Option<ServedDomain>,
     /// What is gathered for `explain`.
     pub trail: Trail,
+    pub effect: Effect,
+}
+
+/// What becomes of the change that a management call makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    #[default]
+    Commit,
+    /// It is tried and taken back: nothing is left of it.
+    DryRun,
+    /// It is tried, and waits until the answer is known: both are committed at once.
+    WithAnswer,
 }

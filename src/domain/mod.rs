@@ -21,6 +21,7 @@ pub mod id;
 pub mod issuer_url;
 pub mod key;
 pub mod network;
+pub mod once_call;
 pub mod page;
 pub mod patch;
 pub mod person;
@@ -40,7 +41,7 @@ pub use api_key::{ApiKey, Role};
 pub use audience::AudienceSet;
 pub use client::Client;
 pub use clock::{UnixTime, Wall};
-pub use context::Context;
+pub use context::{Context, Effect};
 pub use ephemeral::{Access, Actor, ExtraClaims, FreeClaim, MintAsk};
 pub use explanation::{Explanation, Trail};
 pub use failed::Failed;
@@ -50,6 +51,7 @@ pub use id::{
     UserId, WebhookId,
 };
 pub use network::Network;
+pub use once_call::OnceCall;
 pub use person::{AuthorizationCode, PersonGrant, RefreshFamily};
 pub use provider::Provider;
 pub use provider_domain::{DomainName, Hosts, ProviderDomain, ServedDomain};

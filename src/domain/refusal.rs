@@ -53,6 +53,11 @@ pub enum RefusalKind {
     UnknownResource,
     /// Something with that name or id exists, or still has dependants.
     Conflict,
+    /// The same call is being worked on already.
+    UnderWay {
+        /// Seconds until another try is worth it.
+        retry_after: u32,
+    },
     /// The version in `If-Match` is not the current one.
     Stale,
     /// Values that can be read but not accepted.
@@ -114,7 +119,7 @@ impl RefusalKind {
             Self::InvalidTarget => Class::BadTarget,
             Self::RateLimited { .. } => Class::TooMany,
             Self::UnknownResource => Class::Unknown,
-            Self::Conflict => Class::Conflict,
+            Self::Conflict | Self::UnderWay { .. } => Class::Conflict,
             Self::Stale => Class::Stale,
             Self::Invalid(_) => Class::BadField,
         }
@@ -142,6 +147,7 @@ impl RefusalKind {
             Self::UnknownResource => "resource.known",
             Self::Conflict => "resource.no_conflict",
             Self::Stale => "resource.version",
+            Self::UnderWay { .. } => "idempotency_key.free",
             Self::Invalid(_) => "fields.acceptable",
         }
     }
@@ -250,7 +256,7 @@ impl Refusal {
     /// Seconds until another try is worth it, where it is known.
     pub fn retry_after(&self) -> Option<u32> {
         match self.kind {
-            RefusalKind::RateLimited { retry_after } => Some(retry_after),
+            RefusalKind::RateLimited { retry_after } | RefusalKind::UnderWay { retry_after } => Some(retry_after),
             _ => None,
         }
     }

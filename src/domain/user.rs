@@ -27,6 +27,8 @@ pub struct User {
     pub email_verified: bool,
     pub name: Option<String>,
     pub groups: Vec<String>,
+    /// Those given to this account itself; its groups may give it more.
+    pub roles: Vec<String>,
     /// `None`: no login by password.
     pub password: Option<PasswordHash>,
     /// Epoch seconds, as all times here.

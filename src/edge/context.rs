@@ -14,7 +14,7 @@ use crate::domain::clock::deadline_in;
 use crate::domain::explanation::Witness;
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::without_port;
-use crate::domain::{Context, Hosts, Network, ProviderSlug, ServedDomain, Trail, UnixTime, Wall};
+use crate::domain::{Context, Effect, Hosts, Network, ProviderSlug, ServedDomain, Trail, UnixTime, Wall};
 
 type RequestIds = dyn Fn(UnixTime) -> String + Send + Sync;
 
@@ -62,6 +62,7 @@ impl Edge {
             surface,
             domain: self.domain(request.headers()),
             trail: Trail::default(),
+            effect: Effect::Commit,
         }
     }
 

@@ -83,6 +83,7 @@ impl Schemas {
 /// One operation while it is described. Every method gives it back, so that calls stand in a chain.
 pub struct OperationDoc<'a> {
     path: &'static str,
+    is_change: bool,
     schemas: &'a mut Schemas,
     operation: Map<String, Value>,
     parameters: Vec<Value>,
@@ -102,12 +103,24 @@ impl<'a> OperationDoc<'a> {
             json!({"name": name, "in": "path", "required": true, "schema": schema})
         };
         let parameters = names.map(parameter).collect();
-        Self { path: route.path, schemas, operation, parameters, responses: BTreeMap::new(), security: None }
+        let is_change = !route.method.is_safe();
+        Self { path: route.path, is_change, schemas, operation, parameters, responses: BTreeMap::new(), security: None }
     }
 
     /// The route's path, for what a surface says of all its operations.
     pub fn path(&self) -> &'static str {
         self.path
+    }
+
+    /// Whether the method changes something.
+    pub fn is_change(&self) -> bool {
+        self.is_change
+    }
+
+    /// The names of the described parameters in a place: `query`, `header`, `path`.
+    pub fn parameter_names(&self, place: &str) -> Vec<String> {
+        let there = self.parameters.iter().filter(|parameter| parameter["in"] == place);
+        there.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
     }
 
     /// Whether a body is described.

@@ -126,7 +126,7 @@ fn failed_response<S: Surface>(received: &Received, failed: &Failed) -> HttpResp
 }
 
 /// The failure in the surface's shape, with what HTTP itself says of it: `Allow` beside 405 (RFC 9110
-/// §15.5.6), `Retry-After` beside 429 and 503.
+/// §15.5.6), `Retry-After` beside 409, 429 and 503.
 fn failed<S: Surface>(request: &HttpRequest, failure: Failure<'_>, ctx: &Context) -> HttpResponse {
     let mut response = S::fail_for(request, failure, ctx);
     let retry_after = match failure {
@@ -143,7 +143,8 @@ fn failed<S: Surface>(request: &HttpRequest, failure: Failure<'_>, ctx: &Context
         Failure::NotFound | Failure::TooLarge | Failure::TooSlow => None,
     };
     // Where a surface folds this onto another status, the header would mean something else.
-    let says_later = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let later = [StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    let says_later = later.contains(&response.status());
     if let (Some(seconds), true) = (retry_after, says_later) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

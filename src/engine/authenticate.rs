@@ -17,9 +17,10 @@ use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
 use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
-use crate::engine::cache::api_keys::ApiKeyEntry;
+use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
 /// A verified chosen secret is remembered this long.
@@ -73,24 +74,42 @@ impl Engine {
         if self.is_env_key(key) {
             return Ok(Caller::Env);
         }
-        match self.find_api_key(ctx, key.expose_secret()).await? {
-            Some(entry) if entry.key.is_live(ctx.now.seconds()) => {
-                note_key(ctx, &entry);
-                self.note_api_key_used(ctx, &entry);
-                Ok(Caller::ApiKey(entry))
-            }
-            found => {
-                if let Some(entry) = &found {
-                    note_key(ctx, entry);
-                    ctx.trail.failed("api_key.live", ended_key(entry));
-                } else {
-                    ctx.trail.failed("api_key.known", facts![]);
-                }
-                self.count_failure(ctx, "api-key")?;
-                let why = if found.is_some() { "API key expired or deleted" } else { "unknown API key" };
-                Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
-            }
+        let (mut found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
+        let unknown = |(entry, owner): &&(Arc<ApiKeyEntry>, Arc<DigestOwner>)| {
+            entry.secret(&owner.secret, now).is_none() && may_be_old(ctx, entry.loaded_at)
+        };
+        if let Some((entry, _)) = found.as_ref().filter(unknown) {
+            // Another node may have made this secret a moment ago.
+            self.0.caches.api_keys.invalidate(&entry.key.id);
+            found = self.find_api_key(ctx, key.expose_secret()).await?;
         }
+        if let Some((entry, _)) = &found {
+            note_key(ctx, entry);
+        }
+        let why = match &found {
+            Some((entry, owner)) => match entry.secret(&owner.secret, now) {
+                Some(secret) if entry.key.is_live(now) => {
+                    self.note_api_key_used(ctx, entry, secret);
+                    return Ok(Caller::ApiKey(Arc::clone(entry)));
+                }
+                Some(_) => {
+                    ctx.trail.failed("api_key.live", ended_key(entry));
+                    "API key expired or deleted"
+                }
+                None => {
+                    let values =
+                        facts![api_key: Fact::text(entry.key.id.as_str()), secret: Fact::text(owner.secret.as_str())];
+                    ctx.trail.failed("api_key.secret_live", values);
+                    "secret of the API key expired or revoked"
+                }
+            },
+            None => {
+                ctx.trail.failed("api_key.known", facts![]);
+                "unknown API key"
+            }
+        };
+        self.count_failure(ctx, "api-key")?;
+        Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
     }
 
     /// As [`Engine::api_key_caller`], where only an API key will do: `refused` is said to an access token.
@@ -112,7 +131,11 @@ impl Engine {
         admin.is_some_and(|admin| self.0.process_pepper.matches(admin, key.expose_secret()))
     }
 
-    async fn find_api_key(&self, ctx: &Context, text: &str) -> Result<Option<Arc<ApiKeyEntry>>, Failed> {
+    async fn find_api_key(
+        &self,
+        ctx: &Context,
+        text: &str,
+    ) -> Result<Option<(Arc<ApiKeyEntry>, Arc<DigestOwner>)>, Failed> {
         // Junk that only looks like a key of ours never reaches the database.
         let plausible = match credential::kind_of(text) {
             Some(kind) => kind == SecretKind::ApiKey && credential::is_well_formed(kind, text),
@@ -121,12 +144,8 @@ impl Engine {
         if !plausible {
             return Ok(None);
         }
-        for (pepper_id, digest) in self.0.secrets.peppers.candidates(text) {
-            if let Some(entry) = self.api_key_by_digest(ctx, pepper_id, digest).await? {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
+        let candidates = self.secrets().peppers.candidates(text);
+        Ok(self.api_key_by_digest(ctx, candidates).await?)
     }
 
     /// A bare `client_id` is enough for a public client only (RFC 6749 §3.2.1).
@@ -154,15 +173,25 @@ impl Engine {
         secret: &SecretString,
         via: SecretVia,
     ) -> Result<Caller, Failed> {
-        let client = self.usable_client(ctx, provider, &client_id).await?;
+        let mut client = self.usable_client(ctx, provider, &client_id).await?;
         let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
         // Which check runs depends on what is presented only, so that its time tells nothing.
         let generated = credential::kind_of(secret.expose_secret()) == Some(SecretKind::ClientSecret);
-        let proven = if generated {
+        let mut proven = if generated {
             self.generated_secret_fits(ctx, usable, secret.expose_secret())
         } else {
             self.chosen_secret_fits(ctx, &client_id, usable, secret).await?
         };
+        let unknown = |client: &&Arc<ClientEntry>| generated && !proven && may_be_old(ctx, client.loaded_at);
+        if client.as_ref().filter(unknown).is_some()
+            && credential::is_well_formed(SecretKind::ClientSecret, secret.expose_secret())
+        {
+            // Another node may have made this secret a moment ago.
+            self.0.caches.clients.invalidate(&(provider.provider.id.clone(), client_id.clone()));
+            client = self.usable_client(ctx, provider, &client_id).await?;
+            let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
+            proven = self.generated_secret_fits(ctx, usable, secret.expose_secret());
+        }
         match client {
             Some(client) if proven => Ok(Caller::Client(client)),
             Some(client) if !via.fits(client.auth_method) => {
@@ -181,7 +210,8 @@ impl Engine {
 
     fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> bool {
         let now = ctx.now.seconds();
-        let peppers = &self.0.secrets.peppers;
+        let secrets = self.secrets();
+        let peppers = &secrets.peppers;
         let Some(client) = client else {
             // The same work for a client that does not exist; what it says is not believed.
             let _unused = peppers.matches(&self.0.decoy_secret, secret);

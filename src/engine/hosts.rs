@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::host_of;
-use crate::domain::{Context, DomainName, Fault, Hosts, ServedDomain};
+use crate::domain::{Context, DomainName, Effect, Fault, Hosts, ServedDomain};
 use crate::engine::Engine;
 use crate::store::{Conn, issuers, provider_domains, providers};
 
@@ -33,6 +33,9 @@ impl Engine {
     /// Takes a committed change of a domain in before the answer leaves. `ended` is no longer served,
     /// also when the map cannot be read now; the change log brings the rest then.
     pub(in crate::engine) async fn refresh_hosts(&self, ctx: &Context, ended: Option<&DomainName>) {
+        if ctx.effect != Effect::Commit {
+            return;
+        }
         if let Some(ended) = ended {
             self.0.hosts.remove(|domain| domain.name == *ended);
         }

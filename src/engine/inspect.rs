@@ -41,7 +41,7 @@ impl Engine {
         token: &str,
     ) -> Result<Option<AccessClaims>, Fault> {
         let claims = if token.starts_with(SecretKind::OpaqueAccessToken.prefix()) {
-            opaque::open_access(&self.0.secrets.tokens, &provider.provider.id, token)
+            opaque::open_access(&self.secrets().tokens, &provider.provider.id, token)
         } else {
             let ring = self.key_ring(ctx, &provider.provider.id).await?;
             verify_access(token, |kid| ring.verifying(kid))

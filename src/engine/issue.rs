@@ -73,7 +73,7 @@ impl Engine {
     ) -> Result<SecretString, Fault> {
         match format {
             AccessTokenFormat::Opaque => {
-                opaque::seal_access(&self.0.secrets.tokens, &provider.provider.id, claims, &self.0.random)
+                opaque::seal_access(&self.secrets().tokens, &provider.provider.id, claims, &self.0.random)
             }
             AccessTokenFormat::Jwt => {
                 let key = self.signing_key(ctx, provider, alg).await?;
@@ -103,7 +103,7 @@ impl Engine {
         key.sign_id(&claims).map(SecretString::from)
     }
 
-    /// The active key of an algorithm; made when the provider needs it for the first time.
+    /// The active key of an algorithm, to sign one token with; made when the provider needs it for the first time.
     pub(in crate::engine) async fn signing_key(
         &self,
         ctx: &Context,
@@ -111,13 +111,12 @@ impl Engine {
         alg: SigningAlg,
     ) -> Result<Arc<SigningKey>, Fault> {
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
-        if let Some(key) = ring.signing(alg) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = ring.to_sign(alg) {
+            return Ok(key);
         }
         self.make_first_key(ctx, &provider.provider, alg).await?;
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
-        let made = ring.signing(alg).map(Arc::clone);
-        made.ok_or_else(|| Fault::crypto(format!("provider has no active {} key", alg.name())))
+        ring.to_sign(alg).ok_or_else(|| Fault::crypto(format!("provider has no active {} key", alg.name())))
     }
 }
 

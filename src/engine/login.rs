@@ -174,7 +174,7 @@ impl Engine {
         let (engine, provider, address) = (self.clone(), provider.clone(), ctx.client_address);
         let read = move |conn: &mut Conn| {
             let user = users::by_name(conn, &provider, &key)?;
-            let tried = Tried::of(&engine.0.secrets.peppers, &provider, user.as_ref(), &key, address);
+            let tried = Tried::of(&engine.secrets().peppers, &provider, user.as_ref(), &key, address);
             let clear = login_failures::clear_at(conn, &[&tried.account, &tried.network])?;
             let of = |id: &str| clear.get(id).copied().unwrap_or(0);
             let (network_clear_at, account_clear_at) = (of(&tried.network), of(&tried.account));

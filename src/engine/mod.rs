@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-use crate::crypto::{Passwords, Peppers, Random, RefreshKeys, Sealer};
+use crate::crypto::{DataKeys, MasterKey, Passwords, Peppers, Random};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
 use crate::domain::{ApiKeyId, Fault, Hosts, ProviderId, ProviderSlug};
@@ -22,10 +22,13 @@ use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
+use crate::engine::data_keys::KeyChain;
 use crate::engine::explain::{Bounds, Kept};
 use crate::engine::issued::Issued;
 use crate::engine::login::LoginGuard;
+use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
+use crate::engine::signatures::Signatures;
 use crate::engine::throttle::Throttle;
 use crate::engine::webhooks::Telling;
 use crate::store::Db;
@@ -39,6 +42,7 @@ pub mod backchannel;
 pub mod cache;
 pub mod changes;
 pub mod counters;
+pub mod data_keys;
 pub mod devices;
 pub mod discovery;
 pub mod explain;
@@ -51,6 +55,7 @@ pub mod inspect;
 pub mod introspect;
 pub mod issue;
 pub mod issued;
+pub mod key_rotation;
 pub mod keys_of_others;
 pub mod login;
 pub mod logout;
@@ -60,10 +65,12 @@ pub mod names;
 pub mod pages;
 pub mod policy;
 pub mod profile;
+pub mod rekey;
 pub mod request;
 pub mod revocations;
 pub mod revoke;
 pub mod sessions;
+pub mod signatures;
 pub mod signing_keys;
 pub mod spend;
 pub mod throttle;
@@ -126,24 +133,13 @@ pub struct Parts {
     pub db: Db,
     pub random: Random,
     pub passwords: Passwords,
-    pub secrets: Secrets,
+    /// Opens data keys that are made later.
+    pub master: MasterKey,
+    pub data_keys: DataKeys,
     /// How other servers are called.
     pub upstream: UpstreamOptions,
     /// The owner key of `GRANTD_ADMIN_KEY`; kept as a digest, never stored.
     pub admin_key: Option<SecretString>,
-}
-
-/// The opened data keys, by what they are for.
-pub struct Secrets {
-    pub peppers: Peppers,
-    /// Seals private signing keys.
-    pub signing: Sealer,
-    /// Seals opaque access tokens.
-    pub tokens: Sealer,
-    /// Makes and recognises refresh tokens.
-    pub refresh: RefreshKeys,
-    /// Seals what a browser carries for us: flows, known devices.
-    pub browser: Sealer,
 }
 
 /// The engine; cheap to clone.
@@ -154,7 +150,7 @@ pub(in crate::engine) struct Inner {
     db: Db,
     random: Random,
     passwords: Passwords,
-    secrets: Secrets,
+    key_chain: KeyChain,
     admin_key: Option<StoredSecret>,
     caches: Caches,
     revocations: Revocations,
@@ -167,8 +163,14 @@ pub(in crate::engine) struct Inner {
     process_pepper: Peppers,
     /// One key pair is made at a time: RSA takes a core for a noticeable while.
     key_making: Semaphore,
+    /// One round of key rotation at a time.
+    key_rotation: Arc<Semaphore>,
+    /// What each key has signed.
+    signatures: Signatures,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
+    /// Calls with an `Idempotency-Key`.
+    once_calls: OnceCalls,
     /// Calls other servers.
     fetcher: Fetcher,
     /// One round of logout deliveries at a time.
@@ -230,7 +232,8 @@ impl Caches {
 impl Engine {
     /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
     pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
-        let Parts { db, random, passwords, secrets, upstream, admin_key } = parts;
+        let Parts { db, random, passwords, master, data_keys, upstream, admin_key } = parts;
+        let key_chain = KeyChain::new(master, data_keys)?;
         let txt_records = TxtRecords::new(upstream.txt.clone());
         let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
@@ -240,8 +243,8 @@ impl Engine {
             db,
             passwords,
             admin_key: admin_key.map(|key| process_pepper.digest(key.expose_secret())),
-            decoy_secret: secrets.peppers.digest(&random.base62(43)),
-            secrets,
+            decoy_secret: key_chain.secrets().peppers.digest(&random.base62(43)),
+            key_chain,
             random,
             caches: Caches::new(options.cache_bytes),
             revocations: Revocations::new(options.revocation_max),
@@ -252,6 +255,9 @@ impl Engine {
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
             key_making: Semaphore::new(1),
+            once_calls: OnceCalls::default(),
+            key_rotation: Arc::new(Semaphore::new(1)),
+            signatures: Signatures::default(),
             deliveries: Arc::new(Semaphore::new(1)),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,

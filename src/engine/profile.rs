@@ -59,6 +59,7 @@ pub mod tests {
             email_verified: true,
             name: Some("Ann".into()),
             groups: vec!["staff".into()],
+            roles: Vec::new(),
             password: None,
             password_changed_at: None,
             enabled: true,

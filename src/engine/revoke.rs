@@ -9,7 +9,7 @@ use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::provider::ProviderTtls;
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Revocation, RevokedKind};
-use crate::domain::{AccessClaims, Context, Decision, Failed, Fault, GrantId, PersonGrant, UnixTime};
+use crate::domain::{AccessClaims, Context, Decision, Effect, Failed, Fault, GrantId, PersonGrant, UnixTime};
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::providers::ProviderEntry;
@@ -88,7 +88,7 @@ impl Engine {
         let (family, presented) = self.0.db.read(ctx.deadline, read).await?;
         let genuine = family.filter(|family| {
             let ours = family.grant.provider == provider.provider.id && family.revoked_at.is_none();
-            ours && self.0.secrets.refresh.is_genuine(&presented, derivation(family))
+            ours && self.secrets().refresh.is_genuine(&presented, derivation(family))
         });
         let Some(family) = genuine else { return Ok(false) };
         if !may_revoke(caller, family.grant.client.as_str()) {
@@ -137,9 +137,9 @@ impl Engine {
         revocation: Revocation,
         mut job: impl FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send + 'static,
     ) -> Result<(), Failed> {
-        match self.0.db.write(ctx.deadline, move |tx| job(tx).map(Decision::Allow)).await? {
-            Decision::Allow(()) => self.0.revocations.insert(&revocation),
-            Decision::Refuse(refusal) => return Err(refusal.into()),
+        self.carry_out(ctx, move |tx| job(tx).map(Decision::Allow)).await?;
+        if ctx.effect == Effect::Commit {
+            self.0.revocations.insert(&revocation);
         }
         Ok(())
     }

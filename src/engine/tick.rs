@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::clock::deadline_in;
-use crate::domain::{Context, Fault, UnixTime};
+use crate::domain::{Context, Effect, Fault, UnixTime};
 use crate::engine::Engine;
 use crate::engine::webhooks::DELIVERIES_KEPT;
 use crate::store::cleanup::{self, Aged};
@@ -12,13 +12,15 @@ use crate::store::cleanup::{self, Aged};
 pub(in crate::engine) const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Once a second: writes what was noted behind, lets due keys sign, and begins to tell webhooks and to
-    /// deliver due logout tokens.
+    /// Once a second: writes what was noted behind, lets due keys sign, begins to make their successors, to
+    /// tell webhooks and to deliver due logout tokens.
     pub async fn tick(&self, now: UnixTime) -> Result<(), Fault> {
+        self.0.signatures.set_now(now);
         self.tell_of_issued(now, false);
         self.0.behind.flush(&self.0.db, deadline_in(BACKGROUND_TIMEOUT)).await?;
         self.write_explanations().await?;
         self.promote_due_keys(&background_context(now)).await?;
+        self.begin_key_rotation(now).await?;
         self.begin_telling(now).await?;
         self.begin_logout_deliveries(now).await
     }
@@ -33,6 +35,7 @@ impl Engine {
     /// Once a minute: drops what has expired, in bounded batches.
     pub async fn clean_up(&self, now: UnixTime) -> Result<(), Fault> {
         self.0.revocations.drop_expired(now.seconds());
+        self.count_overdue_keys(now).await?;
         self.sweep_explanations().await?;
         self.give_up_deliveries(now).await?;
         let (seconds, options) = (now.seconds(), &self.0.options);
@@ -57,5 +60,6 @@ pub(in crate::engine) fn background_context(now: UnixTime) -> Context {
         surface: "background",
         domain: None,
         trail: crate::domain::Trail::default(),
+        effect: Effect::Commit,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::counters::IssuedBy;
+use crate::engine::signatures::SignedBy;
 
 /// Every metric of this process.
 pub fn text(engine: &Engine) -> String {
@@ -45,11 +46,38 @@ pub fn text(engine: &Engine) -> String {
         ("grantd_writes_waiting", "Writes that wait for the writer.", engine.db().writes_waiting() as u64),
         ("grantd_hashes_waiting", "Callers that wait for a hash.", engine.hashes_waiting() as u64),
         ("grantd_threads", "Threads of the process.", threads()),
+        (
+            "grantd_signing_keys_overdue",
+            "Signing keys whose rotation is late by an hour.",
+            engine.overdue_signing_keys(),
+        ),
     ];
     for (name, help, value) in gauges {
         metric(&mut out, name, "gauge", help, value);
     }
+    signatures(&mut out, engine);
     out
+}
+
+/// One line for each key that has signed in this process, up to a thousand; the others together.
+fn signatures(out: &mut String, engine: &Engine) {
+    let (keys, others) = engine.signatures();
+    let name = "grantd_signatures_total";
+    // Writing to a string cannot fail.
+    let _infallible = writeln!(out, "# HELP {name} Tokens signed by each signing key.\n# TYPE {name} counter");
+    for SignedBy { kid, alg, provider, signatures, age: _ } in &keys {
+        let _infallible = writeln!(out, "{name}{{kid=\"{kid}\",alg=\"{alg}\",provider=\"{provider}\"}} {signatures}");
+    }
+    if others > 0 {
+        let _infallible = writeln!(out, "{name}{{kid=\"others\",alg=\"\",provider=\"\"}} {others}");
+    }
+    let name = "grantd_signing_key_age_seconds";
+    let _infallible = writeln!(out, "# HELP {name} How long each key that signs has done so.\n# TYPE {name} gauge");
+    for SignedBy { kid, alg, provider, signatures: _, age } in &keys {
+        if let Some(age) = age {
+            let _infallible = writeln!(out, "{name}{{kid=\"{kid}\",alg=\"{alg}\",provider=\"{provider}\"}} {age}");
+        }
+    }
 }
 
 fn metric(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {

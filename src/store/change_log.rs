@@ -35,10 +35,12 @@ pub enum ChangedTable {
     Sessions,
     /// Verified domains of providers. Row id: the domain's id, or that of a provider that was deleted.
     Domains,
+    /// Row id: the key's id, or empty for all of them.
+    DataKeys,
 }
 
 impl ChangedTable {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Providers,
         Self::SigningKeys,
         Self::Clients,
@@ -47,6 +49,7 @@ impl ChangedTable {
         Self::Users,
         Self::Sessions,
         Self::Domains,
+        Self::DataKeys,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl ChangedTable {
             Self::Users => "users",
             Self::Sessions => "sessions",
             Self::Domains => "provider_domains",
+            Self::DataKeys => "data_keys",
         }
     }
 

@@ -54,10 +54,12 @@ pub enum Expired {
     /// Issuers of domains that were given up, once no token that carries one can live.
     EndedIssuers,
     DeletedDomains,
+    /// Answers that are not given again any more.
+    IdempotencyKeys,
 }
 
 impl Expired {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Revoked,
         Self::AssertionJtis,
         Self::SpentTokens,
@@ -69,6 +71,7 @@ impl Expired {
         Self::Sessions,
         Self::EndedIssuers,
         Self::DeletedDomains,
+        Self::IdempotencyKeys,
     ];
 
     /// Table, condition with the one bind `$1`, column of the order, and the bind.
@@ -78,6 +81,7 @@ impl Expired {
             Self::Revoked => ("revoked", "expires_at <= $1", "expires_at", seconds),
             Self::AssertionJtis => ("assertion_jtis", "expires_at <= $1", "expires_at", seconds),
             Self::SpentTokens => ("spent_tokens", "expires_at <= $1", "expires_at", now.seconds() - SPENT_KEPT),
+            Self::IdempotencyKeys => ("idempotency_keys", "expires_at <= $1", "expires_at", seconds),
             Self::LoginFailures => ("login_failures", "clear_at <= $1", "clear_at", seconds),
             Self::ChangeLog => ("change_log", "at <= $1", "at", now.millis() - CHANGE_LOG_KEPT * 1000),
             Self::AuthorizationCodes => ("authorization_codes", "expires_at <= $1", "expires_at", seconds - CODES_KEPT),

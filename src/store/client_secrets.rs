@@ -182,6 +182,40 @@ pub fn revoke(
     Ok(diesel::update(row).set(client_secrets::revoked_at.eq(now)).execute(conn)? == 1)
 }
 
+/// Gives every live secret of the client but `kept` an end no later than `end` (epoch seconds).
+pub fn end_others_by(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    client_id: &ClientId,
+    kept: &SecretId,
+    end: i64,
+) -> Result<usize, Fault> {
+    let others = client_secrets::table
+        .filter(client_secrets::provider_id.eq(provider.as_str()))
+        .filter(client_secrets::client_id.eq(client_id.as_str()))
+        .filter(client_secrets::id.ne(kept.as_str()))
+        .filter(client_secrets::revoked_at.is_null())
+        .filter(client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(end)));
+    Ok(diesel::update(others).set(client_secrets::expires_at.eq(end)).execute(conn)?)
+}
+
+/// Ends every live secret of the client but `kept` at once. `now` in epoch seconds.
+pub fn revoke_others(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    client_id: &ClientId,
+    kept: &SecretId,
+    now: i64,
+) -> Result<usize, Fault> {
+    let others = client_secrets::table
+        .filter(client_secrets::provider_id.eq(provider.as_str()))
+        .filter(client_secrets::client_id.eq(client_id.as_str()))
+        .filter(client_secrets::id.ne(kept.as_str()))
+        .filter(client_secrets::revoked_at.is_null())
+        .filter(client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(now)));
+    Ok(diesel::update(others).set(client_secrets::revoked_at.eq(now)).execute(conn)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,13 @@
 use diesel::prelude::*;
 
 use crate::domain::client::{AuthMethod, GrantType};
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ClientFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, Client, ClientId, Fault, ProviderId, ScopeSet};
 use crate::store::client_policy;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::providers;
 
 diesel::table! {
@@ -227,6 +228,43 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Resul
         .load(conn)?;
     let items = rows.into_iter().map(Client::try_from).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(items, page, |client| client.client_id.to_string()))
+}
+
+const SORTS: [Sort; 3] = [
+    Sort { name: "client_id", by: By::Id },
+    Sort { name: "client_name", by: By::Text("name") },
+    Sort { name: "created_at", by: By::Number("created_at") },
+];
+
+/// Those that are not deleted and pass the filter. Without an index on them, grant types and scopes are
+/// looked for until the page is full.
+pub fn find(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    request: &ListRequest<ClientFilter>,
+) -> Result<Found<Client>, Fault> {
+    let ClientFilter { enabled, grant_type, scope, name_prefix } = &request.filter;
+    let mut listing = Listing::of(conn, "clients", "client_id");
+    listing.only_with("provider_id = ?", provider.as_str());
+    listing.only("deleted_at IS NULL");
+    listing.only_if("enabled", *enabled);
+    if let Some(name) = grant_type {
+        listing.only_with_word("grant_types", name);
+    }
+    if let Some(token) = scope {
+        listing.only_with_word("scope", token);
+    }
+    if let Some(prefix) = name_prefix {
+        listing.only_beginning("name", prefix);
+    }
+    let found = listing.ids(conn, &SORTS, request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> = each!(conn, conn => clients::table
+        .filter(clients::provider_id.eq(provider.as_str()))
+        .filter(clients::client_id.eq_any(ids))
+        .load(conn))?;
+    let items = rows.into_iter().map(Client::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(in_order(found, items, |client| client.client_id.to_string()))
 }
 
 /// Those that work on this surface only and are not deleted, ordered by client_id.

@@ -14,7 +14,7 @@ use crate::domain::{Decision, Fault};
 use crate::store::StoreOptions;
 use crate::store::connection::{Conn, Manager};
 use crate::store::fault::is_collision;
-use crate::store::job::{Tx, in_transaction};
+use crate::store::job::{Tx, in_transaction, taken_back};
 use crate::store::queue::Lane;
 use crate::store::statements::{StatementCounts, Statements};
 use crate::store::writer::Writer;
@@ -118,6 +118,19 @@ impl Db {
         F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
         self.transact(Lane::Request, deadline, job).await
+    }
+
+    /// Runs a job as [`Db::write`] does, and takes back all it did.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::write`].
+    pub async fn try_out<T, F>(&self, deadline: Instant, mut job: F) -> Result<Decision<T>, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
+    {
+        self.transact(Lane::Request, deadline, move |tx| taken_back(tx, &mut job)).await
     }
 
     /// Like [`Db::write`], behind all requests: for cleanup and write-behind. Keep the job small,

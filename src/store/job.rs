@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 use tokio::sync::oneshot;
 
 use crate::domain::clock::monotonic;
@@ -17,12 +18,20 @@ use crate::store::connection::Conn;
 ///
 /// A job that catches a broken constraint must not go on with the transaction: PostgreSQL has given
 /// it up by then. Guarded statements (`ON CONFLICT DO NOTHING` and the row count) need no catching.
-pub struct Tx<'a>(&'a mut Conn);
+pub struct Tx<'a> {
+    conn: &'a mut Conn,
+    /// All of it will be taken back.
+    is_tried: bool,
+}
 
 impl Tx<'_> {
     /// Tells the caches of every node that a row has changed, in the transaction of the change.
     pub fn changed(&mut self, table: ChangedTable, id: &str, at: UnixTime) -> Result<(), Fault> {
-        change_log::append(self.0, table, id, at)
+        if self.is_tried {
+            // A number that is never committed is a gap that every node would wait for.
+            return Ok(());
+        }
+        change_log::append(self.conn, table, id, at)
     }
 }
 
@@ -30,13 +39,13 @@ impl Deref for Tx<'_> {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        self.0
+        self.conn
     }
 }
 
 impl DerefMut for Tx<'_> {
     fn deref_mut(&mut self) -> &mut Conn {
-        self.0
+        self.conn
     }
 }
 
@@ -45,7 +54,24 @@ pub(in crate::store) fn in_transaction<T>(
     conn: &mut Conn,
     job: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    conn.transaction(|conn| job(&mut Tx(conn)))
+    conn.transaction(|conn| job(&mut Tx { conn, is_tried: false }))
+}
+
+/// Runs `job` and takes back all it did; answers what it came to.
+pub(in crate::store) fn taken_back<T>(
+    tx: &mut Tx<'_>,
+    job: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let mut outcome = None;
+    let undone = tx.conn.transaction::<(), DieselError, _>(|conn| {
+        outcome = Some(job(&mut Tx { conn, is_tried: true }));
+        Err(DieselError::RollbackTransaction)
+    });
+    match (undone, outcome) {
+        (Err(DieselError::RollbackTransaction), Some(outcome)) => outcome,
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), _) => Err(Fault::store("a job that was only tried was not taken back")),
+    }
 }
 
 /// A job in the writer's queue, its type forgotten.
@@ -88,7 +114,7 @@ where
     fn run(&mut self, conn: &mut Conn) -> Result<(), Fault> {
         self.output = None;
         // Whatever the job broke in itself is never seen again: it runs afresh or is answered.
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.job)(&mut Tx(conn))));
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.job)(&mut Tx { conn, is_tried: false })));
         self.output = Some(ran.unwrap_or_else(|_| Err(Fault::store("a write job panicked")))?);
         Ok(())
     }

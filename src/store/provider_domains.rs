@@ -3,10 +3,11 @@
 
 use diesel::prelude::*;
 
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{DomainFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::{DomainId, Fault, ProviderDomain, ProviderId, ServedDomain};
-use crate::store::connection::Conn;
+use crate::store::connection::{Conn, each};
 use crate::store::issuers;
+use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::providers::providers;
 
 diesel::table! {
@@ -93,6 +94,34 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Resul
     let primary = issuers::primary_domain(conn, provider)?;
     let items = rows.into_iter().map(|row| provider_domain(row, primary.as_deref())).collect();
     Ok(Page::cut(items, page, |domain| domain.id.to_string()))
+}
+
+/// Those that are not deleted and pass the filter.
+pub fn find(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    request: &ListRequest<DomainFilter>,
+) -> Result<Found<ProviderDomain>, Fault> {
+    const SORTS: [Sort; 2] = [Sort { name: "created_at", by: By::Id }, Sort { name: "domain", by: By::Text("domain") }];
+    let DomainFilter { verified, domain } = &request.filter;
+    let mut listing = Listing::of(conn, "provider_domains", "id");
+    listing.only_with("provider_id = ?", provider.as_str());
+    listing.only("deleted_at IS NULL");
+    match verified {
+        Some(true) => listing.only("verified_at IS NOT NULL"),
+        Some(false) => listing.only("verified_at IS NULL"),
+        None => {}
+    }
+    if let Some(domain) = domain {
+        listing.only_with("domain = ?", domain);
+    }
+    let found = listing.ids(conn, &SORTS, request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> =
+        each!(conn, conn => provider_domains::table.filter(provider_domains::id.eq_any(ids)).load(conn))?;
+    let primary = issuers::primary_domain(conn, provider)?;
+    let items = rows.into_iter().map(|row| provider_domain(row, primary.as_deref())).collect();
+    Ok(in_order(found, items, |domain| domain.id.to_string()))
 }
 
 /// Those of the provider that are not deleted.

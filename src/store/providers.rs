@@ -8,13 +8,14 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, Page, PageRequest, ProviderFilter};
 use crate::domain::provider::ProviderTtls;
 use crate::domain::{Fault, Provider, ProviderId, SigningAlg};
 use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::issuers;
+use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::provider_policy::{self, Policy};
 use crate::store::users;
 
@@ -225,6 +226,33 @@ pub fn list(conn: &mut Conn, page: &PageRequest) -> Result<Page<Provider>, Fault
         .load(conn)?;
     let items = rows.into_iter().map(provider).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(items, page, |provider| provider.id.to_string()))
+}
+
+const SORTS: [Sort; 3] = [
+    Sort { name: "created_at", by: By::Id },
+    Sort { name: "slug", by: By::Text("slug") },
+    Sort { name: "name", by: By::Text("name") },
+];
+
+/// Those that are not deleted and pass the filter.
+pub fn find(conn: &mut Conn, request: &ListRequest<ProviderFilter>) -> Result<Found<Provider>, Fault> {
+    let ProviderFilter { enabled, slug_prefix } = &request.filter;
+    let mut listing = Listing::of(conn, "providers", "id");
+    listing.only("deleted_at IS NULL");
+    listing.only_if("enabled", *enabled);
+    if let Some(prefix) = slug_prefix {
+        listing.only_beginning("slug", prefix);
+    }
+    let found = listing.ids(conn, &SORTS, request)?;
+    let ids = &found.items;
+    let rows: Vec<(Row, String)> = each!(conn, conn => providers::table
+        .inner_join(provider_issuers::table)
+        .filter(provider_issuers::is_primary)
+        .filter(providers::id.eq_any(ids))
+        .select((providers::all_columns, provider_issuers::issuer))
+        .load(conn))?;
+    let items = rows.into_iter().map(provider).collect::<Result<Vec<_>, _>>()?;
+    Ok(in_order(found, items, |provider| provider.id.to_string()))
 }
 
 /// A new provider with its issuer. `false`: the id, slug or issuer is taken, and nothing is written.

@@ -4,11 +4,12 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, Page, PageRequest, TrustedIssuerFilter};
 use crate::domain::trust::{Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules};
 use crate::domain::{AudienceSet, Fault, IssuerId, ProviderId, ScopeSet, TenantId, TrustedIssuer};
-use crate::store::connection::Conn;
+use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::listing::{By, Listing, Sort, in_order};
 
 diesel::table! {
     trusted_issuers (id) {
@@ -282,6 +283,28 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Resul
         .load(conn)?;
     let items = rows.into_iter().map(TrustedIssuer::try_from).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(items, page, |issuer| issuer.id.to_string()))
+}
+
+/// Those that are not deleted and pass the filter.
+pub fn find(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    request: &ListRequest<TrustedIssuerFilter>,
+) -> Result<Found<TrustedIssuer>, Fault> {
+    let TrustedIssuerFilter { enabled, issuer } = &request.filter;
+    let mut listing = Listing::of(conn, "trusted_issuers", "id");
+    listing.only_with("provider_id = ?", provider.as_str());
+    listing.only("deleted_at IS NULL");
+    listing.only_if("enabled", *enabled);
+    if let Some(issuer) = issuer {
+        listing.only_with("issuer = ?", issuer);
+    }
+    let found = listing.ids(conn, &[Sort { name: "created_at", by: By::Id }], request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> =
+        each!(conn, conn => trusted_issuers::table.filter(trusted_issuers::id.eq_any(ids)).load(conn))?;
+    let items = rows.into_iter().map(TrustedIssuer::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(in_order(found, items, |issuer| issuer.id.to_string()))
 }
 
 /// Those of a tenant that are not deleted, ordered by id.

@@ -3,12 +3,13 @@
 
 use diesel::prelude::*;
 
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, UserFilter};
 use crate::domain::user::PasswordHash;
 use crate::domain::{Fault, ProviderId, User, UserId};
 use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::providers;
 
 diesel::table! {
@@ -31,6 +32,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        roles -> Text,
     }
 }
 
@@ -45,13 +47,6 @@ impl NameKeys {
     fn all(&self) -> Vec<&str> {
         [Some(self.username.as_str()), self.email.as_deref()].into_iter().flatten().collect()
     }
-}
-
-/// Which accounts a list shows. The keys are compared whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserFilter {
-    pub username_key: Option<String>,
-    pub email_key: Option<String>,
 }
 
 #[derive(Queryable, Insertable, AsChangeset)]
@@ -75,6 +70,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     deleted_at: Option<i64>,
+    roles: String,
 }
 
 impl TryFrom<Row> for User {
@@ -100,6 +96,7 @@ impl TryFrom<Row> for User {
             created_at,
             updated_at,
             deleted_at,
+            roles,
         } = row;
         Ok(Self {
             provider: ProviderId::from(provider_id),
@@ -109,6 +106,7 @@ impl TryFrom<Row> for User {
             email_verified,
             name,
             groups: serde_json::from_str(&groups).map_err(|_| unreadable("users", "groups"))?,
+            roles: serde_json::from_str(&roles).map_err(|_| unreadable("users", "roles"))?,
             password: password.map(PasswordHash),
             password_changed_at,
             enabled,
@@ -133,6 +131,7 @@ impl Row {
             email_verified,
             name,
             groups,
+            roles,
             password,
             password_changed_at,
             enabled,
@@ -154,6 +153,7 @@ impl Row {
             name,
             // A list of strings always serialises; an empty text would be refused when read.
             groups: serde_json::to_string(&groups).unwrap_or_default(),
+            roles: serde_json::to_string(&roles).unwrap_or_default(),
             password: password.map(|PasswordHash(text)| text),
             password_changed_at,
             enabled,
@@ -234,30 +234,40 @@ pub fn is_name_taken(
     Ok(taken.is_some())
 }
 
-/// Those that are not deleted, ordered by id.
-pub fn list(
-    conn: &mut Conn,
-    provider: &ProviderId,
-    filter: &UserFilter,
-    page: &PageRequest,
-) -> Result<Page<User>, Fault> {
-    let UserFilter { username_key, email_key } = filter;
-    let mut query = users::table
-        .filter(users::provider_id.eq(provider.as_str()))
-        .filter(users::id.gt(page.after.as_deref().unwrap_or_default()))
-        .filter(users::deleted_at.is_null())
-        .order(users::id)
-        .limit(i64::from(page.limit) + 1)
-        .into_boxed();
-    if let Some(key) = username_key {
-        query = query.filter(users::username_key.eq(key));
+const SORTS: [Sort; 2] =
+    [Sort { name: "created_at", by: By::Id }, Sort { name: "username", by: By::Text("username_key") }];
+
+/// Those that are not deleted and pass the filter, whose names are keys (`engine::names`).
+pub fn find(conn: &mut Conn, provider: &ProviderId, request: &ListRequest<UserFilter>) -> Result<Found<User>, Fault> {
+    let UserFilter { enabled, locked, username, email, group, role, name_prefix } = &request.filter;
+    let mut listing = Listing::of(conn, "users", "id");
+    listing.only_with("provider_id = ?", provider.as_str());
+    listing.only("deleted_at IS NULL");
+    listing.only_if("enabled", *enabled);
+    match locked {
+        Some(true) => listing.only("locked_at IS NOT NULL"),
+        Some(false) => listing.only("locked_at IS NULL"),
+        None => {}
     }
-    if let Some(key) = email_key {
-        query = query.filter(users::email_key.eq(key));
+    if let Some(key) = username {
+        listing.only_with("username_key = ?", key);
     }
-    let rows: Vec<Row> = query.load(conn)?;
+    if let Some(key) = email {
+        listing.only_with("email_key = ?", key);
+    }
+    if let Some(prefix) = name_prefix {
+        listing.only_beginning("username_key", prefix);
+    }
+    for (column, name) in [("groups", group), ("roles", role)] {
+        if let Some(name) = name {
+            listing.only_with_item(column, name);
+        }
+    }
+    let found = listing.ids(conn, &SORTS, request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> = each!(conn, conn => users::table.filter(users::id.eq_any(ids)).load(conn))?;
     let items = rows.into_iter().map(User::try_from).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(items, page, |user| user.id.to_string()))
+    Ok(in_order(found, items, |user| user.id.to_string()))
 }
 
 pub fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> {

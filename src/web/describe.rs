@@ -8,6 +8,7 @@ use crate::edge::OperationDoc;
 use crate::edge::describe::{FORM, HTML, Security};
 
 const FLOW: &str = "The request that waits, sealed, as the redirect to the page carried it.";
+const FORM_POST: &str = "response_mode=form_post: a page that sends itself to the client.";
 const TOKEN: &str = "As it stands in the page's form: bound to the browser.";
 
 fn text(about: &str) -> Value {
@@ -68,7 +69,7 @@ pub fn authorize_by_form(doc: &mut OperationDoc<'_>) {
 
 fn authorized(doc: &mut OperationDoc<'_>) {
     onward(doc, "To the login, to the consent, or back to the client with `code` or `error`, `state` and `iss`.");
-    html(doc, 200, "response_mode=form_post: a page that sends itself to the client.");
+    html(doc, 200, FORM_POST);
     doc.needs(&[Security::Session, Security::Nothing]);
 }
 
@@ -116,6 +117,7 @@ pub fn login_form(doc: &mut OperationDoc<'_>) {
     });
     takes(doc, &properties, &["token"]);
     onward(doc, "Logged in.");
+    html(doc, 200, FORM_POST);
 }
 
 pub fn consent(doc: &mut OperationDoc<'_>) {
@@ -132,6 +134,7 @@ pub fn consent_form(doc: &mut OperationDoc<'_>) {
         &["flow", "token", "decision"],
     );
     onward(doc, "Back to the client.");
+    html(doc, 200, FORM_POST);
     doc.needs(&[Security::Session]);
 }
 

@@ -56,6 +56,7 @@ pub struct InactiveToken {
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Introspection")]
+#[expect(clippy::large_enum_variant, reason = "lives for one answer")]
 pub enum Introspection<'a> {
     Active(ActiveToken<'a>),
     Inactive(InactiveToken),

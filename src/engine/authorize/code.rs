@@ -25,7 +25,7 @@ impl Engine {
         ctx.trail.kind("authorization");
         let Asked { target, request } = asked;
         let secret = credential::generate(SecretKind::AuthorizationCode, &self.0.random);
-        let StoredSecret::Digest { pepper_id, digest } = self.0.secrets.peppers.digest(secret.expose_secret()) else {
+        let StoredSecret::Digest { pepper_id, digest } = self.secrets().peppers.digest(secret.expose_secret()) else {
             return Err(Fault::crypto("a code was not digested").into());
         };
         let user = self.user(ctx, &provider.provider.id, &session.user).await?.ok_or_else(logged_out)?;

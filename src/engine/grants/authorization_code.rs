@@ -56,7 +56,7 @@ impl Engine {
         if !is_well_formed(SecretKind::AuthorizationCode, text) {
             return Ok(None);
         }
-        let candidates = self.0.secrets.peppers.candidates(text);
+        let candidates = self.secrets().peppers.candidates(text);
         let find = move |conn: &mut _| {
             for (pepper_id, digest) in &candidates {
                 if let Some(code) = codes::by_digest(conn, pepper_id, digest)? {

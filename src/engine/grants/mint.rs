@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use crate::domain::api_key::Role;
 use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted, PresentedClient, ProviderRef};
@@ -13,8 +15,8 @@ use crate::domain::id::{is_client_id, is_uuid_shaped};
 use crate::domain::scope::is_of_login;
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Jti};
 use crate::domain::{
-    Actor as ActorClaim, AudienceSet, ClientId, Context, ExtraClaims, Failed, Fault, MintAsk, Provider, Refusal,
-    RefusalKind, ScopeSet,
+    Actor as ActorClaim, AudienceSet, ClientId, Context, Effect, ExtraClaims, Failed, Fault, MintAsk, Provider,
+    Refusal, RefusalKind, ScopeSet,
 };
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::clients::ClientEntry;
@@ -73,7 +75,9 @@ impl Engine {
         ask: &Ask,
     ) -> Result<Granted, Failed> {
         let outcome = self.mint_as_actor(ctx, actor, provider, mint, ask).await;
-        self.count(&outcome);
+        if ctx.effect == Effect::Commit {
+            self.count(&outcome);
+        }
         outcome
     }
 
@@ -148,6 +152,10 @@ impl Engine {
         let (subject, actor) = self.subject(ctx, provider, &minter, holder, mint.subject).await?;
         free_claims::check(&mint.claims)?;
         let MintAsk { for_client: _, ttl: _, subject: _, one_time, access, typ, claims } = mint;
+        if ctx.effect == Effect::DryRun {
+            // Also the first key of an algorithm would be made for a token.
+            return Ok(untold(scope, lifetime, one_time));
+        }
         let terms = Terms {
             owner: holder.map_or(minter.owner, Owner::of),
             subject,
@@ -300,6 +308,12 @@ fn minter<'a>(caller: &'a Caller, none: &'a AudienceSet) -> Result<Minter<'a>, R
         Caller::Client(client) => Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not mint tokens.")
             .about(format!("client {} does not have may_mint", client.client_id))),
     }
+}
+
+/// What a token would be, without one.
+fn untold(scope: ScopeSet, expires_in: i64, one_time: bool) -> Granted {
+    let (access_token, id_token, refresh_token, issued_token_type) = (SecretString::default(), None, None, None);
+    Granted { access_token, expires_in, scope, one_time, id_token, refresh_token, issued_token_type }
 }
 
 /// What was asked, if all of it may be given away; else the wire's usual scope, as far as it may.

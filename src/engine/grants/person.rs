@@ -128,7 +128,7 @@ impl Engine {
         let family = (may_refresh && parties.client.may_use(GrantType::RefreshToken))
             .then(|| self.new_family(ctx, parties, (grant, epochs), ends_at, max_ttl));
         if let Some(family) = &family {
-            granted.refresh_token = Some(self.0.secrets.refresh.token(derivation(family), family.generation)?);
+            granted.refresh_token = Some(self.secrets().refresh.token(derivation(family), family.generation)?);
         }
         Ok(Prepared { granted, family })
     }
@@ -269,7 +269,7 @@ impl Engine {
         let ends_at = ends_at.unwrap_or(i64::MAX).min(now + lives.max);
         RefreshFamily {
             grant: PersonGrant { session, ..grant },
-            key_id: self.0.secrets.refresh.current_key_id().to_owned(),
+            key_id: self.secrets().refresh.current_key_id().to_owned(),
             salt: self.0.random.bytes(),
             generation: 1,
             newest_presented: false,

@@ -58,7 +58,7 @@ impl Engine {
                 }
                 Verdict::Repeat | Verdict::Replay => family,
             };
-            let refresh_token = self.0.secrets.refresh.token(derivation(&newest), newest.generation)?;
+            let refresh_token = self.secrets().refresh.token(derivation(&newest), newest.generation)?;
             return Ok(Granted { refresh_token: Some(refresh_token), ..granted });
         }
         Err(Fault::busy("a refresh family is rotated by too many at once").into())
@@ -76,7 +76,7 @@ impl Engine {
             ctx.trail.failed("refresh.known", facts![]);
             bad("no such refresh family")
         })?;
-        if !self.0.secrets.refresh.is_genuine(presented, derivation(&family)) {
+        if !self.secrets().refresh.is_genuine(presented, derivation(&family)) {
             ctx.trail.failed("refresh.genuine", facts![]);
             return Err(bad("a forged refresh token"));
         }

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential;
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ApiKeyFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
 use crate::domain::secret::{SecretKind, StoredSecret, hint_of};
@@ -46,7 +46,7 @@ impl Engine {
         inherit(&mut blank, actor);
         let (key, fields) = api_key_fields::apply(draft, &blank, ctx.now.seconds())?;
         within_reach(actor, &key)?;
-        let digest = digest_of(self.0.secrets.peppers.digest(text.expose_secret()))?;
+        let digest = digest_of(self.secrets().peppers.digest(text.expose_secret()))?;
         let event = self.event(ctx, actor, key.provider.as_ref(), "api_key.created", key.id.as_str(), &fields);
         let (row, now) = (key.clone(), ctx.now);
         let cached = digest.digest;
@@ -111,6 +111,31 @@ impl Engine {
         };
         let (page, slugs) = self.0.db.read(ctx.deadline, list).await?;
         Ok(page.map(|key| {
+            let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id).cloned());
+            ShownApiKey { key, provider_slug }
+        }))
+    }
+
+    /// As the request narrows and orders them; a bound key sees those of its provider only.
+    pub async fn find_api_keys(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        mut request: ListRequest<ApiKeyFilter>,
+    ) -> Result<Found<ShownApiKey>, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = match request.filter.provider.take() {
+            Some(named) => Some(self.managed_provider(ctx, actor, &named).await?.id),
+            None => actor.bound_to().cloned(),
+        };
+        let find = move |conn: &mut _| {
+            let found = api_keys::find(conn, provider.as_ref(), &request)?;
+            let owners: Vec<&ProviderId> = found.items.iter().filter_map(|key| key.provider.as_ref()).collect();
+            let slugs = crate::store::providers::slugs(conn, &owners)?;
+            Ok::<_, Fault>((found, slugs))
+        };
+        let (found, slugs) = self.0.db.read(ctx.deadline, find).await?;
+        Ok(found.map(|key| {
             let provider_slug = key.provider.as_ref().and_then(|id| slugs.get(id).cloned());
             ShownApiKey { key, provider_slug }
         }))
@@ -246,7 +271,12 @@ impl Engine {
         Ok(())
     }
 
-    async fn reachable_api_key(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ApiKey, Failed> {
+    pub(in crate::engine) async fn reachable_api_key(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<ApiKey, Failed> {
         actor.require(Role::Admin)?;
         let key = self.visible_api_key(ctx, actor, id).await?;
         within_reach(actor, &key)?;
@@ -254,7 +284,12 @@ impl Engine {
     }
 
     /// A key bound to a provider sees no key of another one, nor one that is bound to none.
-    async fn visible_api_key(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ApiKey, Failed> {
+    pub(in crate::engine) async fn visible_api_key(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<ApiKey, Failed> {
         if !is_uuid_shaped(id) {
             return Err(unknown_key().into());
         }
@@ -316,10 +351,10 @@ pub(in crate::engine) fn digest_of(stored: StoredSecret) -> Result<KeyDigest, Fa
     }
 }
 
-fn unknown_key() -> Refusal {
+pub(in crate::engine) fn unknown_key() -> Refusal {
     Refusal::unknown("There is no such API key.")
 }
 
-fn last_owner() -> Refusal {
+pub(in crate::engine) fn last_owner() -> Refusal {
     conflict("The last owner key cannot be given up: make another one first.")
 }

@@ -3,7 +3,7 @@
 use crate::crypto::ClientKeys;
 use crate::crypto::client_keys::assertion_alg;
 use crate::domain::client::{AuthMethod, GrantType};
-use crate::domain::id::is_choosable_client_id;
+use crate::domain::id::{is_choosable_client_id, is_uuid_shaped};
 use crate::domain::patch::Field;
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, Client, ClientId, Provider, Refusal, ScopeSet};
@@ -45,10 +45,11 @@ pub fn blank(provider: &Provider, client_id: ClientId, now: i64) -> Client {
 }
 
 /// The `client_id` and `subject` an admin chose for a new client; wrong ones become slips of the
-/// draft.
-pub fn identity(draft: &mut ClientDraft) -> (Option<String>, Option<String>) {
+/// draft. `keep_id`: the `client_id` may also be one that was generated.
+pub fn identity(draft: &mut ClientDraft, keep_id: bool) -> (Option<String>, Option<String>) {
     let mut checks = Checks::default();
-    let client_id = checks.optional("client_id", std::mem::take(&mut draft.client_id), &None, chosen_id);
+    let judge = if keep_id { kept_id } else { chosen_id };
+    let client_id = checks.optional("client_id", std::mem::take(&mut draft.client_id), &None, judge);
     let subject = checks.optional("subject", std::mem::take(&mut draft.subject), &None, chosen_subject);
     draft.slips.extend(checks.into_errors());
     (client_id, subject)
@@ -194,6 +195,12 @@ fn chosen_id(text: String) -> Result<String, &'static str> {
         return Ok(text);
     }
     Err("must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a UUID, nor be env")
+}
+
+/// A chosen one, or one that an installation of ours has generated.
+fn kept_id(text: String) -> Result<String, &'static str> {
+    let is_generated = is_uuid_shaped(&text) && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_generated { Ok(text) } else { chosen_id(text) }
 }
 
 /// OIDC Core §2: at most 255 ASCII characters.

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::domain::client::AuthMethod;
 use crate::domain::id::is_client_id;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ClientFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::scope::is_built_in;
 use crate::domain::{Client, ClientId, Context, Decision, Failed, Fault, Provider, Refusal, Role, ScopeSet, UnixTime};
@@ -24,6 +24,15 @@ pub struct CreatedClient {
     pub secret: Option<SecretString>,
 }
 
+/// Where a new client comes from.
+#[derive(Clone, Copy, Default)]
+pub(in crate::engine) struct Origin {
+    /// The surface that makes it; it works there only.
+    pub only_surface: Option<&'static str>,
+    /// Its `client_id` may be one that was generated elsewhere.
+    pub keep_id: bool,
+}
+
 impl Engine {
     /// Makes a client, with a generated or chosen secret if its method uses one.
     pub async fn create_client(
@@ -33,21 +42,35 @@ impl Engine {
         provider: &str,
         draft: ClientDraft,
     ) -> Result<CreatedClient, Failed> {
-        self.create_client_on(ctx, actor, provider, draft, None).await
+        self.create_client_as(ctx, actor, provider, draft, Origin::default()).await
     }
 
-    /// As [`Engine::create_client`]; with a surface, the client works there only.
-    pub(in crate::engine) async fn create_client_on(
+    /// As [`Engine::create_client`]; a `client_id` that was generated elsewhere may be kept, so that a
+    /// configuration can move to another installation. It is nobody's to choose within one provider.
+    pub async fn recreate_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        draft: ClientDraft,
+    ) -> Result<CreatedClient, Failed> {
+        actor.require(Role::Admin)?;
+        actor.require_unbound()?;
+        self.create_client_as(ctx, actor, provider, draft, Origin { keep_id: true, ..Origin::default() }).await
+    }
+
+    pub(in crate::engine) async fn create_client_as(
         &self,
         ctx: &Context,
         actor: &Actor,
         provider: &str,
         mut draft: ClientDraft,
-        only_surface: Option<&'static str>,
+        origin: Origin,
     ) -> Result<CreatedClient, Failed> {
+        let Origin { only_surface, keep_id } = origin;
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
-        let (chosen_id, chosen_subject) = client_fields::identity(&mut draft);
+        let (chosen_id, chosen_subject) = client_fields::identity(&mut draft, keep_id);
         let chosen_secret = std::mem::take(&mut draft.client_secret);
         let client_id = ClientId::from(chosen_id.unwrap_or_else(|| self.0.random.uuid_v7(ctx.now)));
         let mut blank = client_fields::blank(&provider, client_id, ctx.now.seconds());
@@ -143,6 +166,20 @@ impl Engine {
         actor.require(Role::Member)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let read = move |conn: &mut _| clients::list(conn, &provider.id, &page);
+        Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// As the request narrows and orders them.
+    pub async fn find_clients(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        request: ListRequest<ClientFilter>,
+    ) -> Result<Found<Client>, Failed> {
+        actor.require(Role::Member)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let read = move |conn: &mut _| clients::find(conn, &provider.id, &request);
         Ok(self.0.db.read(ctx.deadline, read).await?)
     }
 

@@ -3,7 +3,7 @@
 //! the issuer of new tokens only when it is made primary.
 
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{DomainFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::provider_domain::{host_of, issuer_at, read_domain};
 use crate::domain::refusal::FieldError;
@@ -137,6 +137,20 @@ impl Engine {
         actor.require(Role::Member)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let read = move |conn: &mut _| provider_domains::list(conn, &provider.id, &page);
+        Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// As the request narrows and orders them.
+    pub async fn find_domains(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        request: ListRequest<DomainFilter>,
+    ) -> Result<Found<ProviderDomain>, Failed> {
+        actor.require(Role::Member)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let read = move |conn: &mut _| provider_domains::find(conn, &provider.id, &request);
         Ok(self.0.db.read(ctx.deadline, read).await?)
     }
 

@@ -21,6 +21,7 @@ use crate::engine::introspect::key_reaches;
 use crate::store::{Tx, events, providers};
 
 pub mod api_key_fields;
+pub mod api_key_secrets;
 pub mod api_keys;
 pub mod audit;
 pub mod client_draft;
@@ -29,11 +30,14 @@ pub mod client_policy_fields;
 pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
+pub mod data_keys;
 pub mod domains;
+pub mod effect;
 pub mod fields;
 pub mod policies;
 pub mod provider_fields;
 pub mod providers_resource;
+pub mod secret_report;
 pub mod signing_keys;
 pub mod surfaces;
 pub mod tenant_providers;
@@ -203,21 +207,14 @@ impl Engine {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
-        let decided = self
-            .0
-            .db
-            .write(ctx.deadline, move |tx| {
-                let decided = job(tx)?;
-                if matches!(decided, Decision::Allow(_)) {
-                    events::insert(tx, &event)?;
-                }
-                Ok(decided)
-            })
-            .await?;
-        match decided {
-            Decision::Allow(value) => Ok(value),
-            Decision::Refuse(refusal) => Err(refusal.into()),
-        }
+        self.carry_out(ctx, move |tx| {
+            let decided = job(tx)?;
+            if matches!(decided, Decision::Allow(_)) {
+                events::insert(tx, &event)?;
+            }
+            Ok(decided)
+        })
+        .await
     }
 }
 
@@ -270,8 +267,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::UnixTime;
     use crate::domain::clock::deadline_in;
+    use crate::domain::{Effect, UnixTime};
 
     fn context(wait: Duration) -> Context {
         Context {
@@ -282,6 +279,7 @@ mod tests {
             surface: "admin",
             domain: None,
             trail: crate::domain::Trail::default(),
+            effect: Effect::Commit,
         }
     }
 

@@ -1,9 +1,9 @@
 //! Providers.
 
 use crate::domain::key::KeyState;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, Page, PageRequest, ProviderFilter};
 use crate::domain::provider::DEFAULT_SLUG;
-use crate::domain::{Context, Decision, Failed, Fault, Provider, Refusal, Role};
+use crate::domain::{Context, Decision, Effect, Failed, Fault, Provider, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{
@@ -11,7 +11,7 @@ use crate::engine::manage::{
 };
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
-use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, api_keys, key_rotation, provider_domains, providers, signing_keys};
 
 /// Why a provider does not end without `cascade`.
 pub const LIVE_CLIENTS: &str = "The provider has live clients: delete them first.";
@@ -77,6 +77,25 @@ impl Engine {
         Ok(self.0.db.read(ctx.deadline, move |conn| providers::list(conn, &page)).await?)
     }
 
+    /// As the request narrows and orders them; a bound key sees its own only.
+    pub async fn find_providers(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        request: ListRequest<ProviderFilter>,
+    ) -> Result<Found<Provider>, Failed> {
+        actor.require(Role::Member)?;
+        let Some(bound) = actor.bound_to() else {
+            return Ok(self.0.db.read(ctx.deadline, move |conn| providers::find(conn, &request)).await?);
+        };
+        let own = self.managed_provider(ctx, actor, bound.as_str()).await?;
+        let ProviderFilter { enabled, slug_prefix } = request.filter;
+        let is_wanted = enabled.is_none_or(|enabled| enabled == own.enabled)
+            && slug_prefix.is_none_or(|prefix| own.slug.starts_with(&prefix));
+        let items = if is_wanted && request.after.is_none() { vec![own] } else { Vec::new() };
+        Ok(Found { items, next: None })
+    }
+
     pub async fn update_provider(
         &self,
         ctx: &Context,
@@ -121,6 +140,7 @@ impl Engine {
                 }
                 // A key stays published for the largest lifetime allowed while it signed.
                 signing_keys::raise_max_lifetime(tx, &row.id, longest_lifetime(&row))?;
+                key_rotation::forget_plan(tx, &row.id)?;
                 tx.changed(ChangedTable::Providers, &row.slug, now)?;
                 tx.changed(ChangedTable::SigningKeys, row.id.as_str(), now)?;
                 Ok(Decision::Allow(()))
@@ -189,7 +209,9 @@ impl Engine {
         .await?;
         self.forget_provider(&provider);
         self.0.caches.api_keys.clear();
-        self.0.hosts.remove(|domain| domain.provider.as_str() == provider.slug);
+        if ctx.effect == Effect::Commit {
+            self.0.hosts.remove(|domain| domain.provider.as_str() == provider.slug);
+        }
         self.refresh_hosts(ctx, None).await;
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::{Client, Context, Decision, Failed};
 use crate::engine::Engine;
 use crate::engine::manage::client_draft::ClientDraft;
-use crate::engine::manage::clients::{CreatedClient, unknown_client};
+use crate::engine::manage::clients::{CreatedClient, Origin, unknown_client};
 use crate::engine::manage::{Actor, unknown_provider};
 use crate::store::{clients, users};
 
@@ -34,8 +34,8 @@ impl Engine {
         draft: ClientDraft,
     ) -> Result<Client, Failed> {
         let draft = ClientDraft { subject: Field::Set(self.0.random.base62(SUBJECT)), ..draft };
-        let CreatedClient { client, secret: _ } =
-            self.create_client_on(ctx, actor, provider, draft, Some(ctx.surface)).await?;
+        let origin = Origin { only_surface: Some(ctx.surface), ..Origin::default() };
+        let CreatedClient { client, secret: _ } = self.create_client_as(ctx, actor, provider, draft, origin).await?;
         Ok(client)
     }
 

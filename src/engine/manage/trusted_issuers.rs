@@ -7,7 +7,7 @@ use crate::crypto::read_foreign;
 use crate::domain::external::Verdict;
 use crate::domain::id::{is_client_id, is_uuid_shaped};
 use crate::domain::issuer_url::is_at_or_below;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, Page, PageRequest, TrustedIssuerFilter};
 use crate::domain::{ClientId, Context, Decision, Failed, Fault, IssuerId, Provider, Refusal, Role, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::manage::trusted_issuer_fields::{self, TrustedIssuerDraft};
@@ -91,6 +91,20 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let read = move |conn: &mut _| trusted_issuers::list(conn, &provider.id, &page);
+        Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// As the request narrows and orders them.
+    pub async fn find_trusted_issuers(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        request: ListRequest<TrustedIssuerFilter>,
+    ) -> Result<Found<TrustedIssuer>, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let read = move |conn: &mut _| trusted_issuers::find(conn, &provider.id, &request);
         Ok(self.0.db.read(ctx.deadline, read).await?)
     }
 

@@ -15,7 +15,8 @@ use crate::engine::names::{self, name_key};
 
 /// Characters; NIST SP 800-63B asks for eight at least and no other composition.
 const LEAST_PASSWORD: usize = 8;
-const MOST_GROUPS: usize = 256;
+/// Of groups, and of roles, that one account may have.
+const MOST_NAMES: usize = 256;
 
 /// An account to be made, or a change to one.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,7 @@ pub struct UserDraft {
     pub email_verified: Field<bool>,
     pub name: Field<String>,
     pub groups: Field<Vec<String>>,
+    pub roles: Field<Vec<String>>,
     pub enabled: Field<bool>,
     /// At creation only: later it has an endpoint of its own.
     pub password: Field<SecretString>,
@@ -55,6 +57,7 @@ pub fn blank(provider: &Provider, id: UserId, now: i64) -> User {
         email_verified: false,
         name: None,
         groups: Vec::new(),
+        roles: Vec::new(),
         password: None,
         password_changed_at: None,
         enabled: true,
@@ -112,8 +115,18 @@ pub fn password_of(
 }
 
 fn judged(checks: &mut Checks, draft: UserDraft, current: &User) -> User {
-    let UserDraft { username, email, email_verified, name, groups, enabled, password: _, password_hash: _, slips: _ } =
-        draft;
+    let UserDraft {
+        username,
+        email,
+        email_verified,
+        name,
+        groups,
+        roles,
+        enabled,
+        password: _,
+        password_hash: _,
+        slips: _,
+    } = draft;
     let username = match username {
         Field::Reset => Field::Keep,
         other => other,
@@ -124,7 +137,8 @@ fn judged(checks: &mut Checks, draft: UserDraft, current: &User) -> User {
         email: checks.optional("email", email, &current.email, |text: String| names::email(&text)),
         email_verified: checks.apply("email_verified", email_verified, (&current.email_verified, false), any),
         name: checks.optional("name", name, &current.name, label),
-        groups: checks.apply("groups", groups, (&current.groups, Vec::new()), groups_of),
+        groups: checks.apply("groups", groups, (&current.groups, Vec::new()), names_of),
+        roles: checks.apply("roles", roles, (&current.roles, Vec::new()), names_of),
         enabled: checks.apply("enabled", enabled, (&current.enabled, true), any),
         ..current.clone()
     };
@@ -139,15 +153,16 @@ fn judged(checks: &mut Checks, draft: UserDraft, current: &User) -> User {
     user
 }
 
-fn groups_of(groups: Vec<String>) -> Result<Vec<String>, String> {
-    if groups.len() > MOST_GROUPS {
-        return Err(format!("may name at most {MOST_GROUPS} groups"));
+/// Names of groups or roles, each once.
+pub(in crate::engine::manage) fn names_of(names: Vec<String>) -> Result<Vec<String>, String> {
+    if names.len() > MOST_NAMES {
+        return Err(format!("may have at most {MOST_NAMES} names"));
     }
-    let mut kept: Vec<String> = Vec::with_capacity(groups.len());
-    for group in groups {
-        let group = label(group).map_err(|error| format!("each {error}"))?;
-        if !kept.contains(&group) {
-            kept.push(group);
+    let mut kept: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let name = label(name).map_err(|error| format!("each {error}"))?;
+        if !kept.contains(&name) {
+            kept.push(name);
         }
     }
     Ok(kept)
@@ -202,6 +217,7 @@ mod tests {
                 email_verified: false,
                 name: None,
                 groups: Vec::new(),
+                roles: Vec::new(),
                 password: None,
                 password_changed_at: None,
                 enabled: true,

@@ -2,7 +2,7 @@
 //! raises the account's epoch and ends its sessions and grants in the same job.
 
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Found, ListRequest, UserFilter};
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
 use crate::domain::user::PasswordHash;
@@ -12,7 +12,6 @@ use crate::engine::changes::user_change_id;
 use crate::engine::manage::user_fields::{self, NewPassword, UserDraft};
 use crate::engine::manage::{Actor, Expected, conflict, if_current, require_version, stale, until_written};
 use crate::engine::names::{keys_of, name_key};
-use crate::store::users::UserFilter;
 use crate::store::{ChangedTable, Tx, providers, refresh_families, sessions, users};
 
 /// What a new password is asked to be: exactly one of the two.
@@ -76,19 +75,21 @@ impl Engine {
         self.stored_user(ctx, &provider.id, id).await
     }
 
-    /// Ordered by id. `username` and `email` find the one account that has them, in any spelling.
-    pub async fn list_users(
+    /// As the request narrows and orders them; names and emails are found in any spelling.
+    pub async fn find_users(
         &self,
         ctx: &Context,
         actor: &Actor,
         provider: &str,
-        (username, email): (Option<&str>, Option<&str>),
-        page: PageRequest,
-    ) -> Result<Page<User>, Failed> {
+        mut request: ListRequest<UserFilter>,
+    ) -> Result<Found<User>, Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
-        let filter = UserFilter { username_key: username.map(name_key), email_key: email.map(name_key) };
-        let read = move |conn: &mut _| users::list(conn, &provider.id, &filter, &page);
+        let UserFilter { username, email, name_prefix, .. } = &mut request.filter;
+        for name in [username, email, name_prefix] {
+            *name = name.as_deref().map(name_key);
+        }
+        let read = move |conn: &mut _| users::find(conn, &provider.id, &request);
         Ok(self.0.db.read(ctx.deadline, read).await?)
     }
 

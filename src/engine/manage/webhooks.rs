@@ -171,7 +171,7 @@ impl Engine {
     }
 
     fn sealed(&self, id: &WebhookId, secret: &SecretString) -> Result<Vec<u8>, Fault> {
-        message::seal_secret(&self.0.secrets.signing, id, secret, &self.0.random)
+        message::seal_secret(&self.secrets().signing, id, secret, &self.0.random)
     }
 
     pub async fn read_webhook(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ShownWebhook, Failed> {

@@ -42,7 +42,7 @@ async fn added(app: &TestApp, provider: &str, name: &str) -> Value {
 }
 
 /// The DNS shows what the domain asks for.
-fn publish(domain: &Value) {
+pub fn publish(domain: &Value) {
     dns().says(text(&domain["dns_record"], "name"), text(&domain["dns_record"], "value"));
 }
 

@@ -236,7 +236,13 @@ fn the_openapi_document_is_that_of_the_server_and_names_what_it_serves() {
     // Each path and method of it is served: not 404 by the router, not 405.
     let owner = format!("Bearer {OWNER}");
     for (path, methods) in printed["paths"].as_object().unwrap() {
-        let allowed: Vec<String> = methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+        let allowed: Vec<String> = methods
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| *key != "servers")
+            .map(|method| method.to_uppercase())
+            .collect();
         let concrete = path.replace(['{', '}'], "");
         let refused = server.http.call("PUT", &concrete, &[("authorization", &owner)], Some(b"{}"));
         if allowed.iter().any(|method| method == "PUT") {

@@ -51,7 +51,7 @@ on_each! {
         assert!(shown.stdout.contains("ada.l") && shown.stdout.contains("HAS_PASSWORD"), "{shown:?}");
         home.json(&["user", "delete", "ada.l"]);
         problem(&api.get(&path), 404);
-        assert_eq!(home.json(&["user", "list"]), json!({"items": []}));
+        assert_eq!(home.json(&["user", "list"]), json!({"items": [], "next_cursor": null}));
     }
 
     fn a_password_comes_from_a_file_or_from_standard_input(home: Home) {

@@ -36,6 +36,7 @@ fn user(id: &str) -> User {
         email_verified: true,
         name: Some("A \"person\"".to_owned()),
         groups: vec!["a b".to_owned(), "ä\"".to_owned()],
+        roles: vec!["r ä".to_owned()],
         password: Some(PasswordHash("$argon2id$…".to_owned())),
         password_changed_at: Some(NOW - 1),
         enabled: false,

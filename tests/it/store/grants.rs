@@ -87,6 +87,7 @@ fn with_a_person(tx: &mut Tx<'_>) -> Result<(), Fault> {
         email_verified: false,
         name: None,
         groups: Vec::new(),
+        roles: Vec::new(),
         password: None,
         password_changed_at: None,
         enabled: true,

@@ -58,6 +58,7 @@ fn both_folders_give_the_same_tables_and_columns() {
     let differing: Vec<_> = sqlite.symmetric_difference(&postgres).collect();
     assert!(differing.is_empty(), "{differing:#?}");
     let expected = [
+        "api_key_secrets",
         "api_keys",
         "assertion_jtis",
         "authorization_codes",
@@ -68,11 +69,14 @@ fn both_folders_give_the_same_tables_and_columns() {
         "data_keys",
         "events",
         "explanations",
+        "idempotency_keys",
         "login_failures",
         "logout_deliveries",
         "meta",
         "provider_domains",
+        "provider_groups",
         "provider_issuers",
+        "provider_roles",
         "providers",
         "refresh_families",
         "revoked",

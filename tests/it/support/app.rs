@@ -22,7 +22,7 @@ use grantd::app::{Opened, Serve, Services, StartFlags, engine_options};
 use grantd::config::{self, Inputs, Settings};
 use grantd::crypto::{MasterKey, Random};
 use grantd::domain::clock::deadline_in;
-use grantd::domain::{Context, Fault, UnixTime, Wall};
+use grantd::domain::{Context, Effect, Fault, UnixTime, Wall};
 use grantd::engine::first_run::{self, Start};
 use grantd::engine::{Engine, EngineOptions};
 use grantd::store::{Conn, Db, StoreOptions};
@@ -41,6 +41,7 @@ pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
 pub const TABLES: [&str; 32] = [
+    "api_key_secrets",
     "meta",
     "data_keys",
     "providers",
@@ -73,6 +74,9 @@ pub const TABLES: [&str; 32] = [
     "webhook_patterns",
     "webhook_deliveries",
     "explanations",
+    "idempotency_keys",
+    "provider_roles",
+    "provider_groups",
 ];
 
 /// The wall clock of a test.
@@ -309,6 +313,7 @@ impl TestApp {
             surface: "oauth2",
             domain: None,
             trail: grantd::domain::Trail::default(),
+            effect: Effect::Commit,
         }
     }
 

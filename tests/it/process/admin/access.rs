@@ -107,12 +107,6 @@ on_each! {
         problem(&api.patch("/api-keys/nope", &json!({})), 404);
     }
 
-    fn what_a_later_release_understands_is_not_passed_over(api: Api) {
-        let headers = [("content-type", "application/json"), ("idempotency-key", "k1")];
-        problem(&api.call("POST", &api.clients(), &headers, Some("{}")), 422);
-        assert_eq!(api.get(&api.clients()).json()["items"], json!([]));
-    }
-
     fn answers_are_not_stored_and_carry_our_request_id(api: Api) {
         let answer = api.call("GET", "/providers", &[("x-request-id", "theirs")], None).expect(200);
         assert_eq!(answer.header("cache-control"), Some("no-store"));

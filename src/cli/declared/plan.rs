@@ -1,0 +1,289 @@
+//! What must be done so that a server has what a file wants, before anything is done.
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::CliError;
+use crate::cli::call::Call;
+use crate::cli::declared::current::{self, Known};
+use crate::cli::declared::document::{Document, Item, Wanted};
+use crate::cli::declared::kinds::{Kind, PROVIDER, WEBHOOK};
+use crate::cli::output::plain;
+use crate::cli::rest::Rest;
+use crate::domain::id::is_uuid_shaped;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Create,
+    Change,
+    Delete,
+}
+
+/// One call that changes one thing.
+pub struct Step {
+    pub act: Act,
+    pub kind: &'static Kind,
+    /// `None`: of the whole installation.
+    pub provider: Option<String>,
+    pub name: String,
+    pub fields: Vec<FieldChange>,
+    pub call: Call,
+}
+
+pub struct FieldChange {
+    pub name: &'static str,
+    pub from: Value,
+    pub to: Value,
+}
+
+/// Steps in an order in which each finds what it needs.
+pub async fn plan(rest: &Rest, document: &Document, prune: bool) -> Result<Vec<Step>, CliError> {
+    let mut planner = Planner { rest, prune, steps: Vec::new(), ends: Vec::new() };
+    for wanted in &document.providers {
+        planner.provider(wanted).await?;
+    }
+    if let Some(items) = &document.webhooks {
+        planner.section(&WEBHOOK, None, items, true, &[]).await?;
+    }
+    // What ends goes the other way: a client before its scopes.
+    planner.steps.extend(planner.ends.into_iter().rev());
+    Ok(planner.steps)
+}
+
+struct Planner<'a> {
+    rest: &'a Rest,
+    prune: bool,
+    steps: Vec<Step>,
+    ends: Vec<Step>,
+}
+
+impl Planner<'_> {
+    async fn provider(&mut self, wanted: &Wanted) -> Result<(), CliError> {
+        let slug = PROVIDER.name_of(&wanted.provider.fields);
+        let found = current::provider(self.rest, &slug).await?;
+        match &found {
+            None => {
+                let call = Call::post(PROVIDER.path("", None)?, body(&wanted.provider.fields));
+                let fields = made_of(&PROVIDER, &wanted.provider.fields);
+                self.push(Act::Create, (&PROVIDER, None), slug.clone(), fields, call);
+            }
+            Some(found) => self.change(&PROVIDER, None, &wanted.provider, found)?,
+        }
+        let in_use = scopes_of(wanted);
+        for (kind, items) in &wanted.sections {
+            self.section(kind, Some(&slug), items, found.is_some(), &in_use).await?;
+        }
+        Ok(())
+    }
+
+    /// `exists`: whether there is a provider that could have any. `keep`: names that no end may take.
+    async fn section(
+        &mut self,
+        kind: &'static Kind,
+        provider: Option<&str>,
+        items: &[Item],
+        exists: bool,
+        keep: &[String],
+    ) -> Result<(), CliError> {
+        let known = if exists { current::all(self.rest, kind, provider).await? } else { None };
+        let mut left = known.unwrap_or_default();
+        let mut open = Vec::new();
+        // What is there already as it is wanted is taken first, so that of two of one name each keeps its own.
+        for item in items {
+            match left.iter().position(|known| is_the_same(kind, item, known) && changes(kind, item, known).is_empty())
+            {
+                Some(at) => drop(left.remove(at)),
+                None => open.push(item),
+            }
+        }
+        for item in open {
+            match left.iter().position(|known| is_the_same(kind, item, known)) {
+                Some(at) => {
+                    let listed = left.remove(at);
+                    let place = provider.unwrap_or_default();
+                    // A list has no versions.
+                    let found = current::one(self.rest, kind, place, &listed.id).await?;
+                    self.change(kind, provider, item, &found.unwrap_or(listed))?;
+                }
+                None => self.create(kind, provider, item)?,
+            }
+        }
+        for known in left.into_iter().filter(|known| self.prune && !keep.contains(&known.id)) {
+            // A surface's own client cannot end.
+            if known.members.get("surface").is_some_and(Value::is_string) {
+                continue;
+            }
+            let etag = match current::one(self.rest, kind, provider.unwrap_or_default(), &known.id).await? {
+                Some(found) => found.etag,
+                None => continue,
+            };
+            let call = Call::delete(kind.path(provider.unwrap_or_default(), Some(&known.id))?).if_match(etag);
+            let name = kind.name_of(&known.members);
+            let provider = provider.map(str::to_owned);
+            self.ends.push(Step { act: Act::Delete, kind, provider, name, fields: Vec::new(), call });
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, kind: &'static Kind, provider: Option<&str>, item: &Item) -> Result<(), CliError> {
+        let mut members = item.fields.clone();
+        if let (false, Some(provider)) = (kind.below_provider, provider) {
+            members.insert("provider".to_owned(), json!(provider));
+        }
+        let name = kind.name_of(&item.fields);
+        let mut call = Call::post(kind.path(provider.unwrap_or_default(), None)?, body(&members));
+        // A generated id moves with its client.
+        if kind.id == "client_id" && is_uuid_shaped(&name) {
+            call = call.query("keep_id", Some(true));
+        }
+        self.push(Act::Create, (kind, provider), name, made_of(kind, &item.fields), call);
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        kind: &'static Kind,
+        provider: Option<&str>,
+        item: &Item,
+        known: &Known,
+    ) -> Result<(), CliError> {
+        let fields = changes(kind, item, known);
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let fixed = |change: &&FieldChange| kind.fields.iter().any(|field| field.name == change.name && field.fixed);
+        if let Some(change) = fields.iter().find(fixed) {
+            return Err(CliError::Refused(format!(
+                "line {}: `{}` of the {} {} cannot be changed",
+                item.line,
+                change.name,
+                kind.noun,
+                kind.name_of(&item.fields)
+            )));
+        }
+        let patch: Map<String, Value> = fields
+            .iter()
+            // Null is the default, whatever it is there.
+            .map(|change| (change.name.to_owned(), item.fields.get(change.name).cloned().unwrap_or_default()))
+            .collect();
+        let path = kind.path(provider.unwrap_or_default(), Some(&known.id))?;
+        let call = Call::patch(path, Value::Object(patch)).if_match(known.etag.clone());
+        self.push(Act::Change, (kind, provider), kind.name_of(&item.fields), fields, call);
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        act: Act,
+        place: (&'static Kind, Option<&str>),
+        name: String,
+        fields: Vec<FieldChange>,
+        call: Call,
+    ) {
+        let (kind, provider) = (place.0, place.1.map(str::to_owned));
+        self.steps.push(Step { act, kind, provider, name, fields, call });
+    }
+}
+
+/// Whether a thing at the server is the one that the file means.
+fn is_the_same(kind: &Kind, item: &Item, known: &Known) -> bool {
+    kind.fields.iter().filter(|field| kind.known_by.contains(&field.name)).all(|field| {
+        let wanted = value_of(field.name, kind, item, known);
+        field.same(&wanted, known.members.get(field.name).unwrap_or(&Value::Null))
+    })
+}
+
+/// What the file wants of a field: its value, or the default.
+fn value_of(name: &str, kind: &Kind, item: &Item, known: &Known) -> Value {
+    match item.fields.get(name) {
+        Some(value) if !value.is_null() => value.clone(),
+        _ => {
+            let field = kind.fields.iter().find(|field| field.name == name);
+            field.map(|field| field.default.of(&item.fields, &known.members)).unwrap_or_default()
+        }
+    }
+}
+
+fn changes(kind: &Kind, item: &Item, known: &Known) -> Vec<FieldChange> {
+    let differs = |field: &crate::cli::declared::kinds::Field| {
+        let from = known.members.get(field.name).cloned().unwrap_or_default();
+        let to = value_of(field.name, kind, item, known);
+        (!field.same(&from, &to)).then_some(FieldChange { name: field.name, from, to })
+    };
+    kind.fields.iter().filter_map(differs).collect()
+}
+
+/// What a new one is made with.
+fn made_of(kind: &Kind, wanted: &Map<String, Value>) -> Vec<FieldChange> {
+    let given = |name: &'static str| {
+        let to = wanted.get(name).filter(|value| !value.is_null()).cloned()?;
+        Some(FieldChange { name, from: Value::Null, to })
+    };
+    kind.fields
+        .iter()
+        .filter(|field| !kind.known_by.contains(&field.name))
+        .filter_map(|field| given(field.name))
+        .collect()
+}
+
+fn body(fields: &Map<String, Value>) -> Value {
+    let given = fields.iter().filter(|(_, value)| !value.is_null());
+    Value::Object(given.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Scope names that clients of the file have: they are there because of them.
+fn scopes_of(wanted: &Wanted) -> Vec<String> {
+    let clients = wanted.sections.iter().filter(|(kind, _)| kind.section == "clients").flat_map(|(_, items)| items);
+    let scopes = clients.filter_map(|client| client.fields.get("scope").and_then(Value::as_str));
+    scopes.flat_map(str::split_whitespace).map(str::to_owned).collect()
+}
+
+impl Step {
+    /// `+ client svc`, and its fields below.
+    pub fn lines(&self) -> Vec<String> {
+        const LONGEST: usize = 100;
+        let short = |value: &Value| {
+            let text = if value.is_null() { "–".to_owned() } else { plain(value) };
+            if text.chars().count() <= LONGEST {
+                text
+            } else {
+                format!("{}…", text.chars().take(LONGEST).collect::<String>())
+            }
+        };
+        let mark = match self.act {
+            Act::Create => '+',
+            Act::Change => '~',
+            Act::Delete => '-',
+        };
+        let mut lines = vec![format!("{mark} {}", self.title())];
+        lines.extend(self.fields.iter().map(|change| match self.act {
+            Act::Change => format!("    {}: {} -> {}", change.name, short(&change.from), short(&change.to)),
+            Act::Create | Act::Delete => format!("    {}: {}", change.name, short(&change.to)),
+        }));
+        lines
+    }
+
+    /// `client acme/svc`.
+    pub fn title(&self) -> String {
+        let place = self.provider.as_ref().map(|provider| format!("{provider}/")).unwrap_or_default();
+        format!("{} {place}{}", self.kind.noun, crate::cli::output::one_line(&self.name))
+    }
+
+    pub fn to_value(&self) -> Value {
+        let fields: Vec<Value> = self
+            .fields
+            .iter()
+            .map(|change| json!({ "field": change.name, "from": change.from, "to": change.to }))
+            .collect();
+        json!({ "action": self.act.name(), "kind": self.kind.noun, "provider": self.provider, "name": self.name, "fields": fields })
+    }
+}
+
+impl Act {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Change => "change",
+            Self::Delete => "delete",
+        }
+    }
+}

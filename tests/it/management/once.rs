@@ -1,0 +1,157 @@
+//! `Idempotency-Key`: what is sent again is not made again.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::cases::{cases, is_creating};
+use super::contents::contents;
+use crate::support::app::{TestApp, on_both_apps};
+use crate::support::http::{Answer, Call};
+
+const CLIENTS: &str = "/providers/default/clients";
+
+fn create<'a>(app: &'a TestApp, value: &str, name: &str) -> Call<'a> {
+    app.admin("POST", CLIENTS).json(&json!({"client_name": name})).header("idempotency-key", value)
+}
+
+async fn how_many(app: &TestApp, name: &str) -> usize {
+    let listed = app.admin("GET", &format!("{CLIENTS}?limit=500&q={name}")).send().await.json();
+    listed["items"].as_array().unwrap().len()
+}
+
+/// Of calls that were sent at once: the one body that those who were answered have.
+fn the_one_answer(answers: &[Answer]) -> Vec<u8> {
+    let made: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 201).collect();
+    assert!(!made.is_empty(), "nobody was answered");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!((answer.status, answer.header("retry-after")), (409, "1"), "{}", answer.text());
+    }
+    assert!(made.iter().all(|answer| answer.body == made[0].body), "two answers");
+    assert_eq!(made.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count(), 1);
+    made[0].body.clone()
+}
+
+on_both_apps! {
+    async fn a_creation_sent_again_gives_the_same_answer_and_makes_nothing(app: TestApp) {
+        let first = create(&app, "order-1", "once").send().await;
+        assert_eq!((first.status, first.header("idempotency-replayed")), (201, ""), "{}", first.text());
+        assert!(first.json()["client_secret"].as_str().unwrap().starts_with("gs_"));
+        let before = contents(&app).await;
+        let again = create(&app, "order-1", "once").send().await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+        assert_eq!(again.body, first.body, "the secret too");
+        for name in ["location", "etag", "content-type", "cache-control"] {
+            assert_eq!(again.header(name), first.header(name), "{name}");
+        }
+        assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+        assert_eq!(contents(&app).await, before);
+        // It works at once, here and elsewhere.
+        let made = first.json();
+        let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+        let node = app.second_node().await;
+        for app in [&app, &node] {
+            let answer = app.post("/oauth2/token").form(&[("grant_type", "client_credentials")]).basic(id, secret).send().await;
+            assert_eq!(answer.status, 200);
+        }
+        let elsewhere = create(&node, "order-1", "once").send().await;
+        assert_eq!(elsewhere.body, first.body);
+    }
+
+    async fn the_same_value_with_another_request_is_refused(app: TestApp) {
+        create(&app, "v", "one").send().await;
+        let other = create(&app, "v", "two").send().await;
+        assert_eq!(other.status, 422, "{}", other.text());
+        assert_eq!(how_many(&app, "two").await, 0);
+        // Another path, another key and another value are other calls.
+        let user = app.admin("POST", "/providers/default/users").json(&json!({"username": "u"})).header("idempotency-key", "v").send().await;
+        assert_eq!(user.status, 201);
+        let key = app.api_key(json!({"role": "admin"})).await;
+        let by_key = app.post(&format!("/admin/v1{CLIENTS}")).bearer(&key).json(&json!({"client_name": "two"}));
+        assert_eq!(by_key.header("idempotency-key", "v").send().await.status, 201);
+        assert_eq!(create(&app, "w", "two").send().await.status, 201);
+        assert_eq!(how_many(&app, "two").await, 2);
+    }
+
+    async fn every_creating_call_is_made_once(app: TestApp) {
+        let cases: Vec<_> = cases(&app).await.into_iter().filter(is_creating).collect();
+        assert!(cases.len() >= 7);
+        for case in cases {
+            let name = case.operation;
+            let first = case.call(&app, "").header("idempotency-key", "k").send().await;
+            assert_eq!(first.status, 201, "{name}: {}", first.text());
+            let before = contents(&app).await;
+            let again = case.call(&app, "").header("idempotency-key", "k").send().await;
+            assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"), "{name}: {}", again.text());
+            assert_eq!(again.body, first.body, "{name}");
+            assert_eq!(contents(&app).await, before, "{name}");
+            let location = first.header("location").to_owned();
+            let read = app.call("GET", &location).bearer(&app.first.owner_key).send().await;
+            assert_eq!(read.status, 200, "{name}: {location}");
+        }
+    }
+
+    async fn what_was_refused_is_not_kept(app: TestApp) {
+        let wrong = app.admin("POST", CLIENTS).json(&json!({"nonsense": 1})).header("idempotency-key", "k").send().await;
+        assert_eq!(wrong.status, 422);
+        app.client(json!({"client_id": "billing"})).await;
+        let taken = app.admin("POST", CLIENTS).json(&json!({"client_id": "billing"})).header("idempotency-key", "k").send().await;
+        assert_eq!(taken.status, 409);
+        assert_eq!(create(&app, "k", "right").send().await.status, 201);
+        let tried = app.admin("POST", &format!("{CLIENTS}?dry_run=true")).json(&json!({})).header("idempotency-key", "t").send().await;
+        assert_eq!(tried.status, 201);
+        let done = app.admin("POST", CLIENTS).json(&json!({})).header("idempotency-key", "t").send().await;
+        assert_eq!((done.status, done.header("idempotency-replayed")), (201, ""));
+    }
+
+    async fn of_many_at_once_one_is_made(app: TestApp) {
+        let node = app.second_node().await;
+        for round in 0..5 {
+            let value = format!("race-{round}");
+            let name = format!("race{round}");
+            let calls = (0..8).map(|n| create(if n % 2 == 0 { &app } else { &node }, &value, &name).send());
+            let answers = join_all(calls).await;
+            let body = the_one_answer(&answers);
+            assert_eq!(how_many(&app, &name).await, 1);
+            assert_eq!(create(&node, &value, &name).send().await.body, body);
+        }
+    }
+
+    async fn after_a_day_the_value_is_free_and_the_row_goes(app: TestApp) {
+        let first = create(&app, "k", "day").send().await;
+        app.pass(86_400 - 1);
+        assert_eq!(create(&app, "k", "day").send().await.body, first.body);
+        app.pass(2);
+        let later = create(&app, "k", "day").send().await;
+        assert_eq!((later.status, later.header("idempotency-replayed")), (201, ""));
+        assert_ne!(later.body, first.body);
+        assert_eq!(how_many(&app, "day").await, 2);
+        app.pass(86_400 + 120);
+        app.engine.clean_up(grantd::domain::Wall::now(&app.wall)).await.unwrap();
+        assert_eq!(contents(&app).await["idempotency_keys"], "");
+    }
+
+    async fn the_database_shows_nothing_of_an_answer(app: TestApp) {
+        let made = create(&app, "order-4711-of-somebody", "plain-name").send().await.json();
+        let row = contents(&app).await["idempotency_keys"].to_lowercase();
+        assert!(!row.is_empty());
+        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        for told in ["order-4711-of-somebody", "plain-name", made["client_secret"].as_str().unwrap(), made["client_id"].as_str().unwrap()] {
+            assert!(!row.contains(&hex(told)) && !row.contains(told), "{told}");
+        }
+    }
+
+    async fn only_one_printable_value_is_taken_and_only_by_calls_that_make_something(app: TestApp) {
+        for bad in ["", "a b", &"x".repeat(256)] {
+            assert_eq!(create(&app, bad, "x").send().await.status, 400, "{bad}");
+        }
+        let twice = create(&app, "a", "x").header("idempotency-key", "b").send().await;
+        assert_eq!(twice.status, 400);
+        for (method, path) in [("GET", CLIENTS), ("DELETE", "/providers/default/tokens"), ("PATCH", "/providers/default")] {
+            let answer = app.admin(method, path).json(&json!({})).header("idempotency-key", "a").send().await;
+            assert_eq!(answer.status, 400, "{method} {path}");
+        }
+        let client = app.client(json!({})).await;
+        let minted = app.admin("POST", &format!("{CLIENTS}/{}/tokens", client.id)).header("idempotency-key", "a").send().await;
+        assert_eq!(minted.status, 400, "each mint is another token");
+    }
+}
