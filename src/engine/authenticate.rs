@@ -11,7 +11,7 @@ use crate::crypto::{AssertionFlaw, assertion_client_id, assertion_key, credentia
 use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
-use crate::domain::explanation::{Fact, Facts, facts};
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{PresentedClient, SecretVia};
 use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::explain::credentials::{ended_key, ended_secret, live_secrets, note_auth_method, note_key};
 use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
@@ -422,40 +423,6 @@ impl Engine {
             Err(too_many) => too_many.into(),
         }
     }
-}
-
-/// An API key that exists: who asks, and at which provider, for `explain`.
-fn note_key(ctx: &Context, entry: &ApiKeyEntry) {
-    ctx.trail.client(&entry.key.id.as_str().into());
-    if let Some(provider) = &entry.key.provider {
-        ctx.trail.provider(provider);
-    }
-}
-
-fn ended_key(entry: &ApiKeyEntry) -> Facts {
-    let key = &entry.key;
-    let ended_at = [key.expires_at, key.deleted_at].into_iter().flatten().min().unwrap_or_default();
-    facts![api_key: Fact::text(key.id.as_str()), hint: Fact::text(&key.hint), ended_at: Fact::Time(ended_at)]
-}
-
-/// How many secrets the client has.
-fn live_secrets(ctx: &Context, client: &ClientEntry) -> Facts {
-    let live = client.secrets.iter().filter(|entry| ctx.now.seconds() < entry.expires_at).count();
-    facts![live: Fact::Number(i64::try_from(live).unwrap_or(i64::MAX))]
-}
-
-fn ended_secret(secret: &SecretEntry) -> Facts {
-    facts![
-        secret: Fact::text(&secret.id_text()),
-        hint: Fact::text(secret.hint()),
-        ended_at: Fact::Time(secret.expires_at),
-        because: Fact::word(if secret.is_revoked { "it was revoked" } else { "it expired" }),
-    ]
-}
-
-fn note_auth_method(ctx: &Context, client: &ClientEntry, used: &'static str) {
-    let registered = Fact::word(client.auth_method.name());
-    ctx.trail.failed("client.auth_method", facts![registered: registered, used: Fact::word(used)]);
 }
 
 /// A JWT or one of our sealed tokens.

@@ -14,6 +14,7 @@ use crate::engine::manage::Actor;
 use crate::engine::tick::BACKGROUND_TIMEOUT;
 use crate::store::{Tx, explanations, providers};
 
+pub mod credentials;
 pub mod kept;
 mod sentences;
 
