@@ -28,15 +28,16 @@ use crate::store::{Db, StoreOptions};
 use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
+mod engine;
 mod files;
 mod local;
 pub mod master_key;
 mod surfaces;
 
-pub use surfaces::all_operations;
-
+pub use engine::engine_options;
 pub use files::LockedFile;
 pub use local::{LocalAnswer, LocalRoutes};
+pub use surfaces::all_operations;
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
 const TICK_EVERY: Duration = Duration::from_secs(1);
@@ -223,7 +224,7 @@ impl Application {
         for timer in timers {
             timer.abort();
         }
-        if let Err(fault) = engine.tick(self.wall.now()).await {
+        if let Err(fault) = engine.last_tick(self.wall.now()).await {
             log::warn!("what was noted last could not be written: {fault}");
         }
         engine.db().close(deadline_in(self.shutdown)).await;
@@ -242,6 +243,7 @@ impl Services {
             root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
             dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
             hosts: engine.hosts(),
+            witness: Arc::new(engine.clone()),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
             judged_method: match settings.forward_auth.method {
@@ -375,16 +377,6 @@ fn passwords(settings: &Settings) -> Result<Passwords, Fault> {
     let asked = &settings.passwords;
     let params = Params { memory_kib: asked.memory_kib, iterations: asked.iterations, ..Params::default() };
     Passwords::new(params, cores_if_zero(asked.lanes as usize), asked.queue as usize)
-}
-
-fn engine_options(settings: &Settings) -> EngineOptions {
-    EngineOptions {
-        cache_bytes: settings.cache.bytes,
-        revocation_max: settings.revocation_max as usize,
-        login_floor: Duration::from_millis(settings.login_floor.into()),
-        own_hosts: settings.surfaces.hosts(),
-        ..EngineOptions::default()
-    }
 }
 
 fn upstream_options(settings: &Settings) -> UpstreamOptions {

@@ -2,8 +2,8 @@
 //! becomes of the change.
 
 use actix_web::body::to_bytes;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub async fn call(
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
         let actor = actor_of(received, &engine).await?;
+        if received.request.method() != Method::GET {
+            received.ctx.trail.kind("management");
+        }
         let known = parameters::of(&received.request);
         let query = Query::of(received)?;
         query.only(&known.query)?;

@@ -148,7 +148,7 @@ const FAILURES: [(u16, &str); 9] = [
     (503, "The server cannot answer right now; see `Retry-After`."),
 ];
 
-const PATH_PARAMETERS: [(&str, &str); 10] = [
+const PATH_PARAMETERS: [(&str, &str); 14] = [
     ("provider", "Id or slug of a provider."),
     ("client_id", "The client's `client_id`."),
     ("secret_id", "`id` of the secret."),
@@ -159,6 +159,10 @@ const PATH_PARAMETERS: [(&str, &str); 10] = [
     ("issuer_id", "`id` of the trusted issuer."),
     ("key_id", "`id` of the API key."),
     ("kid", "`kid` of the key."),
+    ("event_id", "`id` of the event."),
+    ("request_id", "The `x-request-id` of an answer."),
+    ("webhook_id", "`id` of the webhook."),
+    ("delivery_id", "`id` of the delivery."),
 ];
 
 /// The heading: the last resource that the path names.
@@ -167,7 +171,7 @@ pub fn tag(path: &str) -> &'static str {
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 12] = [
     ("clients", "Clients"),
     ("users", "Users"),
     ("trusted-issuers", "Trusted issuers"),
@@ -176,5 +180,8 @@ const TAGS: [(&str, &str); 9] = [
     ("api-keys", "API keys"),
     ("data-keys", "Data keys"),
     ("reports", "Reports"),
+    ("events", "Events"),
+    ("explain", "Explain"),
+    ("webhooks", "Webhooks"),
     ("providers", "Providers"),
 ];

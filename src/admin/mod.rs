@@ -14,6 +14,7 @@ use crate::admin::providers::ProviderFields;
 use crate::admin::secrets::{NewClientSecret, NewRotation};
 use crate::admin::trusted_issuers::{TrustedIssuerFields, TrustedIssuerOut};
 use crate::admin::user_wire::{GrantOut, SessionOut, UserFields, UserOut};
+use crate::admin::webhooks::{WebhookFields, WebhookOut};
 use crate::admin::wire::{ApiKeyOut, ProviderOut, SecretOut, SigningKeyOut};
 use crate::domain::Context;
 use crate::edge::{Failure, OperationDoc, RouteSpec, Surface};
@@ -27,6 +28,8 @@ mod clients;
 pub mod data_keys;
 mod describe;
 mod domains;
+pub mod events;
+pub mod explain;
 mod fields;
 mod input;
 mod list;
@@ -41,6 +44,7 @@ pub mod trusted_issuers;
 pub mod user_wire;
 mod users;
 mod version;
+pub mod webhooks;
 pub mod wire;
 
 /// The admin REST API.
@@ -204,6 +208,42 @@ impl Surface for Admin {
                 web::to(trusted_issuers::try_one)
             })
             .doc(trusted_issuers::describe_trial),
+            route(Method::GET, events::EVENTS, "list_events", "Audit events", || web::to(events::list))
+                .doc(events::lists),
+            route(Method::GET, events::EXPORT, "export_events", "Audit events as JSON lines", || {
+                web::to(events::export)
+            })
+            .doc(events::exports),
+            route(Method::GET, events::EVENT, "read_event", "An audit event", || web::to(events::read))
+                .doc(events::reads),
+            route(Method::GET, explain::EXPLAIN, "explain_request", "Why a request was refused or granted", || {
+                web::to(explain::read)
+            })
+            .doc(explain::reads),
+            route(Method::GET, webhooks::WEBHOOKS, "list_webhooks", "Webhooks", || web::to(webhooks::list))
+                .doc(webhooks::lists),
+            route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || web::to(webhooks::create))
+                .doc(describe::creates::<WebhookFields, WebhookOut>),
+            route(Method::GET, webhooks::WEBHOOK, "read_webhook", "A webhook", || web::to(webhooks::read))
+                .doc(describe::reads::<WebhookOut>),
+            route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || web::to(webhooks::update))
+                .doc(describe::changes::<WebhookFields, WebhookOut>),
+            route(Method::DELETE, webhooks::WEBHOOK, "delete_webhook", "End a webhook", || web::to(webhooks::delete))
+                .doc(describe::deletes),
+            route(Method::POST, webhooks::ROTATE, "rotate_webhook_secret", "A new secret beside the old one", || {
+                web::to(webhooks::rotate)
+            })
+            .doc(webhooks::rotates),
+            route(Method::POST, webhooks::TEST, "test_webhook", "Send it an event", || web::to(webhooks::test))
+                .doc(webhooks::tests),
+            route(Method::GET, webhooks::DELIVERIES, "list_deliveries", "Events on their way to a webhook", || {
+                web::to(webhooks::deliveries)
+            })
+            .doc(webhooks::lists_deliveries),
+            route(Method::POST, webhooks::RETRY, "retry_delivery", "Begin a delivery anew that is over", || {
+                web::to(webhooks::retry)
+            })
+            .doc(webhooks::retries),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read))
                 .doc(describe::shows::<SigningKeyOut>),
             route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {

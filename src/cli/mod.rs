@@ -230,6 +230,7 @@ impl Local {
             surface: "cli",
             domain: None,
             effect: Effect::Commit,
+            trail: crate::domain::Trail::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use crate::crypto::{SigningKey, opaque};
 use crate::domain::ephemeral::IssuerChoice;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::token::{AccessTokenFormat, Epochs, IdClaims};
 use crate::domain::{AccessClaims, Context, Failed, Fault, SigningAlg};
@@ -26,7 +27,7 @@ impl Engine {
         terms: Terms,
         ask: &Ask,
     ) -> Result<Granted, Failed> {
-        let Terms { owner, subject, scope, audience, lifetime, format, own_id_token, typ, extra } = terms;
+        let Terms { owner, subject, scope, audience, lifetime, format, own_id_token, typ, extra, by } = terms;
         let one_time = extra.one_time;
         let issued_at = ctx.now.seconds();
         let mut claims = AccessClaims {
@@ -49,6 +50,8 @@ impl Engine {
         let format = if one_time { AccessTokenFormat::Opaque } else { format };
         let alg = ask.signing_alg.unwrap_or(provider.provider.access_token_signing_alg);
         let access_token = self.access_token(ctx, provider, &claims, (format, alg)).await?;
+        self.note_issued(ctx, &provider.provider.id, &claims.client_id, by);
+        ctx.trail.passed("lifetime.bounded", facts![lifetime: Fact::Number(lifetime)]);
         let id_token = if own_id_token { Some(self.own_id_token(ctx, provider, &claims).await?) } else { None };
         Ok(Granted {
             access_token,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::clock::monotonic;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, SessionId, UserId};
 use crate::engine::Engine;
@@ -36,11 +37,19 @@ impl Engine {
         named: &ProviderRef,
     ) -> Result<Arc<ProviderEntry>, Failed> {
         let found = self.any_provider(ctx, &named.slug).await?;
-        let usable = found.filter(|entry| {
-            let serves = named.must_serve.is_none_or(|surface| entry.serves(surface));
-            entry.provider.is_live() && serves
-        });
-        usable.ok_or_else(|| Refusal::unknown("There is no such provider.").into())
+        let asked = || Fact::text(named.slug.as_str());
+        let unknown = |rule, values| Refusal::unknown("There is no such provider.").because(rule, values);
+        let entry = found.ok_or_else(|| unknown("provider.known", facts![provider: asked()]))?;
+        ctx.trail.provider(&entry.provider.id);
+        if !entry.provider.is_live() {
+            return Err(unknown("provider.live", facts![provider: asked()]).into());
+        }
+        match named.must_serve.filter(|surface| !entry.serves(surface)) {
+            None => Ok(entry),
+            Some(surface) => {
+                Err(unknown("provider.serves", facts![provider: asked(), surface: Fact::word(surface)]).into())
+            }
+        }
     }
 
     /// The provider with this slug, live or not.
@@ -69,7 +78,7 @@ impl Engine {
         let (wanted, now, loaded_at) = (key.clone(), ctx.now.seconds(), ctx.now.millis());
         self.cached(ctx, &self.0.caches.clients, &key, move |conn| {
             let Some(client) = clients::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
-            let secrets = client_secrets::live(conn, &wanted.0, &wanted.1, now)?;
+            let secrets = client_secrets::live_or_ended_lately(conn, &wanted.0, &wanted.1, now)?;
             let mut entry = ClientEntry::of(client, secrets)?;
             entry.loaded_at = loaded_at;
             Ok(Some(entry))

@@ -23,11 +23,14 @@ use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
 use crate::engine::data_keys::KeyChain;
+use crate::engine::explain::{Bounds, Kept};
+use crate::engine::issued::Issued;
 use crate::engine::login::LoginGuard;
 use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
 use crate::engine::signatures::Signatures;
 use crate::engine::throttle::Throttle;
+use crate::engine::webhooks::Telling;
 use crate::store::Db;
 use crate::store::behind::WriteBehind;
 use crate::upstream::{Fetcher, PublishedKeys, TxtRecords, UpstreamOptions};
@@ -42,6 +45,7 @@ pub mod counters;
 pub mod data_keys;
 pub mod devices;
 pub mod discovery;
+pub mod explain;
 pub mod first_run;
 pub mod forward_auth;
 pub mod grants;
@@ -50,6 +54,7 @@ pub mod hosts;
 pub mod inspect;
 pub mod introspect;
 pub mod issue;
+pub mod issued;
 pub mod key_rotation;
 pub mod keys_of_others;
 pub mod login;
@@ -72,9 +77,13 @@ pub mod throttle;
 pub mod tick;
 pub mod trust;
 pub mod userinfo;
+pub mod webhooks;
 
 /// Most credentials whose use waits to be written.
 const NOTES_MAX: usize = 10_000;
+
+/// Letters and digits by which explanations tell processes apart.
+const NODE_LENGTH: usize = 8;
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -89,6 +98,16 @@ pub struct EngineOptions {
     pub login_floor: Duration,
     /// Host names of the configuration, in lower case, without a port: nobody's domain.
     pub own_hosts: Vec<String>,
+    /// Seconds for which an audit event is kept.
+    pub events_kept: i64,
+    /// Whether the tokens of machines are told by events too.
+    pub machine_events: bool,
+    /// Explanations written in a second, seconds for which they are kept, rows at the most, and bytes of
+    /// memory for those of this node.
+    pub explain_rate: u32,
+    pub explain_keep: u32,
+    pub explain_keep_rows: u32,
+    pub explain_memory: usize,
 }
 
 impl Default for EngineOptions {
@@ -99,6 +118,12 @@ impl Default for EngineOptions {
             stale_after: Duration::from_secs(1),
             login_floor: Duration::from_millis(400),
             own_hosts: Vec::new(),
+            events_kept: 400 * 86_400,
+            machine_events: false,
+            explain_rate: 200,
+            explain_keep: 86_400,
+            explain_keep_rows: 100_000,
+            explain_memory: 8 << 20,
         }
     }
 }
@@ -159,6 +184,14 @@ pub(in crate::engine) struct Inner {
     /// They are read by one at a time.
     host_loading: Semaphore,
     own_hosts: Vec<String>,
+    options: EngineOptions,
+    /// This process, in explanations.
+    node: String,
+    explanations: Kept,
+    /// Tokens of machines that no event has told of yet.
+    issued: Issued,
+    /// Webhooks that this node is delivering to.
+    telling: Telling,
 }
 
 struct Caches {
@@ -204,6 +237,7 @@ impl Engine {
         let txt_records = TxtRecords::new(upstream.txt.clone());
         let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
+        let node = random.base62(NODE_LENGTH);
         Ok(Self(Arc::new(Inner {
             db,
             passwords,
@@ -230,6 +264,11 @@ impl Engine {
             hosts: Hosts::default(),
             host_loading: Semaphore::new(1),
             own_hosts: options.own_hosts.clone(),
+            options: options.clone(),
+            node,
+            explanations: Kept::new(Bounds { memory: options.explain_memory, rate: options.explain_rate as usize }),
+            issued: Issued::new(NOTES_MAX),
+            telling: Telling::default(),
         })))
     }
 

@@ -3,6 +3,7 @@
 
 use crate::crypto::refresh::PresentedRefresh;
 use crate::domain::api_key::Role;
+use crate::domain::client::GrantType;
 use crate::domain::event::Event;
 use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::provider::ProviderTtls;
@@ -118,6 +119,13 @@ impl Engine {
             self.0.revocations.insert(&revocation);
         }
         Ok(())
+    }
+
+    /// A person has given a client a grant, by this means.
+    pub(in crate::engine) fn event_of_new_grant(&self, ctx: &Context, grant: &PersonGrant, by: GrantType) -> Event {
+        let made = self.grant_event(ctx, grant, "grant.created");
+        let details = format!("{{\"client\":\"{}\",\"by\":\"{}\"}}", grant.client, by.name());
+        Event { actor: grant.user.to_string(), details, ..made }
     }
 
     /// What happened to a person's grant; the client is who did it.

@@ -13,7 +13,7 @@ use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, 
 use crate::engine::Engine;
 use crate::engine::cache::keys::seal_context;
 use crate::engine::issue::OWN_ID_TOKEN_TTL;
-use crate::store::{ChangedTable, Tx, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, events, providers, signing_keys};
 
 /// Seconds within which every node publishes a key that one has made: who asked the last of them keeps
 /// the old key set for a `jwks_max_age` from then on.
@@ -90,6 +90,7 @@ impl Engine {
 
     async fn promote(&self, ctx: &Context, provider: ProviderId, alg: SigningAlg) -> Result<(), Fault> {
         let (owner, now) = (provider.clone(), ctx.now);
+        let mut event = self.event_of_key(ctx, &provider, "signing_key.activated", "");
         let promoted = self
             .0
             .db
@@ -97,6 +98,10 @@ impl Engine {
                 let promoted = signing_keys::promote_due(tx, &owner, alg, now.seconds())?;
                 if promoted {
                     tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
+                    let keys = signing_keys::list(tx, &owner)?;
+                    let active = keys.into_iter().find(|key| key.alg == alg && key.state == KeyState::Active);
+                    event.target = active.map(|key| key.kid).unwrap_or_default();
+                    events::insert(tx, &event)?;
                 }
                 Ok(promoted)
             })

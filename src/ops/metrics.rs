@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
+use crate::engine::counters::IssuedBy;
 use crate::engine::signatures::SignedBy;
 
 /// Every metric of this process.
 pub fn text(engine: &Engine) -> String {
     let counters = engine.counters();
+    let (explained, skipped) = engine.explanations_held();
     let mut out = String::with_capacity(2048);
     let counted = [
         ("grantd_tokens_granted_total", "Tokens granted.", counters.granted.get()),
@@ -19,9 +21,18 @@ pub fn text(engine: &Engine) -> String {
         ("grantd_throttled_total", "Requests refused for too many failures.", counters.throttled.get()),
         ("grantd_hashes_total", "Password hashes computed.", engine.hashes_computed()),
         ("grantd_notes_dropped_total", "Notes of use that found no room.", engine.notes_dropped()),
+        ("grantd_webhooks_delivered_total", "Events that webhooks took.", counters.webhooks_delivered.get()),
+        ("grantd_webhooks_failed_total", "Tries to tell a webhook that failed.", counters.webhooks_failed.get()),
+        ("grantd_webhooks_dead_total", "Events that a webhook was tried for in vain.", counters.webhooks_dead.get()),
+        ("grantd_explanations_skipped_total", "Refusals whose explanation was not written.", skipped),
     ];
     for (name, help, value) in counted {
         metric(&mut out, name, "counter", help, value);
+    }
+    let name = "grantd_machine_tokens_total";
+    let _infallible = writeln!(out, "# HELP {name} Tokens of machines, by grant.\n# TYPE {name} counter");
+    for grant in IssuedBy::ALL {
+        let _infallible = writeln!(out, "{name}{{grant=\"{}\"}} {}", grant.name(), counters.issued_by(grant).get());
     }
     let gauges = [
         ("grantd_revocations_held", "Live revocations in memory.", engine.revocations_held() as u64),
@@ -30,6 +41,7 @@ pub fn text(engine: &Engine) -> String {
             "1: the table is asked for the rest.",
             engine.revocations_overflowed().into(),
         ),
+        ("grantd_explanation_bytes", "Bytes of explanations in memory.", explained),
         ("grantd_cache_bytes", "Bytes held by the caches.", engine.cache_bytes()),
         ("grantd_writes_waiting", "Writes that wait for the writer.", engine.db().writes_waiting() as u64),
         ("grantd_hashes_waiting", "Callers that wait for a hash.", engine.hashes_waiting() as u64),

@@ -23,6 +23,7 @@ pub mod consents;
 pub mod data_keys;
 mod db;
 pub mod events;
+pub mod explanations;
 mod fault;
 pub mod idempotency_keys;
 pub mod issuers;
@@ -55,6 +56,8 @@ pub mod trusted_issuers;
 pub mod usage;
 pub mod user_links;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;
 mod writer;
 
 pub use change_log::ChangedTable;

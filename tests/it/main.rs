@@ -7,6 +7,7 @@ mod authorize;
 mod deepgram;
 mod domains;
 mod endorsed;
+mod events;
 mod forward_auth;
 mod keys;
 mod laws;

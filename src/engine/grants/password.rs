@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::domain::client::GrantType;
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::session::Amr;
 use crate::domain::{Context, Failed, PersonGrant};
@@ -47,6 +48,6 @@ impl Engine {
             issued_token_type: None,
             force_jwt: ask.force_jwt,
         };
-        self.grant_to_person(ctx, provider, client, &UserEntry::of(user), new).await
+        self.grant_to_person(ctx, provider, client, &UserEntry::of(user), new, GrantType::Password).await
     }
 }

@@ -68,6 +68,7 @@ fn both_folders_give_the_same_tables_and_columns() {
         "consents",
         "data_keys",
         "events",
+        "explanations",
         "idempotency_keys",
         "login_failures",
         "logout_deliveries",
@@ -90,6 +91,9 @@ fn both_folders_give_the_same_tables_and_columns() {
         "usage",
         "user_links",
         "users",
+        "webhook_deliveries",
+        "webhook_patterns",
+        "webhooks",
     ];
     assert_eq!(tables(&sqlite).into_iter().collect::<Vec<_>>(), expected);
 }
