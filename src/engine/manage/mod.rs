@@ -34,6 +34,8 @@ pub mod data_keys;
 pub mod domains;
 pub mod effect;
 pub mod fields;
+pub mod held;
+pub mod named;
 pub mod policies;
 pub mod provider_fields;
 pub mod providers_resource;

@@ -24,6 +24,7 @@ pub struct Case {
 impl Case {
     /// By the owner, with a query if any.
     pub fn call<'a>(&self, app: &'a TestApp, query: &str) -> Call<'a> {
+        let query = if self.path.contains('?') { query.replace('?', "&") } else { query.to_owned() };
         let call = app.admin(self.method, &format!("{}{query}", self.path));
         match &self.body {
             Some(body) => call.json(body),
@@ -69,6 +70,17 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     crate::domains::publish(&domain);
     let second = made("/providers/default/domains", json!({"domain": crate::domains::fresh_name()})).await;
     let p = |rest: &str| format!("/providers/default/{rest}");
+    for (kind, name) in [("scopes", "a:old"), ("roles", "old"), ("groups", "old")] {
+        made(&format!("/providers/default/{kind}"), json!({"name": name})).await;
+    }
+    let third = app.logged_in("eve").await;
+    let fourth = app.logged_in("eva").await;
+    for who in [&third, &fourth] {
+        app.tokens(&web, who, &Wish::default()).await;
+    }
+    let one = app.logged_in("eli").await;
+    let one_grant = app.tokens(&web, &one, &Wish::default()).await;
+    let one_grant = app.family_of(&text(&one_grant, "access_token")).await.grant.id.to_string();
     let user = |rest: &str| p(&format!("users/{}{rest}", who.user));
     let token = json!({"token": "a.b.c"});
     let case = |operation, method, path: String, body: Value, changes| {
@@ -113,6 +125,25 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
         case("lock_user", "POST", user("/lock"), nothing(), true),
         case("unlock_user", "DELETE", user("/lock"), nothing(), true),
         case("delete_user", "DELETE", user(""), nothing(), true),
+        case(
+            "create_scope",
+            "POST",
+            p("scopes"),
+            json!({"name": "https://api.example/read", "description": "all of it"}),
+            true,
+        ),
+        case("update_scope", "PATCH", p("scopes/a:old"), json!({"description": "after"}), true),
+        case("delete_scope", "DELETE", p("scopes/a:old"), nothing(), true),
+        case("create_role", "POST", p("roles"), json!({"name": "made / 50%"}), true),
+        case("update_role", "PATCH", p("roles/old"), json!({"description": "after"}), true),
+        case("delete_role", "DELETE", p("roles/old"), nothing(), true),
+        case("create_group", "POST", p("groups"), json!({"name": "made", "roles": ["by act"]}), true),
+        case("update_group", "PATCH", p("groups/old"), json!({"roles": ["given"]}), true),
+        case("delete_group", "DELETE", p("groups/old"), nothing(), true),
+        case("revoke_grant", "DELETE", p(&format!("grants/{one_grant}")), nothing(), true),
+        case("end_session", "DELETE", p(&format!("sessions/{}", one.session)), nothing(), true),
+        case("revoke_grants", "DELETE", p(&format!("grants?user={}", third.user)), nothing(), true),
+        case("end_sessions", "DELETE", p(&format!("sessions?user={}", fourth.user)), nothing(), true),
         case("create_api_key", "POST", "/api-keys".to_owned(), json!({"name": "made"}), true),
         case("update_api_key", "PATCH", format!("/api-keys/{key}"), json!({"name": "after"}), true),
         case("create_api_key_secret", "POST", key_secrets.clone(), json!({}), true),
