@@ -6,7 +6,9 @@ use diesel::prelude::*;
 use crate::domain::page::{Found, HeldFilter, ListRequest};
 use crate::domain::session::Amr;
 use crate::domain::token::{Epochs, Jti};
-use crate::domain::{AudienceSet, Fault, GrantId, PersonGrant, RefreshFamily, ScopeSet, SessionId, UnixTime, UserId};
+use crate::domain::{
+    AudienceSet, Fault, GrantId, PersonGrant, ProviderId, RefreshFamily, ScopeSet, SessionId, UnixTime, UserId,
+};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::listing::{By, Listing, Sort, in_order};
