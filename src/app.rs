@@ -2,18 +2,17 @@
 //! function; port 0 is allowed, and the address it became is told.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpRequest, HttpServer, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::admin::Admin;
 use crate::config::{MethodSource, PublicUrl, Settings};
+use crate::crypto::Random;
 use crate::crypto::passwords::{Params, Passwords};
-use crate::crypto::{MasterKey, Random};
 use crate::dialects::oauth2::OAuth2;
 use crate::dialects::vocalstack::VocalStack;
 use crate::dialects::{self, Surfaces};
@@ -22,21 +21,23 @@ use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{resource_at, resources};
 use crate::edge::{Edge, JudgedMethod, Surface};
-use crate::engine::first_run::{self, FirstRun, Start, Started};
+use crate::engine::first_run::{FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
 use crate::ops::{self, Operations, Ops};
-use crate::store::{Db, StoreOptions, Tx, is_away};
+use crate::store::{Db, StoreOptions};
 use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
+mod engine;
 mod files;
 mod local;
+pub mod master_key;
 mod surfaces;
 
-pub use surfaces::all_operations;
-
+pub use engine::engine_options;
 pub use files::LockedFile;
 pub use local::{LocalAnswer, LocalRoutes};
+pub use surfaces::all_operations;
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
 const TICK_EVERY: Duration = Duration::from_secs(1);
@@ -57,6 +58,13 @@ pub enum StartError {
     Locked { path: String },
     #[error("GRANTD_MASTER_KEY must be given with PostgreSQL: every node needs the same one")]
     MasterKeyNeeded,
+    #[error("there is no master key: neither is GRANTD_MASTER_KEY set nor does master.key lie in the data directory")]
+    NoMasterKey,
+    #[error(
+        "the master key is given by the configuration: name a file for the new one with --new-master-key-file, and \
+         give its content to every node as GRANTD_MASTER_KEY afterwards"
+    )]
+    NewMasterKeyFileNeeded,
     #[error("the start failed")]
     Start(#[source] Fault),
     #[error("the server cannot run")]
@@ -135,11 +143,7 @@ impl Opened {
         let public_url = settings.public_url(port);
         files::make_data_dir(settings)?;
         let lock = files::lock_database(settings, serve)?;
-        let master = master_key(settings, &random)?;
-        let keep_new_key = || match &master.new_file {
-            Some(path) => files::write_secret(path, master.key.to_base64().expose_secret()),
-            None => Ok(()),
-        };
+        let master = master_key::find(settings, &random)?;
         let start = Start {
             now: wall.now(),
             public_url: public_url.as_str().to_owned(),
@@ -150,8 +154,8 @@ impl Opened {
             brings_admin_key: settings.admin_key.is_some(),
             master_key_is_new: master.new_file.is_some(),
         };
-        let Started { secrets, first, issuer_replaced } =
-            migrate_when_there(store, &master.key, &random, &start, &keep_new_key).await?;
+        let (started, master) = master_key::open(settings, store, master, &random, &start).await?;
+        let Started { data_keys, first, issuer_replaced } = started;
         if let Some(old) = issuer_replaced {
             log::warn!("the public URL was {old} and is {} from now on", start.public_url);
         }
@@ -160,7 +164,8 @@ impl Opened {
             db,
             passwords: passwords(settings)?,
             random,
-            secrets,
+            master,
+            data_keys,
             upstream: upstream_options(settings),
             admin_key: settings.admin_key.clone(),
         };
@@ -219,7 +224,7 @@ impl Application {
         for timer in timers {
             timer.abort();
         }
-        if let Err(fault) = engine.tick(self.wall.now()).await {
+        if let Err(fault) = engine.last_tick(self.wall.now()).await {
             log::warn!("what was noted last could not be written: {fault}");
         }
         engine.db().close(deadline_in(self.shutdown)).await;
@@ -238,6 +243,7 @@ impl Services {
             root_providers: Arc::new(surfaces::root_providers(&settings.surfaces)),
             dress_for: settings.surfaces.vocalstack.enabled.then_some(VocalStack::dress_for),
             hosts: engine.hosts(),
+            witness: Arc::new(engine.clone()),
             request_timeout: settings.http.request_timeout(),
             read_timeout: settings.http.read_timeout(),
             judged_method: match settings.forward_auth.method {
@@ -373,16 +379,6 @@ fn passwords(settings: &Settings) -> Result<Passwords, Fault> {
     Passwords::new(params, cores_if_zero(asked.lanes as usize), asked.queue as usize)
 }
 
-fn engine_options(settings: &Settings) -> EngineOptions {
-    EngineOptions {
-        cache_bytes: settings.cache.bytes,
-        revocation_max: settings.revocation_max as usize,
-        login_floor: Duration::from_millis(settings.login_floor.into()),
-        own_hosts: settings.surfaces.hosts(),
-        ..EngineOptions::default()
-    }
-}
-
 fn upstream_options(settings: &Settings) -> UpstreamOptions {
     let asked = &settings.upstream;
     UpstreamOptions {
@@ -390,53 +386,6 @@ fn upstream_options(settings: &Settings) -> UpstreamOptions {
         timeout: asked.timeout(),
         txt: TxtOptions { resolver: settings.dns.resolver, timeout: settings.dns.timeout() },
         ..UpstreamOptions::default()
-    }
-}
-
-/// A master key, and where it is to be kept if it was made just now.
-struct Master {
-    key: MasterKey,
-    new_file: Option<PathBuf>,
-}
-
-/// The master key that was given, or the one in the data directory, or a new one for it.
-fn master_key(settings: &Settings, random: &Random) -> Result<Master, StartError> {
-    let known = |key| Master { key, new_file: None };
-    if let Some(given) = &settings.master_key {
-        return Ok(known(MasterKey::from_base64(given)?));
-    }
-    if settings.uses_postgres() {
-        return Err(StartError::MasterKeyNeeded);
-    }
-    let path: PathBuf = settings.master_key_file();
-    if let Some(text) = files::read_if_there(&path)? {
-        return Ok(known(MasterKey::from_base64(&SecretString::from(text.trim()))?));
-    }
-    Ok(Master { key: MasterKey::generate(random)?, new_file: Some(path) })
-}
-
-/// Migrates and does the first run; waits for a database that is away, and says so.
-async fn migrate_when_there(
-    store: &StoreOptions,
-    master: &MasterKey,
-    random: &Random,
-    start: &Start,
-    keep_new_key: &impl Fn() -> Result<(), StartError>,
-) -> Result<Started, Fault> {
-    loop {
-        // The key is on disk before what it seals is committed.
-        let begin = |tx: &mut Tx<'_>| {
-            let started = first_run::start(tx, master, random, start)?;
-            keep_new_key().map_err(Fault::store)?;
-            Ok(started)
-        };
-        match Db::migrate(store, begin) {
-            Err(fault) if is_away(&fault) => {
-                log::warn!("the database is away, trying again in 2 s: {fault}");
-                tokio::time::sleep(RETRY_DATABASE).await;
-            }
-            outcome => return outcome,
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 //! becomes of the change.
 
 use actix_web::body::to_bytes;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub async fn call(
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
         let actor = actor_of(received, &engine).await?;
+        if received.request.method() != Method::GET {
+            received.ctx.trail.kind("management");
+        }
         let known = parameters::of(&received.request);
         let query = Query::of(received)?;
         query.only(&known.query)?;
@@ -160,6 +163,8 @@ pub fn created(received: &Received, id: &str, version: Option<i64>, body: &impl 
     let mut answer = HttpResponse::Created();
     if received.ctx.effect != Effect::DryRun {
         let base = received.request.path().trim_end_matches('/');
+        // What a rotation makes lies beside it.
+        let base = base.strip_suffix("/rotate").unwrap_or(base);
         answer.insert_header((header::LOCATION, format!("{base}/{}", path_segment(id))));
     }
     if let Some(version) = version {

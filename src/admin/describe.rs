@@ -148,7 +148,7 @@ const FAILURES: [(u16, &str); 9] = [
     (503, "The server cannot answer right now; see `Retry-After`."),
 ];
 
-const PATH_PARAMETERS: [(&str, &str); 11] = [
+const PATH_PARAMETERS: [(&str, &str); 15] = [
     ("name", "Its name, percent-encoded as a part of a path."),
     ("provider", "Id or slug of a provider."),
     ("client_id", "The client's `client_id`."),
@@ -158,8 +158,12 @@ const PATH_PARAMETERS: [(&str, &str); 11] = [
     ("grant_id", "`id` of the grant."),
     ("domain_id", "`id` of the domain."),
     ("issuer_id", "`id` of the trusted issuer."),
-    ("kid", "`kid` of the key."),
     ("key_id", "`id` of the API key."),
+    ("kid", "`kid` of the key."),
+    ("event_id", "`id` of the event."),
+    ("request_id", "The `x-request-id` of an answer."),
+    ("webhook_id", "`id` of the webhook."),
+    ("delivery_id", "`id` of the delivery."),
 ];
 
 /// The heading: the last resource that the path names.
@@ -168,18 +172,22 @@ pub fn tag(path: &str) -> &'static str {
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }
 
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 17] = [
     ("scopes", "Scopes, roles and groups"),
     ("roles", "Scopes, roles and groups"),
     ("groups", "Scopes, roles and groups"),
     ("sessions", "Sessions and grants"),
     ("grants", "Sessions and grants"),
     ("clients", "Clients"),
-    ("secrets", "Clients"),
     ("users", "Users"),
     ("trusted-issuers", "Trusted issuers"),
     ("signing-keys", "Signing keys"),
     ("domains", "Domains"),
     ("api-keys", "API keys"),
+    ("data-keys", "Data keys"),
+    ("reports", "Reports"),
+    ("events", "Events"),
+    ("explain", "Explain"),
+    ("webhooks", "Webhooks"),
     ("providers", "Providers"),
 ];

@@ -6,25 +6,32 @@ use std::sync::OnceLock;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 
+use crate::admin::api_key_secrets::{ApiKeySecretOut, NewApiKeySecret};
 use crate::admin::api_keys::ApiKeyFields;
 use crate::admin::call::{call, created, shown, shown_once};
 use crate::admin::client_wire::{ClientFields, ClientOut};
+use crate::admin::data_keys::DataKeyOut;
 use crate::admin::domains::{DomainChangeFields, DomainFields, DomainOut};
 use crate::admin::providers::ProviderFields;
-use crate::admin::secrets::NewClientSecret;
+use crate::admin::secrets::{NewClientSecret, NewRotation};
 use crate::admin::trusted_issuers::{TrustedIssuerFields, TrustedIssuerOut};
 use crate::admin::user_wire::{GrantOut, SessionOut, UserFields, UserOut};
+use crate::admin::webhooks::{WebhookFields, WebhookOut};
 use crate::admin::wire::{ApiKeyOut, ProviderOut, SecretOut, SigningKeyOut};
 use crate::domain::Context;
 use crate::edge::{Failure, OperationDoc, RouteSpec, Surface};
 
+mod api_key_secrets;
 mod api_keys;
 mod call;
 mod client_tokens;
 pub mod client_wire;
 mod clients;
+pub mod data_keys;
 mod describe;
 mod domains;
+pub mod events;
+pub mod explain;
 mod fields;
 mod held;
 mod input;
@@ -34,12 +41,14 @@ mod parameters;
 mod problem;
 mod providers;
 mod query;
+mod reports;
 mod secrets;
 mod signing_keys;
 pub mod trusted_issuers;
 pub mod user_wire;
 mod users;
 mod version;
+pub mod webhooks;
 pub mod wire;
 
 /// The admin REST API.
@@ -121,6 +130,14 @@ impl Surface for Admin {
                 .doc(describe::lists_all::<SecretOut>),
             route(Method::POST, SECRETS, "create_client_secret", "Add a secret", || web::to(secrets::create))
                 .doc(|doc| describe::makes::<NewClientSecret, SecretOut>(doc, false)),
+            route(
+                Method::POST,
+                ROTATE_SECRETS,
+                "rotate_client_secrets",
+                "A new secret, and an end for the others",
+                || web::to(secrets::rotate),
+            )
+            .doc(|doc| describe::makes::<NewRotation, SecretOut>(doc, false)),
             route(Method::GET, SECRET, "read_client_secret", "A secret, without its text", || web::to(secrets::read))
                 .doc(describe::shows::<SecretOut>),
             route(Method::DELETE, SECRET, "revoke_client_secret", "Revoke a secret", || web::to(secrets::revoke))
@@ -195,8 +212,84 @@ impl Surface for Admin {
                 web::to(trusted_issuers::try_one)
             })
             .doc(trusted_issuers::describe_trial),
+            route(Method::GET, events::EVENTS, "list_events", "Audit events", || web::to(events::list))
+                .doc(events::lists),
+            route(Method::GET, events::EXPORT, "export_events", "Audit events as JSON lines", || {
+                web::to(events::export)
+            })
+            .doc(events::exports),
+            route(Method::GET, events::EVENT, "read_event", "An audit event", || web::to(events::read))
+                .doc(events::reads),
+            route(Method::GET, explain::EXPLAIN, "explain_request", "Why a request was refused or granted", || {
+                web::to(explain::read)
+            })
+            .doc(explain::reads),
+            route(Method::GET, webhooks::WEBHOOKS, "list_webhooks", "Webhooks", || web::to(webhooks::list))
+                .doc(webhooks::lists),
+            route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || web::to(webhooks::create))
+                .doc(describe::creates::<WebhookFields, WebhookOut>),
+            route(Method::GET, webhooks::WEBHOOK, "read_webhook", "A webhook", || web::to(webhooks::read))
+                .doc(describe::reads::<WebhookOut>),
+            route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || web::to(webhooks::update))
+                .doc(describe::changes::<WebhookFields, WebhookOut>),
+            route(Method::DELETE, webhooks::WEBHOOK, "delete_webhook", "End a webhook", || web::to(webhooks::delete))
+                .doc(describe::deletes),
+            route(Method::POST, webhooks::ROTATE, "rotate_webhook_secret", "A new secret beside the old one", || {
+                web::to(webhooks::rotate)
+            })
+            .doc(webhooks::rotates),
+            route(Method::POST, webhooks::TEST, "test_webhook", "Send it an event", || web::to(webhooks::test))
+                .doc(webhooks::tests),
+            route(Method::GET, webhooks::DELIVERIES, "list_deliveries", "Events on their way to a webhook", || {
+                web::to(webhooks::deliveries)
+            })
+            .doc(webhooks::lists_deliveries),
+            route(Method::POST, webhooks::RETRY, "retry_delivery", "Begin a delivery anew that is over", || {
+                web::to(webhooks::retry)
+            })
+            .doc(webhooks::retries),
             route(Method::GET, SIGNING_KEY, "read_signing_key", "A signing key", || web::to(signing_keys::read))
                 .doc(describe::shows::<SigningKeyOut>),
+            route(Method::GET, KEY_SECRETS, "list_api_key_secrets", "Secrets of an API key", || {
+                web::to(api_key_secrets::list)
+            })
+            .doc(describe::lists_all::<ApiKeySecretOut>),
+            route(Method::POST, KEY_SECRETS, "create_api_key_secret", "Add a secret to an API key", || {
+                web::to(api_key_secrets::create)
+            })
+            .doc(|doc| describe::makes::<NewApiKeySecret, ApiKeySecretOut>(doc, false)),
+            route(
+                Method::POST,
+                ROTATE_KEY_SECRETS,
+                "rotate_api_key_secrets",
+                "A new secret of an API key, and an end for the others",
+                || web::to(api_key_secrets::rotate),
+            )
+            .doc(|doc| describe::makes::<NewRotation, ApiKeySecretOut>(doc, false)),
+            route(Method::GET, KEY_SECRET, "read_api_key_secret", "A secret of an API key, without its text", || {
+                web::to(api_key_secrets::read)
+            })
+            .doc(api_key_secrets::describe),
+            route(Method::DELETE, KEY_SECRET, "revoke_api_key_secret", "Revoke a secret of an API key", || {
+                web::to(api_key_secrets::revoke)
+            })
+            .doc(describe::acts),
+            route(Method::GET, SECRET_REPORT, "report_secrets", "Secrets nobody uses or that end soon", || {
+                web::to(reports::secrets)
+            })
+            .doc(reports::describe),
+            route(Method::GET, DATA_KEYS, "list_data_keys", "Data keys of the installation", || {
+                web::to(data_keys::list)
+            })
+            .doc(describe::lists_all::<DataKeyOut>),
+            route(
+                Method::POST,
+                ROTATE_DATA_KEY,
+                "rotate_data_key",
+                "Make the data key that is used from now on",
+                || web::to(data_keys::rotate),
+            )
+            .doc(data_keys::describe),
         ];
         static ALL: OnceLock<Vec<RouteSpec>> = OnceLock::new();
         ALL.get_or_init(|| [ROUTES, named::ROUTES, held::ROUTES].concat())
@@ -224,6 +317,7 @@ const CLIENT: &str = "/admin/v1/providers/{provider}/clients/{client_id}";
 const CLIENT_TOKENS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/tokens";
 const SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets";
 const SECRET: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/{secret_id}";
+const ROTATE_SECRETS: &str = "/admin/v1/providers/{provider}/clients/{client_id}/secrets/rotate";
 const USERS: &str = "/admin/v1/providers/{provider}/users";
 const USER: &str = "/admin/v1/providers/{provider}/users/{user_id}";
 const USER_PASSWORD: &str = "/admin/v1/providers/{provider}/users/{user_id}/password";
@@ -238,6 +332,12 @@ const TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id
 const TRY_TRUSTED: &str = "/admin/v1/providers/{provider}/trusted-issuers/{issuer_id}/test";
 const API_KEY: &str = "/admin/v1/api-keys/{key_id}";
 const API_KEY_TOKENS: &str = "/admin/v1/api-keys/{key_id}/tokens";
+const SECRET_REPORT: &str = "/admin/v1/reports/secrets";
+const DATA_KEYS: &str = "/admin/v1/data-keys";
+const ROTATE_DATA_KEY: &str = "/admin/v1/data-keys/rotate";
+const KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets";
+const ROTATE_KEY_SECRETS: &str = "/admin/v1/api-keys/{key_id}/secrets/rotate";
+const KEY_SECRET: &str = "/admin/v1/api-keys/{key_id}/secrets/{secret_id}";
 
 const fn route(
     method: Method,

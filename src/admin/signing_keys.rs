@@ -19,6 +19,8 @@ fields! {
     struct SigningKeyRotation required [] {
         /// Null: every algorithm that has an active key.
         alg: String { "enum": ["ES256", "RS256", "EdDSA"] },
+        /// The key is known to others: sign with a fresh one at once.
+        emergency: bool,
     }
 }
 
@@ -58,17 +60,24 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
     .await
 }
 
-/// `{alg}`; without it, every algorithm that has an active key.
+/// `{alg, emergency}`; without `alg`, every algorithm that has an active key.
 pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let alg = match SigningKeyRotation::read(Fields::of(received, true)?)?.alg {
+        let SigningKeyRotation { alg, emergency } = SigningKeyRotation::read(Fields::of(received, true)?)?;
+        let emergency = matches!(emergency, Field::Set(true));
+        let alg = match alg {
             Field::Set(name) => Some(
                 SigningAlg::from_name(&name)
                     .ok_or_else(|| Refusal::invalid_field("/alg", "must be one of ES256, RS256, EdDSA"))?,
             ),
             Field::Keep | Field::Reset => None,
         };
-        let keys = engine.rotate_signing_keys(&received.ctx, actor, received.path("provider"), alg).await?;
+        let (ctx, provider) = (&received.ctx, received.path("provider"));
+        let keys = if emergency {
+            engine.replace_signing_keys(ctx, actor, provider, alg).await?
+        } else {
+            engine.rotate_signing_keys(ctx, actor, provider, alg).await?
+        };
         Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
     })
     .await

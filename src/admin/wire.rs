@@ -25,6 +25,17 @@ pub fn parse_time(text: &str) -> Option<i64> {
     (!time(seconds).is_empty()).then_some(seconds)
 }
 
+/// Epoch milliseconds as RFC 3339 in UTC, always with three digits of a second.
+pub fn time_millis(millis: i64) -> String {
+    format!("{}.{:03}Z", time(millis.div_euclid(1000)).trim_end_matches('Z'), millis.rem_euclid(1000))
+}
+
+/// RFC 3339 as epoch milliseconds.
+pub fn parse_time_millis(text: &str) -> Option<i64> {
+    let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+    i64::try_from(nanos / 1_000_000).ok()
+}
+
 pub fn list(values: &AudienceSet) -> Vec<String> {
     values.iter().map(str::to_owned).collect()
 }

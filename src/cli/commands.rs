@@ -157,7 +157,7 @@ pub enum Manage {
     /// API keys: management credentials
     #[command(subcommand, name = "api-key")]
     ApiKey(api_keys::Command),
-    /// Signing keys
+    /// Signing keys, data keys and the master key
     #[command(subcommand)]
     Keys(keys::Command),
     /// Trusted issuers: whose tokens are believed, and on what conditions

@@ -7,9 +7,14 @@ use serde_json::json;
 
 use crate::cli::{CliError, Local};
 use crate::config::Settings;
+use crate::domain::Failed;
 use crate::domain::client::GrantType;
 use crate::domain::page::PageRequest;
 use crate::engine::health::MAX_SKEW;
+use crate::engine::manage::data_keys::DataKeyState;
+
+/// A data key of this age is worth a word, seconds: two years.
+const OLD_DATA_KEY: i64 = 2 * 365 * 86_400;
 
 /// How grave a finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub async fn run(settings: &Settings, as_json: bool) -> Result<(), CliError> {
     let local = Local::open(settings, as_json).await?;
     findings.push(good("the database is reached, up to date, and the master key opens it"));
     findings.push(clock(&local));
+    findings.push(overdue_keys(&local).await?);
+    findings.extend(data_keys(&local).await?);
     findings.extend(password_grants(&local).await?);
     local.close().await;
     report(&findings, as_json)?;
@@ -75,6 +82,31 @@ fn clock(local: &Local) -> Finding {
     } else {
         good("the clock agrees with the database's")
     }
+}
+
+/// Signing keys whose rotation is late: no server has run, or none could make keys.
+async fn overdue_keys(local: &Local) -> Result<Finding, CliError> {
+    let overdue = local.engine.overdue_keys(&local.context(), 10).await.map_err(Failed::Fault)?;
+    if overdue.is_empty() {
+        return Ok(good("every signing key is rotated in time"));
+    }
+    let named: Vec<String> = overdue.iter().map(|(slug, kid, alg)| format!("{slug} {alg} {kid}")).collect();
+    Ok(wrong(format!("the rotation of signing keys is late by an hour or more: {}", named.join(", "))))
+}
+
+/// How old each data key is that makes new things.
+async fn data_keys(local: &Local) -> Result<Vec<Finding>, CliError> {
+    let (ctx, actor) = (local.context(), local.actor());
+    let keys = local.engine.list_data_keys(&ctx, &actor).await?;
+    let now = ctx.now.seconds();
+    let old = keys.iter().filter(|key| key.state == DataKeyState::Active && now - key.active_at > OLD_DATA_KEY);
+    Ok(old
+        .map(|key| {
+            let days = (now - key.active_at) / 86_400;
+            let purpose = key.purpose.name();
+            note(format!("the {purpose} data key is {days} days old: `grantd keys rotate-data-key {purpose}`"))
+        })
+        .collect())
 }
 
 /// Every client that was given the password grant (RFC 9700 §2.4).

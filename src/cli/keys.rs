@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use crate::cli::CliError;
-use crate::cli::call::Call;
+use crate::cli::call::{Call, path};
 use crate::cli::clients::At;
 use crate::cli::rest::Rest;
+use crate::cli::{CliError, master_key};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -32,9 +32,19 @@ pub enum Command {
         #[arg(long)]
         emergency: bool,
     },
+    /// List the data keys, which seal and key the secrets of the installation
+    DataKeys,
+    /// Make the data key that new things of a purpose are made with, ten seconds from now
+    RotateDataKey {
+        /// signing, pepper, tokens, refresh or browser
+        purpose: String,
+    },
+    #[command(flatten)]
+    Here(master_key::Command),
 }
 
 const COLUMNS: [&str; 6] = ["kid", "alg", "state", "created_at", "activated_at", "retired_at"];
+const DATA_KEY_COLUMNS: [&str; 5] = ["id", "purpose", "state", "created_at", "active_at"];
 
 impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
@@ -48,6 +58,12 @@ impl Command {
                 let call = Call::post(at.path(&["signing-keys", "rotate"])?, Value::Object(body));
                 rest.table(call, &COLUMNS).await
             }
+            Self::DataKeys => rest.table(Call::get(path(&["data-keys"])?), &DATA_KEY_COLUMNS).await,
+            Self::RotateDataKey { purpose } => {
+                rest.show(Call::post(path(&["data-keys", "rotate"])?, json!({"purpose": purpose}))).await
+            }
+            // It needs no server and has none.
+            Self::Here(_) => Ok(()),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 
 use crate::app::{self, Application, LocalRoutes, Opened, Serve, StartError, StartFlags};
-use crate::cli::commands::{Cli, Command, Global};
+use crate::cli::commands::{Cli, Command, Global, Manage};
 use crate::cli::rest::{Place, Rest};
 use crate::config::{self, ConfigError, Inputs, RemoteEnvironment, Settings};
 use crate::domain::clock::{SystemWall, deadline_in};
@@ -32,6 +32,7 @@ mod events;
 mod explain;
 mod healthcheck;
 mod keys;
+mod master_key;
 mod named;
 mod output;
 mod problem;
@@ -115,7 +116,7 @@ pub fn run() -> Result<(), CliError> {
     let flags = global.set.iter().map(|pair| split_setting(pair)).collect::<Result<Vec<_>, _>>()?;
     let inputs = Inputs::of_process(global.config.clone(), flags);
     let command = match command {
-        Command::Manage(command) => {
+        Command::Manage(command) if !matches!(*command, Manage::Keys(keys::Command::Here(_))) => {
             if let Some(remote) = global.place.remote(&RemoteEnvironment::of(&inputs.environment))? {
                 // What a server is configured by says nothing of another one.
                 start_logger("warn", false);
@@ -170,6 +171,9 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         }
         Command::Doctor => doctor::run(settings, json).await,
         Command::Manage(command) => {
+            if let Manage::Keys(keys::Command::Here(command)) = *command {
+                return command.run(settings, json);
+            }
             let local = Box::new(Local::open(settings, json || command.prints_data()).await?);
             command.run(Rest::new(local.place(settings).await, json, global.place.dry_run)).await
         }
@@ -226,6 +230,7 @@ impl Local {
             surface: "cli",
             domain: None,
             effect: Effect::Commit,
+            trail: crate::domain::Trail::default(),
         }
     }
 

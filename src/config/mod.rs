@@ -8,6 +8,7 @@
 mod cache;
 mod database;
 mod dns;
+mod events;
 mod forward_auth;
 mod http;
 mod log_format;
@@ -30,6 +31,7 @@ use std::fmt;
 pub use self::cache::Cache;
 pub use self::database::Database;
 pub use self::dns::Dns;
+pub use self::events::Events;
 pub use self::forward_auth::{ForwardAuth, MethodSource};
 pub use self::http::Http;
 pub use self::log_format::LogFormat;

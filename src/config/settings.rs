@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::section::{Rules, Slips, section};
-use crate::config::{Cache, Database, Dns, ForwardAuth, Http, LogFormat, Passwords, PublicUrl, Surfaces, Upstream};
+use crate::config::{
+    Cache, Database, Dns, Events, ForwardAuth, Http, LogFormat, Passwords, PublicUrl, Surfaces, Upstream,
+};
 use crate::domain::Network;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET};
 
@@ -48,6 +50,15 @@ section! {
         /// Milliseconds: a failed login of a person answers no earlier than this after it began, so that its time
         /// tells nothing about the account. 0: at once, which is for tests.
         login_floor: u32 = 400,
+        /// Explanations of requests that one node writes to the database in a second, refusals first; all others are
+        /// only in its memory. 0: none.
+        explain_rate: u32 = 200,
+        /// Seconds for which a written explanation is kept.
+        explain_keep: u32 = 86_400,
+        /// Written explanations that are kept at the most; the oldest go first.
+        explain_keep_rows: u32 = 100_000,
+        /// KiB of memory for the newest explanations of this node.
+        explain_memory_kib: u32 = 8_192,
     }
     sections {
         /// The wire dialects.
@@ -66,6 +77,8 @@ section! {
         upstream: Upstream,
         /// Proof of domains.
         dns: Dns,
+        /// The audit events.
+        events: Events,
     }
 }
 
@@ -130,6 +143,14 @@ impl Rules for Settings {
         );
         slips.unless(self.degraded_max == 0, "degraded_max", "must be 0: degraded mode is not built yet");
         slips.unless(self.login_floor <= 5_000, "login_floor", "must be 0 to 5000 milliseconds");
+        slips.unless(self.explain_rate <= 10_000, "explain_rate", "must be at most 10000");
+        slips.unless((60..=31_536_000).contains(&self.explain_keep), "explain_keep", "must be 60 to 31536000 seconds");
+        slips.unless((1..=10_000_000).contains(&self.explain_keep_rows), "explain_keep_rows", "must be 1 to 10000000");
+        slips.unless(
+            (64..=1_048_576).contains(&self.explain_memory_kib),
+            "explain_memory_kib",
+            "must be 64 to 1048576",
+        );
         slips.unless(self.revocation_max >= 1, "revocation_max", "must be at least 1");
     }
 }

@@ -75,7 +75,7 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Makes a data key: the newest of its purpose from `now` on.
+/// Makes a data key that makes new things of its purpose from `now` on.
 pub fn new_data_key(
     purpose: DataKeyPurpose,
     master: &MasterKey,
@@ -91,15 +91,14 @@ pub fn new_data_key(
     };
     let id = format!("{letter}{}", random.base62(6));
     let sealed = master.seal(purpose, &id, &new_key_bytes(random), random)?;
-    Ok(SealedDataKey { id, purpose, sealed, created_at: now.seconds() })
+    Ok(SealedDataKey { id, purpose, sealed, created_at: now.seconds(), active_at: now.seconds() })
 }
 
 /// Seals the same data key under another master key (`keys rekey`).
 pub fn reseal(key: &SealedDataKey, old: &MasterKey, new: &MasterKey, random: &Random) -> Result<SealedDataKey, Fault> {
-    let SealedDataKey { id, purpose, sealed, created_at } = key;
-    let bytes = old.open(*purpose, id, sealed)?;
-    let sealed = new.seal(*purpose, id, &bytes, random)?;
-    Ok(SealedDataKey { id: id.clone(), purpose: *purpose, sealed, created_at: *created_at })
+    let bytes = old.open(key.purpose, &key.id, &key.sealed)?;
+    let sealed = new.seal(key.purpose, &key.id, &bytes, random)?;
+    Ok(SealedDataKey { sealed, ..key.clone() })
 }
 
 /// One opened data key.
@@ -107,28 +106,55 @@ pub fn reseal(key: &SealedDataKey, old: &MasterKey, new: &MasterKey, random: &Ra
 pub struct DataKey {
     pub id: String,
     pub purpose: DataKeyPurpose,
-    /// Epoch seconds.
-    pub created_at: i64,
+    /// From when on it makes new things, epoch seconds.
+    pub active_at: i64,
     pub key: KeyBytes,
 }
 
 /// The opened data keys of the installation.
 #[derive(Debug)]
 pub struct DataKeys {
-    /// Newest first; ids decide between keys of one second, so that all nodes agree.
+    /// Newest first, those that are only announced last; ids decide between keys of one second, so
+    /// that all nodes agree.
     newest_first: Vec<DataKey>,
+    next_switch: Option<i64>,
 }
 
 impl DataKeys {
-    /// Opens all of them. The first one that the master key does not open is named in the fault.
-    pub fn open(sealed: &[SealedDataKey], master: &MasterKey) -> Result<Self, Fault> {
+    /// Opens all of them, as they are used at `now`. The first one that the master key does not open is
+    /// named in the fault.
+    pub fn open(sealed: &[SealedDataKey], master: &MasterKey, now: UnixTime) -> Result<Self, Fault> {
+        let none = Self { newest_first: Vec::new(), next_switch: None };
+        none.and(sealed, master, now)
+    }
+
+    /// The same for a node that holds some of them opened already: only the others need the master key,
+    /// so a node outlives a change of the master key until there is a new data key.
+    pub fn and(&self, sealed: &[SealedDataKey], master: &MasterKey, now: UnixTime) -> Result<Self, Fault> {
         let mut newest_first = Vec::with_capacity(sealed.len());
-        for SealedDataKey { id, purpose, sealed, created_at } in sealed {
-            let key = master.open(*purpose, id, sealed)?;
-            newest_first.push(DataKey { id: id.clone(), purpose: *purpose, created_at: *created_at, key });
+        for SealedDataKey { id, purpose, sealed, created_at: _, active_at } in sealed {
+            let key = match self.by_id(*purpose, id) {
+                Some(known) => known.key.clone(),
+                None => master.open(*purpose, id, sealed)?,
+            };
+            newest_first.push(DataKey { id: id.clone(), purpose: *purpose, active_at: *active_at, key });
         }
-        newest_first.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-        Ok(Self { newest_first })
+        Ok(Self { newest_first, next_switch: None }.at(now))
+    }
+
+    /// Those that make new things at `now` in front.
+    fn at(mut self, now: UnixTime) -> Self {
+        let now = now.seconds();
+        let rank = |key: &DataKey| (key.active_at <= now, key.active_at);
+        self.newest_first.sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| b.id.cmp(&a.id)));
+        self.next_switch = self.newest_first.iter().map(|key| key.active_at).filter(|at| *at > now).min();
+        self
+    }
+
+    /// When the first announced key becomes the one that makes new things, epoch seconds; `None`: none
+    /// is announced.
+    pub fn next_switch(&self) -> Option<i64> {
+        self.next_switch
     }
 
     /// The keys of one purpose, newest first.
@@ -169,7 +195,7 @@ mod tests {
         let new = new_data_key(DataKeyPurpose::Pepper, &master, &random, NOW.plus_seconds(1)).unwrap();
         let token = new_data_key(DataKeyPurpose::Tokens, &master, &random, NOW.plus_seconds(2)).unwrap();
         assert!(old.id.starts_with('p') && old.id.len() == 7);
-        let keys = DataKeys::open(&[old.clone(), token, new.clone()], &master).unwrap();
+        let keys = DataKeys::open(&[old.clone(), token, new.clone()], &master, NOW.plus_seconds(2)).unwrap();
         assert_eq!(keys.current(DataKeyPurpose::Pepper).unwrap().id, new.id);
         assert_eq!(keys.by_id(DataKeyPurpose::Pepper, &old.id).unwrap().id, old.id);
         assert!(keys.by_id(DataKeyPurpose::Tokens, &old.id).is_none());
@@ -177,11 +203,31 @@ mod tests {
     }
 
     #[test]
+    fn an_announced_key_opens_at_once_and_makes_nothing_before_its_time() {
+        let random = Random::seeded(6);
+        let (master, other) = (MasterKey::generate(&random).unwrap(), MasterKey::generate(&random).unwrap());
+        let old = new_data_key(DataKeyPurpose::Tokens, &master, &random, NOW).unwrap();
+        let made = new_data_key(DataKeyPurpose::Tokens, &master, &random, NOW.plus_seconds(5)).unwrap();
+        let new = SealedDataKey { active_at: NOW.seconds() + 15, ..made };
+        let current = |keys: &DataKeys| keys.current(DataKeyPurpose::Tokens).unwrap().id.clone();
+        let keys = DataKeys::open(std::slice::from_ref(&old), &master, NOW).unwrap();
+        assert_eq!(keys.next_switch(), None);
+        let both = [old.clone(), new.clone()];
+        assert!(keys.and(&both, &other, NOW).is_err(), "the new one needs the master key that sealed it");
+        let keys = keys.and(&both, &master, NOW.plus_seconds(5)).unwrap();
+        assert_eq!((current(&keys), keys.next_switch()), (old.id.clone(), Some(new.active_at)));
+        assert!(keys.by_id(DataKeyPurpose::Tokens, &new.id).is_some());
+        let keys = keys.and(&both, &other, NOW.plus_seconds(15)).unwrap();
+        assert_eq!((current(&keys), keys.next_switch()), (new.id.clone(), None));
+        assert!(keys.by_id(DataKeyPurpose::Tokens, &old.id).is_some());
+    }
+
+    #[test]
     fn another_master_key_is_refused_by_the_name_of_the_data_key() {
         let random = Random::seeded(2);
         let (master, other) = (MasterKey::generate(&random).unwrap(), MasterKey::generate(&random).unwrap());
         let sealed = new_data_key(DataKeyPurpose::SigningKeys, &master, &random, NOW).unwrap();
-        let fault = DataKeys::open(std::slice::from_ref(&sealed), &other).unwrap_err().to_string();
+        let fault = DataKeys::open(std::slice::from_ref(&sealed), &other, NOW).unwrap_err().to_string();
         assert!(fault.contains(&sealed.id) && fault.contains("signing data key"), "{fault}");
     }
 

@@ -33,6 +33,7 @@ pub mod refresh;
 pub mod seal;
 pub mod signer;
 pub mod verify;
+pub mod webhook;
 
 pub use assertion::{AssertionFlaw, assertion_client_id, assertion_key, verify_assertion};
 pub use client_keys::ClientKeys;

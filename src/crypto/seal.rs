@@ -114,7 +114,7 @@ pub mod tests {
         let at = UnixTime::from_seconds;
         let sealed: Vec<_> =
             (0..count).map(|n| new_data_key(DataKeyPurpose::Tokens, &master, random, at(n)).unwrap()).collect();
-        Sealer::of(&DataKeys::open(&sealed, &master).unwrap(), DataKeyPurpose::Tokens).unwrap()
+        Sealer::of(&DataKeys::open(&sealed, &master, at(count)).unwrap(), DataKeyPurpose::Tokens).unwrap()
     }
 
     #[test]
@@ -150,7 +150,10 @@ pub mod tests {
         let master = MasterKey::generate(&random).unwrap();
         let key = |at| new_data_key(DataKeyPurpose::SigningKeys, &master, &random, UnixTime::from_seconds(at)).unwrap();
         let (old, new) = (key(1), key(2));
-        let of = |keys: &[_]| Sealer::of(&DataKeys::open(keys, &master).unwrap(), DataKeyPurpose::SigningKeys).unwrap();
+        let of = |keys: &[_]| {
+            Sealer::of(&DataKeys::open(keys, &master, UnixTime::from_seconds(9)).unwrap(), DataKeyPurpose::SigningKeys)
+                .unwrap()
+        };
         let (before, after) = (of(std::slice::from_ref(&old)), of(&[old.clone(), new.clone()]));
         assert_eq!(after.current_key_id(), new.id);
         let sealed = before.seal(b"a", b"key", &random).unwrap();

@@ -1,6 +1,6 @@
 //! API keys: management credentials with a role, narrowed by provider, scope and audience.
 
-use crate::domain::{ApiKeyId, AudienceSet, ProviderId, ScopeSet};
+use crate::domain::{ApiKeyId, AudienceSet, ProviderId, ScopeSet, SecretId};
 
 /// `default < member < admin < owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub struct ApiKey {
     /// Longest lifetime it may mint, seconds; `None`: the provider's.
     pub max_ttl: Option<i64>,
     pub may_set_subject: bool,
-    /// Last four characters of the key.
+    /// Last four characters of its newest secret.
     pub hint: String,
     /// Epoch seconds.
     pub expires_at: Option<i64>,
@@ -56,6 +56,26 @@ pub struct ApiKey {
     pub epoch: u32,
     /// Raised by every change; the `ETag`.
     pub version: i64,
+}
+
+/// One of the several secrets of an API key; its text is stored nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeySecret {
+    pub id: SecretId,
+    /// Last four characters.
+    pub hint: String,
+    /// Epoch seconds.
+    pub created_at: i64,
+    pub expires_at: Option<i64>,
+    pub last_used_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+}
+
+impl ApiKeySecret {
+    /// Usable at `now` (epoch seconds).
+    pub fn is_live(&self, now: i64) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 impl ApiKey {

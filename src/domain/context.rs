@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::domain::{ServedDomain, UnixTime};
+use crate::domain::{ServedDomain, Trail, UnixTime};
 
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -21,6 +21,8 @@ pub struct Context {
     /// The verified domain that the request was sent to; `None`: the public URL.
     pub domain: Option<ServedDomain>,
     pub effect: Effect,
+    /// What is gathered for `explain`.
+    pub trail: Trail,
 }
 
 /// What becomes of the change that a management call makes.

@@ -57,6 +57,15 @@ pub enum SecretVia {
 }
 
 impl SecretVia {
+    /// As client authentication methods are called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::Wire => "a secret in the surface's own place",
+        }
+    }
+
     pub const fn fits(self, method: AuthMethod) -> bool {
         match self {
             Self::Basic => matches!(method, AuthMethod::ClientSecretBasic),

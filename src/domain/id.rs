@@ -83,6 +83,10 @@ id!(
     DomainId
 );
 id!(
+    /// Primary key of a webhook.
+    WebhookId
+);
+id!(
     /// Primary key of an API key; also the `sub` of tokens it mints.
     ApiKeyId
 );

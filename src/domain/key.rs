@@ -91,6 +91,8 @@ pub struct SealedDataKey {
     pub sealed: Vec<u8>,
     /// Epoch seconds.
     pub created_at: i64,
+    /// From when on it makes new things; every node knows it by then. Epoch seconds.
+    pub active_at: i64,
 }
 
 /// Key bytes in memory.

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod context;
 pub mod ephemeral;
 pub mod event;
+pub mod explanation;
 pub mod external;
 pub mod failed;
 pub mod fault;
@@ -35,6 +36,7 @@ pub mod tenant;
 pub mod token;
 pub mod trust;
 pub mod user;
+pub mod webhook;
 
 pub use api_key::{ApiKey, Role};
 pub use audience::AudienceSet;
@@ -42,11 +44,12 @@ pub use client::Client;
 pub use clock::{UnixTime, Wall};
 pub use context::{Context, Effect};
 pub use ephemeral::{Access, Actor, ExtraClaims, FreeClaim, MintAsk};
+pub use explanation::{Explanation, Trail};
 pub use failed::Failed;
 pub use fault::Fault;
 pub use id::{
     ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId,
-    UserId,
+    UserId, WebhookId,
 };
 pub use named::{Named, NamedKind};
 pub use network::Network;
@@ -61,3 +64,4 @@ pub use tenant::{Tenant, TrustPolicy};
 pub use token::{AccessClaims, GrantId, SigningAlg};
 pub use trust::TrustedIssuer;
 pub use user::User;
+pub use webhook::Webhook;

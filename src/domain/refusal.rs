@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::domain::explanation::{Cause, Facts};
+
 /// An expected refusal. `hint` may go to the wire and never contains input; `about` goes to the
 /// log and to `explain`, never to the wire, and never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub struct Refusal {
     pub kind: RefusalKind,
     pub hint: Cow<'static, str>,
     pub about: String,
+    /// The rule that said no, where the kind does not say it all: for `explain`, as `about`.
+    pub cause: Option<Box<Cause>>,
 }
 
 /// The precise cause. Only the `oauth2` surface may look at it; every other one matches the
@@ -122,14 +126,41 @@ impl RefusalKind {
     }
 }
 
+impl RefusalKind {
+    /// The rule that said no, where nothing more precise is known.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "request.readable",
+            Self::UnsupportedMediaType => "request.media_type",
+            Self::InvalidClient => "client.proof",
+            Self::InvalidApiKey => "api_key.valid",
+            Self::InvalidToken => "token.active",
+            Self::InsufficientScope { .. } => "token.scope",
+            Self::MissingCredentials => "credentials.given",
+            Self::InvalidGrant => "grant.valid",
+            Self::UnauthorizedClient => "client.may_use_grant",
+            Self::UnsupportedGrantType => "grant_type.known",
+            Self::InvalidScope => "scope.allowed",
+            Self::InvalidTarget => "audience.allowed",
+            Self::Forbidden => "role.reaches",
+            Self::RateLimited { .. } => "throttle.room",
+            Self::UnknownResource => "resource.known",
+            Self::Conflict => "resource.no_conflict",
+            Self::UnderWay { .. } => "call.first",
+            Self::Stale => "resource.version",
+            Self::Invalid(_) => "fields.acceptable",
+        }
+    }
+}
+
 impl Refusal {
     pub fn new(kind: RefusalKind, hint: &'static str) -> Self {
-        Self { kind, hint: Cow::Borrowed(hint), about: String::new() }
+        Self { kind, hint: Cow::Borrowed(hint), about: String::new(), cause: None }
     }
 
     /// A hint put together from fixed words and configuration, never from the request.
     pub fn with_hint(kind: RefusalKind, hint: String) -> Self {
-        Self { kind, hint: Cow::Owned(hint), about: String::new() }
+        Self { kind, hint: Cow::Owned(hint), about: String::new(), cause: None }
     }
 
     /// Adds what the log and `explain` may know.
@@ -137,6 +168,18 @@ impl Refusal {
     pub fn about(mut self, about: impl Into<String>) -> Self {
         self.about = about.into();
         self
+    }
+
+    /// Names the rule that said no, and the values it looked at; never a secret.
+    #[must_use]
+    pub fn because(mut self, rule: &'static str, values: Facts) -> Self {
+        self.cause = Some(Box::new(Cause { rule, values }));
+        self
+    }
+
+    /// The rule that said no.
+    pub fn rule(&self) -> &'static str {
+        self.cause.as_ref().map_or_else(|| self.kind.rule(), |cause| cause.rule)
     }
 
     /// The request cannot be read.

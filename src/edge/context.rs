@@ -11,9 +11,10 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::clock::deadline_in;
+use crate::domain::explanation::Witness;
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::without_port;
-use crate::domain::{Context, Effect, Hosts, Network, ProviderSlug, ServedDomain, UnixTime, Wall};
+use crate::domain::{Context, Effect, Hosts, Network, ProviderSlug, ServedDomain, Trail, UnixTime, Wall};
 
 type RequestIds = dyn Fn(UnixTime) -> String + Send + Sync;
 
@@ -37,6 +38,8 @@ pub struct Edge {
     pub read_timeout: Duration,
     /// Where the method of a request stands that a gateway asks about.
     pub judged_method: JudgedMethod,
+    /// Keeps why requests were decided as they were.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// Where the method of a request stands that a gateway asks about.
@@ -59,6 +62,7 @@ impl Edge {
             surface,
             domain: self.domain(request.headers()),
             effect: Effect::Commit,
+            trail: Trail::default(),
         }
     }
 

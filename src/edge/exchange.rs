@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use crate::domain::clock::monotonic;
+use crate::domain::explanation::End;
 use crate::domain::{Context, Failed, Fault, Refusal};
 use crate::edge::body::{self, Unread};
 use crate::edge::mount::allow_header;
@@ -30,7 +31,9 @@ pub async fn exchange<S: Surface>(
     let ctx = edge.context(&request, S::NAME);
     let body = match body::read(&request, payload, edge.read_timeout).await {
         Ok(body) => body,
-        Err(unread) => return finish::<S>(&edge, &request, fail_unread::<S>(&request, unread, &ctx), &ctx, began),
+        Err(unread) => {
+            return finish::<S>(&edge, &request, fail_unread::<S>(&edge, &request, unread, &ctx), &ctx, began);
+        }
     };
     let root_provider = match &ctx.domain {
         Some(domain) => domain.provider.clone(),
@@ -39,26 +42,45 @@ pub async fn exchange<S: Surface>(
     let received = Received { request, body, ctx, root_provider };
     if received.request.match_info().iter().any(|(_, value)| value.contains('\0')) {
         // Nothing has such a name, and PostgreSQL cannot even be asked for it.
+        edge.witness.ended(&received.ctx, End::Turned(turned(Failure::NotFound)));
         let answer = failed::<S>(&received.request, Failure::NotFound, &received.ctx);
         return finish::<S>(&edge, &received.request, answer, &received.ctx, began);
     }
     let outcome = AssertUnwindSafe(handle(&received)).catch_unwind().await;
-    let response = match outcome {
-        Ok(Ok(response)) => response,
-        Ok(Err(failed)) => failed_response::<S>(&received, &failed),
-        Err(panic) => failed_response::<S>(&received, &Failed::Fault(fault_of(panic.as_ref()))),
-    };
+    let outcome = outcome.unwrap_or_else(|panic| Err(Failed::Fault(fault_of(panic.as_ref()))));
+    edge.witness.ended(&received.ctx, End::of(&outcome));
+    let response = outcome.unwrap_or_else(|failed| failed_response::<S>(&received, &failed));
     finish::<S>(&edge, &received.request, response, &received.ctx, began)
 }
 
 /// Answers an unknown path in the shape of surface `S`.
 pub async fn not_found<S: Surface>(request: HttpRequest) -> HttpResponse {
-    without_body::<S>(request, |request, ctx| failed::<S>(request, Failure::NotFound, ctx))
+    turned_away::<S>(request, Failure::NotFound)
 }
 
 /// Answers a wrong method in the shape of surface `S`, naming the methods there are.
 pub fn wrong_method<S: Surface>(request: HttpRequest, allowed: &[Method]) -> HttpResponse {
-    without_body::<S>(request, |request, ctx| failed::<S>(request, Failure::Method(allowed), ctx))
+    turned_away::<S>(request, Failure::Method(allowed))
+}
+
+fn turned_away<S: Surface>(request: HttpRequest, failure: Failure<'_>) -> HttpResponse {
+    without_body::<S>(request, |request, ctx| {
+        if let Some(edge) = request.app_data::<web::Data<Edge>>() {
+            edge.witness.ended(ctx, End::Turned(turned(failure)));
+        }
+        failed::<S>(request, failure, ctx)
+    })
+}
+
+/// What `explain` says of a request that was not even judged.
+fn turned(failure: Failure<'_>) -> &'static str {
+    match failure {
+        Failure::NotFound => "There is nothing at this path.",
+        Failure::Method(_) => "The path is known, but not this method.",
+        Failure::TooLarge => "The body is too large.",
+        Failure::TooSlow => "The body came too slowly.",
+        Failure::Refused(_) | Failure::Fault(_) => "The body could not be read.",
+    }
 }
 
 /// Answers without looking at the body.
@@ -129,18 +151,20 @@ fn failed<S: Surface>(request: &HttpRequest, failure: Failure<'_>, ctx: &Context
     response
 }
 
-fn fail_unread<S: Surface>(request: &HttpRequest, unread: Unread, ctx: &Context) -> HttpResponse {
+fn fail_unread<S: Surface>(edge: &Edge, request: &HttpRequest, unread: Unread, ctx: &Context) -> HttpResponse {
     let broken = Refusal::malformed("The body could not be read.");
     let failure = match unread {
         Unread::TooLarge => Failure::TooLarge,
         Unread::TooSlow => Failure::TooSlow,
         Unread::Broken => Failure::Refused(&broken),
     };
+    edge.witness.ended(ctx, End::Turned(turned(failure)));
     failed::<S>(request, failure, ctx)
 }
 
 /// For a handler that answers a refusal itself, with a form that says what was wrong.
 pub fn log_refusal(refusal: &Refusal, ctx: &Context) {
+    ctx.trail.refused_as(refusal);
     log::info!(target: "grantd::refused", "{} {:?} {refusal}", ctx.request_id, refusal.class());
 }
 

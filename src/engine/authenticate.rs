@@ -11,14 +11,16 @@ use crate::crypto::{AssertionFlaw, assertion_client_id, assertion_key, credentia
 use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
+use crate::domain::explanation::{Fact, Facts, facts};
 use crate::domain::grant::{PresentedClient, SecretVia};
 use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
 use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
-use crate::engine::cache::api_keys::ApiKeyEntry;
+use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
 /// A verified chosen secret is remembered this long.
@@ -72,17 +74,42 @@ impl Engine {
         if self.is_env_key(key) {
             return Ok(Caller::Env);
         }
-        match self.find_api_key(ctx, key.expose_secret()).await? {
-            Some(entry) if entry.key.is_live(ctx.now.seconds()) => {
-                self.note_api_key_used(ctx, &entry);
-                Ok(Caller::ApiKey(entry))
-            }
-            found => {
-                self.count_failure(ctx, "api-key")?;
-                let why = if found.is_some() { "API key expired or deleted" } else { "unknown API key" };
-                Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
-            }
+        let (mut found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
+        let unknown = |(entry, owner): &&(Arc<ApiKeyEntry>, Arc<DigestOwner>)| {
+            entry.secret(&owner.secret, now).is_none() && may_be_old(ctx, entry.loaded_at)
+        };
+        if let Some((entry, _)) = found.as_ref().filter(unknown) {
+            // Another node may have made this secret a moment ago.
+            self.0.caches.api_keys.invalidate(&entry.key.id);
+            found = self.find_api_key(ctx, key.expose_secret()).await?;
         }
+        let why = match &found {
+            Some((entry, owner)) => match entry.secret(&owner.secret, now) {
+                Some(secret) if entry.key.is_live(now) => {
+                    note_key(ctx, entry);
+                    self.note_api_key_used(ctx, entry, secret);
+                    return Ok(Caller::ApiKey(Arc::clone(entry)));
+                }
+                Some(_) => {
+                    note_key(ctx, entry);
+                    ctx.trail.failed("api_key.live", ended_key(entry));
+                    "API key expired or deleted"
+                }
+                None => {
+                    note_key(ctx, entry);
+                    let key = Fact::text(entry.key.id.as_str());
+                    ctx.trail
+                        .failed("api_key.secret_live", facts![api_key: key, secret: Fact::text(owner.secret.as_str())]);
+                    "secret of the API key expired or revoked"
+                }
+            },
+            None => {
+                ctx.trail.failed("api_key.known", facts![]);
+                "unknown API key"
+            }
+        };
+        self.count_failure(ctx, "api-key")?;
+        Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about(why).into())
     }
 
     /// As [`Engine::api_key_caller`], where only an API key will do: `refused` is said to an access token.
@@ -104,7 +131,11 @@ impl Engine {
         admin.is_some_and(|admin| self.0.process_pepper.matches(admin, key.expose_secret()))
     }
 
-    async fn find_api_key(&self, ctx: &Context, text: &str) -> Result<Option<Arc<ApiKeyEntry>>, Failed> {
+    async fn find_api_key(
+        &self,
+        ctx: &Context,
+        text: &str,
+    ) -> Result<Option<(Arc<ApiKeyEntry>, Arc<DigestOwner>)>, Failed> {
         // Junk that only looks like a key of ours never reaches the database.
         let plausible = match credential::kind_of(text) {
             Some(kind) => kind == SecretKind::ApiKey && credential::is_well_formed(kind, text),
@@ -113,12 +144,8 @@ impl Engine {
         if !plausible {
             return Ok(None);
         }
-        for (pepper_id, digest) in self.0.secrets.peppers.candidates(text) {
-            if let Some(entry) = self.api_key_by_digest(ctx, pepper_id, digest).await? {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
+        let candidates = self.secrets().peppers.candidates(text);
+        Ok(self.api_key_by_digest(ctx, candidates).await?)
     }
 
     /// A bare `client_id` is enough for a public client only (RFC 6749 §3.2.1).
@@ -130,7 +157,10 @@ impl Engine {
     ) -> Result<Caller, Failed> {
         match self.usable_client(ctx, provider, &client_id).await? {
             Some(client) if client.is_public() => Ok(Caller::Client(client)),
-            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "a client that is not public gave no proof")),
+            Some(client) => {
+                note_auth_method(ctx, &client, "none");
+                Err(self.failed_client(ctx, provider, &client_id, "a client that is not public gave no proof"))
+            }
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
@@ -143,40 +173,63 @@ impl Engine {
         secret: &SecretString,
         via: SecretVia,
     ) -> Result<Caller, Failed> {
-        let client = self.usable_client(ctx, provider, &client_id).await?;
+        let mut client = self.usable_client(ctx, provider, &client_id).await?;
         let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
         // Which check runs depends on what is presented only, so that its time tells nothing.
         let generated = credential::kind_of(secret.expose_secret()) == Some(SecretKind::ClientSecret);
-        let proven = if generated {
+        let mut fit = if generated {
             self.generated_secret_fits(ctx, usable, secret.expose_secret())
+        } else if self.chosen_secret_fits(ctx, &client_id, usable, secret).await? {
+            Fit::Proven
         } else {
-            self.chosen_secret_fits(ctx, &client_id, usable, secret).await?
+            Fit::No
         };
+        let unknown = |client: &&Arc<ClientEntry>| generated && fit != Fit::Proven && may_be_old(ctx, client.loaded_at);
+        if client.as_ref().filter(unknown).is_some()
+            && credential::is_well_formed(SecretKind::ClientSecret, secret.expose_secret())
+        {
+            // Another node may have made this secret a moment ago.
+            self.0.caches.clients.invalidate(&(provider.provider.id.clone(), client_id.clone()));
+            client = self.usable_client(ctx, provider, &client_id).await?;
+            let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
+            fit = self.generated_secret_fits(ctx, usable, secret.expose_secret());
+        }
+        fit.note(ctx);
         match client {
-            Some(client) if proven => Ok(Caller::Client(client)),
+            Some(client) if fit == Fit::Proven => Ok(Caller::Client(client)),
+            Some(client) if !via.fits(client.auth_method) => {
+                note_auth_method(ctx, &client, via.name());
+                Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
+            }
             Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
 
-    fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> bool {
+    fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> Fit {
         let now = ctx.now.seconds();
-        let peppers = &self.0.secrets.peppers;
+        let secrets = self.secrets();
+        let peppers = &secrets.peppers;
         let Some(client) = client else {
             // The same work for a client that does not exist; what it says is not believed.
             let _unused = peppers.matches(&self.0.decoy_secret, secret);
-            return false;
+            return Fit::No;
         };
         let mut used: Option<&SecretEntry> = None;
         for entry in &client.secrets {
-            if peppers.matches(&entry.stored, secret) && now < entry.expires_at {
+            if peppers.matches(&entry.stored, secret) {
                 used = Some(entry);
             }
         }
-        if let Some(entry) = used {
-            self.note_secret_used(ctx, entry);
+        let live = used.filter(|entry| now < entry.expires_at);
+        match (live, used) {
+            (Some(entry), _) => {
+                self.note_secret_used(ctx, entry);
+                Fit::Proven
+            }
+            (None, Some(ended)) => Fit::Ended(ended_secret(ended)),
+            (None, None) => Fit::Unknown(client.secrets.iter().filter(|entry| now < entry.expires_at).count()),
         }
-        used.is_some()
     }
 
     /// Argon2: remembered for five minutes when right, throttled before it is computed.
@@ -251,7 +304,10 @@ impl Engine {
         let judged = verified.and_then(|claims| {
             judge_assertion(&claims, &claimed, provider, ctx.now.seconds()).map_err(str::to_owned).map(|()| claims)
         });
-        let claims = judged.map_err(|why| self.failed_client(ctx, provider, &claimed, &why))?;
+        let claims = judged.map_err(|why| {
+            ctx.trail.failed("client.assertion", facts![because: Fact::text(&why)]);
+            self.failed_client(ctx, provider, &claimed, &why)
+        })?;
         self.redeem_assertion(ctx, provider, &claimed, claims).await?;
         client.map(Caller::Client).ok_or_else(|| Refusal::invalid_client("client vanished").into())
     }
@@ -292,6 +348,9 @@ impl Engine {
             .db
             .write_one(ctx.deadline, move |conn| assertion_jtis::redeem(conn, &row, &owner, &jti, keep_until))
             .await?;
+        if !first {
+            ctx.trail.failed("client.assertion", facts![because: Fact::word("its jti was used before")]);
+        }
         if first { Ok(()) } else { Err(self.failed_client(ctx, provider, client_id, "assertion used twice")) }
     }
 
@@ -315,8 +374,22 @@ impl Engine {
         if !is_client_id(client_id.as_str()) {
             return Ok(None);
         }
-        let client = self.client(ctx, &provider.provider.id, client_id).await?;
-        Ok(client.filter(|client| client.live && client.serves(ctx.surface)))
+        let Some(client) = self.client(ctx, &provider.provider.id, client_id).await? else {
+            ctx.trail.failed("client.known", facts![]);
+            return Ok(None);
+        };
+        ctx.trail.client(client_id);
+        let name = || Fact::text(client_id.as_str());
+        if !client.live {
+            ctx.trail.failed("client.enabled", facts![client: name()]);
+            return Ok(None);
+        }
+        if !client.serves(ctx.surface) {
+            let only = Fact::text(client.only_surface().unwrap_or_default());
+            ctx.trail.failed("client.surface", facts![client: name(), only_surface: only]);
+            return Ok(None);
+        }
+        Ok(Some(client))
     }
 
     fn throttled(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
@@ -349,6 +422,60 @@ impl Engine {
             Err(too_many) => too_many.into(),
         }
     }
+}
+
+/// What a presented client secret came to.
+#[derive(PartialEq)]
+enum Fit {
+    Proven,
+    /// It was the client's.
+    Ended(Facts),
+    /// None of the client's, with the number of those that live.
+    Unknown(usize),
+    /// Nothing is to be said of it.
+    No,
+}
+
+impl Fit {
+    /// For `explain`.
+    fn note(&self, ctx: &Context) {
+        match self {
+            Self::Ended(facts) => ctx.trail.failed("client.secret_live", facts.clone()),
+            Self::Unknown(live) => {
+                let live = i64::try_from(*live).unwrap_or(i64::MAX);
+                ctx.trail.failed("client.secret_known", facts![live: Fact::Number(live)]);
+            }
+            Self::Proven | Self::No => {}
+        }
+    }
+}
+
+/// An API key that exists: who asks, and at which provider, for `explain`.
+fn note_key(ctx: &Context, entry: &ApiKeyEntry) {
+    ctx.trail.client(&entry.key.id.as_str().into());
+    if let Some(provider) = &entry.key.provider {
+        ctx.trail.provider(provider);
+    }
+}
+
+fn ended_key(entry: &ApiKeyEntry) -> Facts {
+    let key = &entry.key;
+    let ended_at = [key.expires_at, key.deleted_at].into_iter().flatten().min().unwrap_or_default();
+    facts![api_key: Fact::text(key.id.as_str()), hint: Fact::text(&key.hint), ended_at: Fact::Time(ended_at)]
+}
+
+fn ended_secret(secret: &SecretEntry) -> Facts {
+    facts![
+        secret: Fact::text(&secret.id_text()),
+        hint: Fact::text(secret.hint()),
+        ended_at: Fact::Time(secret.expires_at),
+        because: Fact::word(if secret.is_revoked { "it was revoked" } else { "it expired" }),
+    ]
+}
+
+fn note_auth_method(ctx: &Context, client: &ClientEntry, used: &'static str) {
+    let registered = Fact::word(client.auth_method.name());
+    ctx.trail.failed("client.auth_method", facts![registered: registered, used: Fact::word(used)]);
 }
 
 /// A JWT or one of our sealed tokens.

@@ -24,7 +24,7 @@ const SETTLED: i64 = 180_000;
 /// The log is kept ten minutes: after half of that without a read, nothing held can be trusted.
 const RELOAD_AFTER: Duration = Duration::from_secs(300);
 /// One read of the log may take this long.
-const POLL_TIMEOUT: Duration = Duration::from_secs(2);
+pub(in crate::engine) const POLL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Loading every live revocation may take this long.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -98,6 +98,7 @@ impl Engine {
         self.0.caches.clear();
         self.load_revocations(now).await?;
         self.load_hosts(deadline_in(POLL_TIMEOUT)).await?;
+        self.load_data_keys(now, deadline_in(POLL_TIMEOUT)).await?;
         self.read_changes(now).await
     }
 
@@ -125,6 +126,8 @@ impl Engine {
         // Revocations first: a fault here must leave their numbers unseen.
         self.take_in_revocations(&changes).await?;
         self.take_in_domains(&changes).await?;
+        self.take_in_data_keys(&changes, now).await?;
+        self.switch_data_keys(now)?;
         let unseen = self.0.changes.position().take(changes, began);
         for change in &unseen {
             self.forget(change);
@@ -154,7 +157,7 @@ impl Engine {
             // Who is in them is not known here, and they seldom change.
             ChangedTable::Groups => caches.users.clear(),
             // Taken in together, before this.
-            ChangedTable::Revoked | ChangedTable::Domains => {}
+            ChangedTable::Revoked | ChangedTable::Domains | ChangedTable::DataKeys => {}
             ChangedTable::Sessions => {
                 if let Some((provider, session)) = change.id.split_once('/') {
                     caches.sessions.invalidate(&(provider.into(), session.into()));
@@ -184,6 +187,15 @@ impl Engine {
             named.any(|change| position.is_new(change.seq))
         };
         if is_new { self.load_hosts(deadline_in(POLL_TIMEOUT)).await } else { Ok(()) }
+    }
+
+    async fn take_in_data_keys(&self, changes: &[Change], now: UnixTime) -> Result<(), Fault> {
+        let is_new = {
+            let position = self.0.changes.position();
+            let mut named = changes.iter().filter(|change| change.table == Some(ChangedTable::DataKeys));
+            named.any(|change| position.is_new(change.seq))
+        };
+        if is_new { self.load_data_keys(now, deadline_in(POLL_TIMEOUT)).await } else { Ok(()) }
     }
 
     async fn load_revocations(&self, now: UnixTime) -> Result<(), Fault> {

@@ -12,6 +12,44 @@ pub struct Counters {
     /// One-time tokens used.
     pub spent: Counter,
     pub throttled: Counter,
+    /// Tokens of machines, by [`IssuedBy`].
+    issued: [Counter; IssuedBy::ALL.len()],
+    /// Events that webhooks took, tries that failed, and events that were given up.
+    pub webhooks_delivered: Counter,
+    pub webhooks_failed: Counter,
+    pub webhooks_dead: Counter,
+}
+
+/// By what grant a machine came to its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IssuedBy {
+    ClientCredentials,
+    /// A token of a trusted issuer that stands for a client.
+    Exchange,
+    Mint,
+}
+
+impl IssuedBy {
+    pub const ALL: [Self; 3] = [Self::ClientCredentials, Self::Exchange, Self::Mint];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::Exchange => "token_exchange",
+            Self::Mint => "mint",
+        }
+    }
+}
+
+impl Counters {
+    pub fn issued_by(&self, grant: IssuedBy) -> &Counter {
+        let [credentials, exchange, mint] = &self.issued;
+        match grant {
+            IssuedBy::ClientCredentials => credentials,
+            IssuedBy::Exchange => exchange,
+            IssuedBy::Mint => mint,
+        }
+    }
 }
 
 #[derive(Debug, Default)]

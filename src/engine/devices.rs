@@ -24,7 +24,7 @@ impl Engine {
     /// What a browser keeps after this person has logged in. A fault if the primitive fails.
     pub fn device_secret(&self, provider: &ProviderEntry, user: &UserId, now: UnixTime) -> Result<SecretString, Fault> {
         let plain = format!("{} {user} {}", provider.provider.id, now.seconds());
-        let sealed = self.0.secrets.browser.seal(AAD, plain.as_bytes(), &self.0.random)?;
+        let sealed = self.secrets().browser.seal(AAD, plain.as_bytes(), &self.0.random)?;
         Ok(URL_SAFE_NO_PAD.encode(sealed).into())
     }
 
@@ -46,7 +46,7 @@ impl Engine {
 
     fn device_issued_at(&self, provider: &ProviderId, user: &UserId, device: &str) -> Option<i64> {
         let sealed = URL_SAFE_NO_PAD.decode(device).ok().filter(|_| device.len() <= MOST_BYTES)?;
-        let plain = String::from_utf8(self.0.secrets.browser.open(AAD, &sealed)?).ok()?;
+        let plain = String::from_utf8(self.secrets().browser.open(AAD, &sealed)?).ok()?;
         let [own_provider, own_user, issued_at] = plain.split(' ').collect::<Vec<_>>()[..] else { return None };
         let fits = own_provider == provider.as_str() && own_user == user.as_str();
         issued_at.parse().ok().filter(|_| fits)

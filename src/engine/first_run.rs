@@ -5,7 +5,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::data_keys::new_data_key;
-use crate::crypto::{DataKeys, MasterKey, Peppers, Random, RefreshKeys, Sealer, credential};
+use crate::crypto::{DataKeys, MasterKey, Random, credential};
 use crate::domain::client::{AuthMethod, GrantType};
 use crate::domain::event::Event;
 use crate::domain::key::DataKeyPurpose;
@@ -14,7 +14,7 @@ use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::provider_domain::issuer_at;
 use crate::domain::secret::SecretKind;
 use crate::domain::{ApiKey, Client, ClientId, Fault, Provider, Role, ScopeSet, SigningAlg, UnixTime};
-use crate::engine::Secrets;
+use crate::engine::data_keys::Secrets;
 use crate::engine::manage::api_keys::{blank as blank_key, digest_of};
 use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::NewSecret;
@@ -46,7 +46,7 @@ pub struct Start {
 
 /// What was found or made.
 pub struct Started {
-    pub secrets: Secrets,
+    pub data_keys: DataKeys,
     /// `Some` on the very first start.
     pub first: Option<FirstRun>,
     /// The stored public URL was replaced by this start's.
@@ -90,18 +90,19 @@ pub fn start(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, start: &Start
     if start.master_key_is_new && !data_keys::all(tx)?.is_empty() {
         return Err(Fault::store(StartRefused::MasterKeyMissing));
     }
-    let secrets = open_data_keys(tx, master, random, start.now)?;
+    let data_keys = open_data_keys(tx, master, random, start.now)?;
+    let secrets = Secrets::of(&data_keys)?;
     let existing = providers::by_slug(tx, DEFAULT_SLUG)?;
     let (first, issuer_replaced) = match existing {
         Some(default) => (None, settle_issuer(tx, &default, start)?),
         None => (Some(first_run(tx, &secrets, random, start)?), None),
     };
-    Ok(Started { secrets, first, issuer_replaced })
+    Ok(Started { data_keys, first, issuer_replaced })
 }
 
 /// The opened data keys; each purpose gets its first key when it has none. A fault that names the
 /// key if the master key does not open one.
-fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: UnixTime) -> Result<Secrets, Fault> {
+fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: UnixTime) -> Result<DataKeys, Fault> {
     let mut sealed = data_keys::all(tx)?;
     for purpose in DataKeyPurpose::ALL {
         if !sealed.iter().any(|key| key.purpose == purpose) {
@@ -110,14 +111,7 @@ fn open_data_keys(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: Uni
             sealed.push(made);
         }
     }
-    let keys = DataKeys::open(&sealed, master)?;
-    Ok(Secrets {
-        peppers: Peppers::of(&keys)?,
-        signing: Sealer::of(&keys, DataKeyPurpose::SigningKeys)?,
-        tokens: Sealer::of(&keys, DataKeyPurpose::Tokens)?,
-        refresh: RefreshKeys::of(&keys)?,
-        browser: Sealer::of(&keys, DataKeyPurpose::Browser)?,
-    })
+    DataKeys::open(&sealed, master, now)
 }
 
 /// A public URL other than the stored one is taken over on loopback or when it is meant.
@@ -225,7 +219,12 @@ fn built_in_client(provider: &Provider, start: &Start) -> Client {
     }
 }
 
-fn first_api_key(tx: &mut Tx<'_>, secrets: &Secrets, random: &Random, now: UnixTime) -> Result<SecretString, Fault> {
+pub(in crate::engine) fn first_api_key(
+    tx: &mut Tx<'_>,
+    secrets: &Secrets,
+    random: &Random,
+    now: UnixTime,
+) -> Result<SecretString, Fault> {
     let text = credential::generate(SecretKind::ApiKey, random);
     let blank = blank_key(random.uuid_v7(now).into(), None, &text, now);
     let key = ApiKey { name: "first owner".to_owned(), role: Role::Owner, may_set_subject: true, ..blank };

@@ -3,9 +3,9 @@
 
 use crate::domain::grant::ProviderRef;
 use crate::domain::{Access, AccessClaims, Context, Failed, Refusal, RefusalKind, ScopeSet};
-use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::spend::SpentBy;
+use crate::engine::{Engine, policy};
 
 /// What a gateway asks about the request in its hands.
 #[derive(Debug)]
@@ -68,10 +68,15 @@ fn without_token(question: &Question<'_>) -> Result<Option<AccessClaims>, Failed
 /// Everything but the spending.
 fn may_pass(provider: &ProviderEntry, claims: &AccessClaims, question: &Question<'_>) -> Result<(), Refusal> {
     if !is_meant_for(provider, claims, question.audience) {
-        return Err(invalid("a token for another audience"));
+        let asked: Vec<String> = question.audience.map(str::to_owned).into_iter().collect();
+        let values = policy::audience_facts(&asked, claims.audience.iter());
+        return Err(invalid("a token for another audience").because("token.audience", values));
     }
-    if question.scope.first_outside(&claims.scope).is_some() {
-        return Err(insufficient("The access token lacks a scope that is needed here."));
+    if let Some(outside) = question.scope.first_outside(&claims.scope) {
+        let values = policy::scope_facts(&question.scope, outside, &claims.scope);
+        return Err(
+            insufficient("The access token lacks a scope that is needed here.").because("scope.allowed", values)
+        );
     }
     let reads_only = claims.extra.as_ref().is_some_and(|extra| extra.access == Some(Access::ReadOnly));
     match question.act {

@@ -1,6 +1,7 @@
 //! What a token is worth: genuine, of this provider, unexpired, not revoked, of the current epochs.
 
 use crate::crypto::{opaque, verify_access};
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Jti, PersonClaims, RevokedKind};
 use crate::domain::{AccessClaims, Actor, Context, Fault, UserId};
@@ -19,9 +20,15 @@ impl Engine {
         provider: &ProviderEntry,
         token: &str,
     ) -> Result<Option<AccessClaims>, Fault> {
-        let Some(claims) = self.genuine_token(ctx, provider, token).await? else { return Ok(None) };
-        let active = claims.expires_at > ctx.now.seconds()
-            && self.is_of_current_epochs(ctx, provider, &claims).await?
+        let Some(claims) = self.genuine_token(ctx, provider, token).await? else {
+            ctx.trail.failed("token.genuine", facts![]);
+            return Ok(None);
+        };
+        if claims.expires_at <= ctx.now.seconds() {
+            ctx.trail.failed("token.live", facts![expired_at: Fact::Time(claims.expires_at)]);
+            return Ok(None);
+        }
+        let active = self.is_of_current_epochs(ctx, provider, &claims).await?
             && !self.is_revoked(ctx, provider, &claims).await?;
         Ok(active.then_some(claims))
     }
@@ -34,7 +41,7 @@ impl Engine {
         token: &str,
     ) -> Result<Option<AccessClaims>, Fault> {
         let claims = if token.starts_with(SecretKind::OpaqueAccessToken.prefix()) {
-            opaque::open_access(&self.0.secrets.tokens, &provider.provider.id, token)
+            opaque::open_access(&self.secrets().tokens, &provider.provider.id, token)
         } else {
             let ring = self.key_ring(ctx, &provider.provider.id).await?;
             verify_access(token, |kid| ring.verifying(kid))
@@ -50,15 +57,22 @@ impl Engine {
         provider: &ProviderEntry,
         claims: &AccessClaims,
     ) -> Result<bool, Fault> {
+        let no = |of: &'static str| {
+            ctx.trail.failed("token.epoch", facts![of: Fact::word(of), issued_to: Fact::text(&claims.client_id)]);
+            Ok(false)
+        };
         if claims.epochs.provider < provider.provider.epoch {
-            return Ok(false);
+            return no("provider");
         }
-        if !self.is_of_live_owner(ctx, provider, claims).await? || !self.is_of_live_actor(ctx, claims).await? {
-            return Ok(false);
+        if !self.is_of_live_owner(ctx, provider, claims).await? {
+            return no("client or API key");
+        }
+        if !self.is_of_live_actor(ctx, claims).await? {
+            return no("API key that made it");
         }
         match &claims.person {
-            None => Ok(true),
-            Some(person) => self.is_of_live_person(ctx, provider, claims, person).await,
+            Some(person) if !self.is_of_live_person(ctx, provider, claims, person).await? => no("person or session"),
+            _ => Ok(true),
         }
     }
 
@@ -116,12 +130,16 @@ impl Engine {
     }
 
     async fn is_revoked(&self, ctx: &Context, provider: &ProviderEntry, claims: &AccessClaims) -> Result<bool, Fault> {
+        let revoked = |what: &'static str| {
+            ctx.trail.failed("token.revoked", facts![what: Fact::word(what)]);
+            Ok(true)
+        };
         if self.has_ended(ctx, provider, RevokedKind::Token, claims.jti).await? {
-            return Ok(true);
+            return revoked("token");
         }
         match &claims.person {
-            None => Ok(false),
-            Some(person) => self.has_ended(ctx, provider, RevokedKind::Grant, person.grant).await,
+            Some(person) if self.has_ended(ctx, provider, RevokedKind::Grant, person.grant).await? => revoked("grant"),
+            _ => Ok(false),
         }
     }
 

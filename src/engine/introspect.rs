@@ -1,5 +1,6 @@
 //! RFC 7662: who may see what of a token. No row is written, but for the use of a one-time token.
 
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::{AccessClaims, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
@@ -33,9 +34,22 @@ impl Engine {
         may_introspect(&caller, &provider)?;
         self.counters().introspected.add_one();
         let claims = self.active_token(ctx, &provider, token).await?;
-        let Some(claims) = claims.filter(|claims| may_see(&caller, claims)) else { return Ok(None) };
+        let inactive = |rule, sentence: &str| {
+            ctx.trail.kind("introspection");
+            ctx.trail.refused(rule, sentence);
+            Ok(None)
+        };
+        let Some(claims) = claims else { return inactive("token.active", "The token is not active.") };
+        if !may_see(&caller, &claims) {
+            ctx.trail.failed("token.visible", facts![issued_to: Fact::text(&claims.client_id)]);
+            return inactive("token.visible", "The token is not the caller's to see.");
+        }
         let by = SpentBy { caller: Some(&caller), use_id };
-        Ok(self.spend(ctx, &provider, &claims, by).await?.then_some(claims))
+        if self.spend(ctx, &provider, &claims, by).await? {
+            return Ok(Some(claims));
+        }
+        ctx.trail.failed("token.unspent", facts![]);
+        inactive("token.unspent", "The one-time token was used before.")
     }
 }
 
@@ -56,7 +70,9 @@ pub(in crate::engine) fn key_reaches(
     if bound_to.is_none_or(|bound| *bound == provider.provider.id) {
         return Ok(());
     }
-    Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.").about("API key of another provider"))
+    Err(Refusal::new(RefusalKind::InvalidApiKey, "The API key is not valid.")
+        .about("API key of another provider")
+        .because("api_key.provider", facts![]))
 }
 
 fn may_see(caller: &Caller, claims: &AccessClaims) -> bool {

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use crate::crypto::{SigningKey, opaque};
 use crate::domain::ephemeral::IssuerChoice;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::token::{AccessTokenFormat, Epochs, IdClaims};
 use crate::domain::{AccessClaims, Context, Failed, Fault, SigningAlg};
@@ -26,7 +27,7 @@ impl Engine {
         terms: Terms,
         ask: &Ask,
     ) -> Result<Granted, Failed> {
-        let Terms { owner, subject, scope, audience, lifetime, format, own_id_token, typ, extra } = terms;
+        let Terms { owner, subject, scope, audience, lifetime, format, own_id_token, typ, extra, by } = terms;
         let one_time = extra.one_time;
         let issued_at = ctx.now.seconds();
         let mut claims = AccessClaims {
@@ -49,6 +50,8 @@ impl Engine {
         let format = if one_time { AccessTokenFormat::Opaque } else { format };
         let alg = ask.signing_alg.unwrap_or(provider.provider.access_token_signing_alg);
         let access_token = self.access_token(ctx, provider, &claims, (format, alg)).await?;
+        self.note_issued(ctx, &provider.provider.id, &claims.client_id, by);
+        ctx.trail.passed("lifetime.bounded", facts![lifetime: Fact::Number(lifetime)]);
         let id_token = if own_id_token { Some(self.own_id_token(ctx, provider, &claims).await?) } else { None };
         Ok(Granted {
             access_token,
@@ -70,7 +73,7 @@ impl Engine {
     ) -> Result<SecretString, Fault> {
         match format {
             AccessTokenFormat::Opaque => {
-                opaque::seal_access(&self.0.secrets.tokens, &provider.provider.id, claims, &self.0.random)
+                opaque::seal_access(&self.secrets().tokens, &provider.provider.id, claims, &self.0.random)
             }
             AccessTokenFormat::Jwt => {
                 let key = self.signing_key(ctx, provider, alg).await?;
@@ -100,7 +103,7 @@ impl Engine {
         key.sign_id(&claims).map(SecretString::from)
     }
 
-    /// The active key of an algorithm; made when the provider needs it for the first time.
+    /// The active key of an algorithm, to sign one token with; made when the provider needs it for the first time.
     pub(in crate::engine) async fn signing_key(
         &self,
         ctx: &Context,
@@ -108,13 +111,12 @@ impl Engine {
         alg: SigningAlg,
     ) -> Result<Arc<SigningKey>, Fault> {
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
-        if let Some(key) = ring.signing(alg) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = ring.to_sign(alg) {
+            return Ok(key);
         }
         self.make_first_key(ctx, &provider.provider, alg).await?;
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
-        let made = ring.signing(alg).map(Arc::clone);
-        made.ok_or_else(|| Fault::crypto(format!("provider has no active {} key", alg.name())))
+        ring.to_sign(alg).ok_or_else(|| Fault::crypto(format!("provider has no active {} key", alg.name())))
     }
 }
 

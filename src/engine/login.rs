@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use crate::crypto::Peppers;
 use crate::domain::clock::monotonic;
 use crate::domain::event::Event;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::secret::StoredSecret;
 use crate::domain::user::PasswordHash;
 use crate::domain::{Context, Failed, Fault, ProviderId, Refusal, RefusalKind, User};
@@ -159,6 +160,9 @@ impl Engine {
                 let Tried { account, network } = &known.tried;
                 self.0.behind.note_login_failure(network, ctx.now, OF_NETWORK.leak);
                 self.0.behind.note_login_failure(account, ctx.now, OF_ACCOUNT.leak);
+                if let Some(user) = &user {
+                    self.0.behind.note_event(self.event_of_failure(ctx, provider, user, right));
+                }
                 Err(wrong(user.as_ref(), right).into())
             }
         }
@@ -170,7 +174,7 @@ impl Engine {
         let (engine, provider, address) = (self.clone(), provider.clone(), ctx.client_address);
         let read = move |conn: &mut Conn| {
             let user = users::by_name(conn, &provider, &key)?;
-            let tried = Tried::of(&engine.0.secrets.peppers, &provider, user.as_ref(), &key, address);
+            let tried = Tried::of(&engine.secrets().peppers, &provider, user.as_ref(), &key, address);
             let clear = login_failures::clear_at(conn, &[&tried.account, &tried.network])?;
             let of = |id: &str| clear.get(id).copied().unwrap_or(0);
             let (network_clear_at, account_clear_at) = (of(&tried.network), of(&tried.account));
@@ -200,7 +204,8 @@ impl Engine {
         let who = who(user.as_ref());
         let retry_after = u32::try_from(wait).unwrap_or(u32::MAX);
         let refusal = Refusal::new(RefusalKind::RateLimited { retry_after }, "Too many failed attempts.");
-        Err(refusal.about(format!("login as {who}: too many failed attempts")))
+        let values = facts![retry_after: Fact::Number(wait)];
+        Err(refusal.about(format!("login as {who}: too many failed attempts")).because("throttle.room", values))
     }
 
     /// Takes a place among the tries of this minute. Many right logins of one account at once are no
@@ -217,6 +222,20 @@ impl Engine {
 
     fn forgive(&self, ctx: &Context, tried: &Tried) {
         self.0.logins.throttle.forgive(&tried.account, ctx.client_address, ctx.now);
+    }
+
+    /// Tries that are judged are few, so their events are: nobody fills the table with them.
+    fn event_of_failure(&self, ctx: &Context, provider: &ProviderId, user: &User, right: bool) -> Event {
+        Event {
+            id: self.0.random.uuid_v7(ctx.now),
+            at: ctx.now.millis(),
+            provider: Some(provider.clone()),
+            actor: "system".to_owned(),
+            action: "user.login_failed",
+            target: user.id.to_string(),
+            request_id: ctx.request_id.clone(),
+            details: format!("{{\"because\":\"{}\",\"address\":\"{}\"}}", flaw_of(user, right), ctx.client_address),
+        }
     }
 
     /// Counted, and told by an event at most once a minute for each account that exists: anybody can
@@ -264,16 +283,21 @@ impl Engine {
     }
 }
 
+fn flaw_of(user: &User, right: bool) -> &'static str {
+    match (user.password.is_some(), right) {
+        (false, _) => "has no password",
+        (true, true) => "is disabled or locked",
+        (true, false) => "wrong password",
+    }
+}
+
 /// The one answer for all of them; only the log knows which.
 fn wrong(user: Option<&User>, right: bool) -> Refusal {
-    let why = match user {
-        Some(user) if user.password.is_none() => "has no password",
-        Some(_) if right => "is disabled or locked",
-        Some(_) => "wrong password",
-        None => "nobody's name",
-    };
+    let why = user.map_or("nobody's name", |user| flaw_of(user, right));
+    let values = facts![user: Fact::text(user.map_or("unknown", |user| user.id.as_str())), because: Fact::word(why)];
     Refusal::new(RefusalKind::InvalidGrant, "The username or password is not right.")
         .about(format!("login as {}: {why}", who(user)))
+        .because("user.password", values)
 }
 
 /// For the log: never the name as it was typed, where people now and then put their password.

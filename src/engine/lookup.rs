@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::clock::monotonic;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::{
     ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, SessionId, User, UserId,
 };
 use crate::engine::Engine;
-use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
+use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner, KeySecretEntry};
 use crate::engine::cache::clients::{ClientEntry, SecretEntry};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::{ProviderEntry, SlugEntry};
@@ -21,11 +22,14 @@ use crate::engine::changes::client_change_id;
 use crate::store::api_keys::KeyDigest;
 use crate::store::usage::UsageKind;
 use crate::store::{
-    Conn, api_keys, client_secrets, clients, issuers, named, provider_domains, providers, sessions, signing_keys, users,
+    Conn, api_key_secrets, api_keys, client_secrets, clients, issuers, named, provider_domains, providers, sessions,
+    signing_keys, users,
 };
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
+/// Milliseconds.
+const READ_AGAIN_AFTER: i64 = 50;
 
 impl Engine {
     /// The live provider that a request names, serving what the request needs.
@@ -35,11 +39,19 @@ impl Engine {
         named: &ProviderRef,
     ) -> Result<Arc<ProviderEntry>, Failed> {
         let found = self.any_provider(ctx, &named.slug).await?;
-        let usable = found.filter(|entry| {
-            let serves = named.must_serve.is_none_or(|surface| entry.serves(surface));
-            entry.provider.is_live() && serves
-        });
-        usable.ok_or_else(|| Refusal::unknown("There is no such provider.").into())
+        let asked = || Fact::text(named.slug.as_str());
+        let unknown = |rule, values| Refusal::unknown("There is no such provider.").because(rule, values);
+        let entry = found.ok_or_else(|| unknown("provider.known", facts![provider: asked()]))?;
+        ctx.trail.provider(&entry.provider.id);
+        if !entry.provider.is_live() {
+            return Err(unknown("provider.live", facts![provider: asked()]).into());
+        }
+        match named.must_serve.filter(|surface| !entry.serves(surface)) {
+            None => Ok(entry),
+            Some(surface) => {
+                Err(unknown("provider.serves", facts![provider: asked(), surface: Fact::word(surface)]).into())
+            }
+        }
     }
 
     /// The provider with this slug, live or not.
@@ -80,31 +92,40 @@ impl Engine {
         client_id: &ClientId,
     ) -> Result<Option<Arc<ClientEntry>>, Fault> {
         let key = (provider.clone(), client_id.clone());
-        let (wanted, now) = (key.clone(), ctx.now.seconds());
+        let (wanted, now, loaded_at) = (key.clone(), ctx.now.seconds(), ctx.now.millis());
         self.cached(ctx, &self.0.caches.clients, &key, move |conn| {
             let Some(client) = clients::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
-            let secrets = client_secrets::live(conn, &wanted.0, &wanted.1, now)?;
-            ClientEntry::of(client, secrets).map(Some)
+            let secrets = client_secrets::live_or_ended_lately(conn, &wanted.0, &wanted.1, now)?;
+            let mut entry = ClientEntry::of(client, secrets)?;
+            entry.loaded_at = loaded_at;
+            Ok(Some(entry))
         })
         .await
     }
 
+    /// The API key, and which of its secrets it is, with one of these digests: one for each pepper.
     pub(in crate::engine) async fn api_key_by_digest(
         &self,
         ctx: &Context,
-        pepper_id: String,
-        digest: [u8; 32],
-    ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
-        let owner = self
-            .cached(ctx, &self.0.caches.digests, &digest, move |conn| {
-                let wanted = KeyDigest { pepper_id, digest };
-                Ok(api_keys::by_digest(conn, &wanted)?.map(|key| DigestOwner(key.id)))
-            })
-            .await?;
-        match owner {
-            Some(owner) => self.api_key(ctx, &owner.0).await,
-            None => Ok(None),
+        candidates: Vec<(String, [u8; 32])>,
+    ) -> Result<Option<(Arc<ApiKeyEntry>, Arc<DigestOwner>)>, Fault> {
+        let digests = &self.0.caches.digests;
+        // What is known is looked for under every pepper first: a key that an older one made costs no
+        // read beside a newer one.
+        let mut owner = candidates.iter().find_map(|(_, digest)| digests.get(digest));
+        for (pepper_id, digest) in candidates {
+            if owner.is_some() {
+                break;
+            }
+            owner = self
+                .cached(ctx, digests, &digest, move |conn| {
+                    let found = api_key_secrets::by_digest(conn, &KeyDigest { pepper_id, digest })?;
+                    Ok(found.map(|(key, secret)| DigestOwner { key, secret }))
+                })
+                .await?;
         }
+        let Some(owner) = owner else { return Ok(None) };
+        Ok(self.api_key(ctx, &owner.key).await?.map(|entry| (entry, owner)))
     }
 
     pub(in crate::engine) async fn api_key(
@@ -112,14 +133,17 @@ impl Engine {
         ctx: &Context,
         id: &ApiKeyId,
     ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
-        let wanted = id.clone();
+        let (wanted, now, loaded_at) = (id.clone(), ctx.now.seconds(), ctx.now.millis());
         self.cached(ctx, &self.0.caches.api_keys, id, move |conn| {
             let Some(key) = api_keys::by_id(conn, &wanted)? else { return Ok(None) };
+            let secrets = api_key_secrets::live(conn, &wanted, now)?;
             let bound_to = match &key.provider {
                 Some(provider) => providers::by_id(conn, provider)?.map(|found| found.slug.into()),
                 None => None,
             };
-            Ok(Some(ApiKeyEntry::of(key, bound_to)))
+            let mut entry = ApiKeyEntry::of(key, bound_to, secrets);
+            entry.loaded_at = loaded_at;
+            Ok(Some(entry))
         })
         .await
     }
@@ -177,7 +201,8 @@ impl Engine {
         let ring = self
             .cached(ctx, &self.0.caches.keys, provider, move |conn| {
                 let stored = signing_keys::published(conn, &wanted, now)?;
-                KeyRing::of(&stored, &engine.0.secrets.signing).map(Some)
+                let slug = providers::slugs(conn, &[&wanted])?.remove(&wanted).unwrap_or_default();
+                KeyRing::of(&stored, &engine.secrets().signing, &slug, &engine.0.signatures).map(Some)
             })
             .await?;
         ring.ok_or_else(|| Fault::store("a provider has no key ring"))
@@ -226,11 +251,20 @@ impl Engine {
         self.0.behind.note_failure(UsageKind::Client, &client_change_id(provider, client_id), ctx.now);
     }
 
-    pub(in crate::engine) fn note_api_key_used(&self, ctx: &Context, entry: &ApiKeyEntry) {
+    pub(in crate::engine) fn note_api_key_used(&self, ctx: &Context, entry: &ApiKeyEntry, secret: &KeySecretEntry) {
+        if is_due(&secret.noted_at, ctx.now.seconds()) {
+            self.0.behind.note_used(UsageKind::ApiKeySecret, secret.id.as_str(), ctx.now);
+        }
         if is_due(&entry.noted_at, ctx.now.seconds()) {
             self.0.behind.note_used(UsageKind::ApiKey, entry.key.id.as_str(), ctx.now);
         }
     }
+}
+
+/// Whether an entry that was read at `loaded_at` (epoch milliseconds) may lack what another node has made
+/// since. Bounds how often wrong secrets of one owner read the database.
+pub(in crate::engine) fn may_be_old(ctx: &Context, loaded_at: i64) -> bool {
+    ctx.now.millis() - loaded_at >= READ_AGAIN_AFTER
 }
 
 /// True for one caller a minute.

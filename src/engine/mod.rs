@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-use crate::crypto::{Passwords, Peppers, Random, RefreshKeys, Sealer};
+use crate::crypto::{DataKeys, MasterKey, Passwords, Peppers, Random};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
 use crate::domain::{ApiKeyId, Fault, Hosts, ProviderId, ProviderSlug};
@@ -22,10 +22,15 @@ use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
+use crate::engine::data_keys::KeyChain;
+use crate::engine::explain::{Bounds, Kept};
+use crate::engine::issued::Issued;
 use crate::engine::login::LoginGuard;
 use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
+use crate::engine::signatures::Signatures;
 use crate::engine::throttle::Throttle;
+use crate::engine::webhooks::Telling;
 use crate::store::Db;
 use crate::store::behind::WriteBehind;
 use crate::upstream::{Fetcher, PublishedKeys, TxtRecords, UpstreamOptions};
@@ -37,8 +42,10 @@ pub mod backchannel;
 pub mod cache;
 pub mod changes;
 pub mod counters;
+pub mod data_keys;
 pub mod devices;
 pub mod discovery;
+pub mod explain;
 pub mod first_run;
 pub mod forward_auth;
 pub mod grants;
@@ -47,6 +54,8 @@ pub mod hosts;
 pub mod inspect;
 pub mod introspect;
 pub mod issue;
+pub mod issued;
+pub mod key_rotation;
 pub mod keys_of_others;
 pub mod login;
 pub mod logout;
@@ -56,19 +65,25 @@ pub mod names;
 pub mod pages;
 pub mod policy;
 pub mod profile;
+pub mod rekey;
 pub mod request;
 pub mod revocations;
 pub mod revoke;
 pub mod sessions;
+pub mod signatures;
 pub mod signing_keys;
 pub mod spend;
 pub mod throttle;
 pub mod tick;
 pub mod trust;
 pub mod userinfo;
+pub mod webhooks;
 
 /// Most credentials whose use waits to be written.
 const NOTES_MAX: usize = 10_000;
+
+/// Letters and digits by which explanations tell processes apart.
+const NODE_LENGTH: usize = 8;
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -83,6 +98,16 @@ pub struct EngineOptions {
     pub login_floor: Duration,
     /// Host names of the configuration, in lower case, without a port: nobody's domain.
     pub own_hosts: Vec<String>,
+    /// Seconds for which an audit event is kept.
+    pub events_kept: i64,
+    /// Whether the tokens of machines are told by events too.
+    pub machine_events: bool,
+    /// Explanations written in a second, seconds for which they are kept, rows at the most, and bytes of
+    /// memory for those of this node.
+    pub explain_rate: u32,
+    pub explain_keep: u32,
+    pub explain_keep_rows: u32,
+    pub explain_memory: usize,
 }
 
 impl Default for EngineOptions {
@@ -93,6 +118,12 @@ impl Default for EngineOptions {
             stale_after: Duration::from_secs(1),
             login_floor: Duration::from_millis(400),
             own_hosts: Vec::new(),
+            events_kept: 400 * 86_400,
+            machine_events: false,
+            explain_rate: 200,
+            explain_keep: 86_400,
+            explain_keep_rows: 100_000,
+            explain_memory: 8 << 20,
         }
     }
 }
@@ -102,24 +133,13 @@ pub struct Parts {
     pub db: Db,
     pub random: Random,
     pub passwords: Passwords,
-    pub secrets: Secrets,
+    /// Opens data keys that are made later.
+    pub master: MasterKey,
+    pub data_keys: DataKeys,
     /// How other servers are called.
     pub upstream: UpstreamOptions,
     /// The owner key of `GRANTD_ADMIN_KEY`; kept as a digest, never stored.
     pub admin_key: Option<SecretString>,
-}
-
-/// The opened data keys, by what they are for.
-pub struct Secrets {
-    pub peppers: Peppers,
-    /// Seals private signing keys.
-    pub signing: Sealer,
-    /// Seals opaque access tokens.
-    pub tokens: Sealer,
-    /// Makes and recognises refresh tokens.
-    pub refresh: RefreshKeys,
-    /// Seals what a browser carries for us: flows, known devices.
-    pub browser: Sealer,
 }
 
 /// The engine; cheap to clone.
@@ -130,7 +150,7 @@ pub(in crate::engine) struct Inner {
     db: Db,
     random: Random,
     passwords: Passwords,
-    secrets: Secrets,
+    key_chain: KeyChain,
     admin_key: Option<StoredSecret>,
     caches: Caches,
     revocations: Revocations,
@@ -143,6 +163,10 @@ pub(in crate::engine) struct Inner {
     process_pepper: Peppers,
     /// One key pair is made at a time: RSA takes a core for a noticeable while.
     key_making: Semaphore,
+    /// One round of key rotation at a time.
+    key_rotation: Arc<Semaphore>,
+    /// What each key has signed.
+    signatures: Signatures,
     /// What a secret is compared with when there is no such client.
     decoy_secret: StoredSecret,
     /// Calls with an `Idempotency-Key`.
@@ -160,6 +184,14 @@ pub(in crate::engine) struct Inner {
     /// They are read by one at a time.
     host_loading: Semaphore,
     own_hosts: Vec<String>,
+    options: EngineOptions,
+    /// This process, in explanations.
+    node: String,
+    explanations: Kept,
+    /// Tokens of machines that no event has told of yet.
+    issued: Issued,
+    /// Webhooks that this node is delivering to.
+    telling: Telling,
 }
 
 struct Caches {
@@ -203,16 +235,18 @@ impl Caches {
 impl Engine {
     /// Sets the engine up without touching the database; [`Engine::load`] makes it ready.
     pub fn new(parts: Parts, options: &EngineOptions) -> Result<Self, Fault> {
-        let Parts { db, random, passwords, secrets, upstream, admin_key } = parts;
+        let Parts { db, random, passwords, master, data_keys, upstream, admin_key } = parts;
+        let key_chain = KeyChain::new(master, data_keys)?;
         let txt_records = TxtRecords::new(upstream.txt.clone());
         let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
+        let node = random.base62(NODE_LENGTH);
         Ok(Self(Arc::new(Inner {
             db,
             passwords,
             admin_key: admin_key.map(|key| process_pepper.digest(key.expose_secret())),
-            decoy_secret: secrets.peppers.digest(&random.base62(43)),
-            secrets,
+            decoy_secret: key_chain.secrets().peppers.digest(&random.base62(43)),
+            key_chain,
             random,
             caches: Caches::new(options.cache_bytes),
             revocations: Revocations::new(options.revocation_max),
@@ -224,6 +258,8 @@ impl Engine {
             process_pepper,
             key_making: Semaphore::new(1),
             once_calls: OnceCalls::default(),
+            key_rotation: Arc::new(Semaphore::new(1)),
+            signatures: Signatures::default(),
             deliveries: Arc::new(Semaphore::new(1)),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,
@@ -231,6 +267,11 @@ impl Engine {
             hosts: Hosts::default(),
             host_loading: Semaphore::new(1),
             own_hosts: options.own_hosts.clone(),
+            options: options.clone(),
+            node,
+            explanations: Kept::new(Bounds { memory: options.explain_memory, rate: options.explain_rate as usize }),
+            issued: Issued::new(NOTES_MAX),
+            telling: Telling::default(),
         })))
     }
 

@@ -46,11 +46,11 @@ impl Engine {
         token: &str,
     ) -> bool {
         let Some(stored) = read_token(token) else { return false };
-        self.0.secrets.peppers.matches(&stored, &form_text(provider, form, cookie, flow))
+        self.secrets().peppers.matches(&stored, &form_text(provider, form, cookie, flow))
     }
 
     fn form_digest(&self, provider: &ProviderId, form: &str, cookie: &SecretString, flow: &str) -> StoredSecret {
-        self.0.secrets.peppers.digest(&form_text(provider, form, cookie, flow))
+        self.secrets().peppers.digest(&form_text(provider, form, cookie, flow))
     }
 
     /// A fresh secret for a cookie: 256 random bits.

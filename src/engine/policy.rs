@@ -3,6 +3,7 @@
 
 use crate::domain::client::GrantType;
 use crate::domain::client_policy::RefreshRotation;
+use crate::domain::explanation::{Fact, Facts, facts};
 use crate::domain::grant::Ask;
 use crate::domain::{AudienceSet, PersonGrant, Provider, Refusal, RefusalKind, ScopeSet};
 use crate::engine::cache::clients::ClientEntry;
@@ -15,11 +16,10 @@ pub fn may_use_grant(client: &ClientEntry, grant: GrantType) -> Result<(), Refus
     if client.may_use(grant) && !(for_itself && client.is_public()) {
         return Ok(());
     }
-    Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not use this grant type.").about(format!(
-        "client {} does not have {}",
-        client.client_id,
-        grant.name()
-    )))
+    let allowed = GrantType::ALL.into_iter().filter(|grant| client.may_use(*grant)).map(GrantType::name);
+    Err(Refusal::new(RefusalKind::UnauthorizedClient, "The client may not use this grant type.")
+        .about(format!("client {} does not have {}", client.client_id, grant.name()))
+        .because("client.grant_type", facts![asked: Fact::word(grant.name()), allowed: Fact::list(allowed)]))
 }
 
 /// The scope of a client's own token: what was asked, if the client has all of it. If nothing was
@@ -36,8 +36,14 @@ fn asked_scope(asked: &ScopeSet, client: &ClientEntry) -> Result<ScopeSet, Refus
     match asked.first_outside(&client.scope) {
         None => Ok(asked.clone()),
         Some(outside) => Err(Refusal::new(RefusalKind::InvalidScope, "The client may not have this scope.")
-            .about(format!("client {} does not have scope {outside:?}", client.client_id))),
+            .about(format!("client {} does not have scope {outside:?}", client.client_id))
+            .because("scope.allowed", scope_facts(asked, outside, &client.scope))),
     }
+}
+
+/// What was asked, what of it is too much, and what may be asked, for `explain`.
+pub fn scope_facts(asked: &ScopeSet, outside: &str, allowed: &ScopeSet) -> Facts {
+    facts![asked: Fact::list(asked.iter()), missing: Fact::text(outside), allowed: Fact::list(allowed.iter())]
 }
 
 /// The scope of a person's grant: what was asked, if the client has all of it, and nothing if nothing
@@ -54,12 +60,21 @@ pub fn person_scope(ask: &Ask, client: &ClientEntry) -> Result<ScopeSet, Refusal
 /// list; else the provider's default (RFC 8707 §2.2, RFC 9068 §3).
 pub fn audience(asked: &[String], client: &ClientEntry, provider: &Provider) -> Result<AudienceSet, Refusal> {
     let fallback = client.audience.first().unwrap_or(provider.audience());
+    let invalid = || {
+        let listed = if client.audience.is_empty() { vec![fallback] } else { client.audience.iter().collect() };
+        invalid_target(client).because("audience.allowed", audience_facts(asked, listed))
+    };
     if asked.is_empty() {
-        return AudienceSet::of([fallback]).map_err(|_| invalid_target(client));
+        return AudienceSet::of([fallback]).map_err(|_| invalid());
     }
-    let wanted = AudienceSet::of(asked.iter().map(String::as_str)).map_err(|_| invalid_target(client))?;
+    let wanted = AudienceSet::of(asked.iter().map(String::as_str)).map_err(|_| invalid())?;
     let listed = |value: &str| client.audience.contains(value) || (client.audience.is_empty() && value == fallback);
-    if wanted.iter().all(listed) { Ok(wanted) } else { Err(invalid_target(client)) }
+    if wanted.iter().all(listed) { Ok(wanted) } else { Err(invalid()) }
+}
+
+/// What was asked and what may be, for `explain`.
+pub fn audience_facts<'a>(asked: &[String], allowed: impl IntoIterator<Item = &'a str>) -> Facts {
+    facts![asked: Fact::list(asked.iter().map(String::as_str)), allowed: Fact::list(allowed)]
 }
 
 fn invalid_target(client: &ClientEntry) -> Refusal {
@@ -92,19 +107,20 @@ pub fn narrowed(grant: &PersonGrant, client: &ClientEntry, ask: &Ask) -> Result<
             None => asked.clone(),
             Some(outside) => {
                 return Err(Refusal::new(RefusalKind::InvalidScope, "The scope is larger than what was granted.")
-                    .about(format!("client {}: {outside:?} was not granted", client.client_id)));
+                    .about(format!("client {}: {outside:?} was not granted", client.client_id))
+                    .because("scope.allowed", scope_facts(asked, outside, &left)));
             }
         },
     };
     if ask.resources.is_empty() {
         return Ok((scope, first_audience(grant)?));
     }
-    let wanted = AudienceSet::of(ask.resources.iter().map(String::as_str)).map_err(|_| invalid_target(client))?;
-    if wanted.iter().all(|value| grant.audience.contains(value)) {
-        Ok((scope, wanted))
-    } else {
-        Err(invalid_target(client))
-    }
+    let invalid = || {
+        let values = audience_facts(&ask.resources, grant.audience.iter());
+        invalid_target(client).because("audience.allowed", values)
+    };
+    let wanted = AudienceSet::of(ask.resources.iter().map(String::as_str)).map_err(|_| invalid())?;
+    if wanted.iter().all(|value| grant.audience.contains(value)) { Ok((scope, wanted)) } else { Err(invalid()) }
 }
 
 /// The default audience of a grant: the first it may be for.

@@ -18,6 +18,7 @@ impl Engine {
     /// Refusals: unknown provider, failed client authentication, a grant type, scope or audience
     /// the client may not have. Faults: the store is away or this node may not decide right now.
     pub async fn grant(&self, ctx: &Context, request: GrantRequest) -> Result<Granted, Failed> {
+        ctx.trail.kind("token");
         let outcome = self.decide(ctx, request).await;
         self.count(&outcome);
         outcome

@@ -3,6 +3,7 @@
 
 use crate::crypto::refresh::PresentedRefresh;
 use crate::domain::api_key::Role;
+use crate::domain::client::GrantType;
 use crate::domain::event::Event;
 use crate::domain::grant::{PresentedClient, ProviderRef};
 use crate::domain::provider::ProviderTtls;
@@ -79,7 +80,7 @@ impl Engine {
         let (family, presented) = self.0.db.read(ctx.deadline, read).await?;
         let genuine = family.filter(|family| {
             let ours = family.grant.provider == provider.provider.id && family.revoked_at.is_none();
-            ours && self.0.secrets.refresh.is_genuine(&presented, derivation(family))
+            ours && self.secrets().refresh.is_genuine(&presented, derivation(family))
         });
         let Some(family) = genuine else { return Ok(false) };
         if !may_revoke(caller, family.grant.client.as_str()) {
@@ -118,6 +119,13 @@ impl Engine {
             self.0.revocations.insert(&revocation);
         }
         Ok(())
+    }
+
+    /// A person has given a client a grant, by this means.
+    pub(in crate::engine) fn event_of_new_grant(&self, ctx: &Context, grant: &PersonGrant, by: GrantType) -> Event {
+        let made = self.grant_event(ctx, grant, "grant.created");
+        let details = format!("{{\"client\":\"{}\",\"by\":\"{}\"}}", grant.client, by.name());
+        Event { actor: grant.user.to_string(), details, ..made }
     }
 
     /// What happened to a person's grant; the client is who did it.

@@ -58,7 +58,7 @@ impl Engine {
         if secret.len() != COOKIE_CHARACTERS || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(None);
         }
-        let (owner, candidates) = (provider.provider.id.clone(), self.0.secrets.peppers.candidates(secret));
+        let (owner, candidates) = (provider.provider.id.clone(), self.secrets().peppers.candidates(secret));
         let find = move |conn: &mut _| {
             for (pepper_id, digest) in candidates {
                 let found = sessions::by_cookie(conn, &owner, &CookieDigest { pepper_id, digest })?;
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     fn cookie_digest(&self, secret: &SecretString) -> Result<CookieDigest, Fault> {
-        match self.0.secrets.peppers.digest(secret.expose_secret()) {
+        match self.secrets().peppers.digest(secret.expose_secret()) {
             StoredSecret::Digest { pepper_id, digest } => Ok(CookieDigest { pepper_id, digest }),
             StoredSecret::Argon2(_) => Err(Fault::crypto("a cookie was not digested")),
         }

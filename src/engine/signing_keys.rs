@@ -13,7 +13,13 @@ use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, 
 use crate::engine::Engine;
 use crate::engine::cache::keys::seal_context;
 use crate::engine::issue::OWN_ID_TOKEN_TTL;
-use crate::store::{ChangedTable, Tx, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, events, providers, signing_keys};
+
+/// Seconds within which every node publishes a key that one has made: who asked the last of them keeps
+/// the old key set for a `jwks_max_age` from then on.
+const PUBLISHED_EVERYWHERE: i64 = 5;
+/// Keys that begin to sign in one tick.
+const PROMOTED_AT_ONCE: u32 = 100;
 
 impl Engine {
     /// A key for an algorithm the provider needs for the first time. Of two nodes that make one at
@@ -64,10 +70,10 @@ impl Engine {
     ) -> Result<StoredSigningKey, Fault> {
         let kid = self.0.random.uuid_v7(now);
         let pair = signer::generate_off_thread(alg, &kid).await?;
-        let mut key = stored_key(&self.0.secrets.signing, &self.0.random, provider, (kid, alg, pair), now)?;
+        let mut key = stored_key(&self.secrets().signing, &self.0.random, provider, (kid, alg, pair), now)?;
         key.state = state;
         if state == KeyState::Next {
-            key.activates_at = now.seconds() + provider.ttls.jwks_max_age;
+            key.activates_at = now.seconds() + provider.ttls.jwks_max_age + PUBLISHED_EVERYWHERE;
         }
         Ok(key)
     }
@@ -75,7 +81,7 @@ impl Engine {
     /// Lets every due *next* key sign and retires the one before it. Runs on every node; one wins.
     pub(in crate::engine) async fn promote_due_keys(&self, ctx: &Context) -> Result<(), Fault> {
         let now = ctx.now.seconds();
-        let due = self.0.db.read(ctx.deadline, move |conn| signing_keys::due(conn, now)).await?;
+        let due = self.0.db.read(ctx.deadline, move |conn| signing_keys::due(conn, now, PROMOTED_AT_ONCE)).await?;
         for (provider, alg) in due {
             self.promote(ctx, provider, alg).await?;
         }
@@ -84,6 +90,7 @@ impl Engine {
 
     async fn promote(&self, ctx: &Context, provider: ProviderId, alg: SigningAlg) -> Result<(), Fault> {
         let (owner, now) = (provider.clone(), ctx.now);
+        let mut event = self.event_of_key(ctx, &provider, "signing_key.activated", "");
         let promoted = self
             .0
             .db
@@ -91,6 +98,10 @@ impl Engine {
                 let promoted = signing_keys::promote_due(tx, &owner, alg, now.seconds())?;
                 if promoted {
                     tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
+                    let keys = signing_keys::list(tx, &owner)?;
+                    let active = keys.into_iter().find(|key| key.alg == alg && key.state == KeyState::Active);
+                    event.target = active.map(|key| key.kid).unwrap_or_default();
+                    events::insert(tx, &event)?;
                 }
                 Ok(promoted)
             })

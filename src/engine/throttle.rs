@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::{Refusal, RefusalKind, UnixTime};
 
 /// Failures of one claimed id from one address within a minute.
@@ -163,6 +164,7 @@ fn too_many(now: UnixTime) -> Refusal {
     let left = MINUTE - now.seconds().rem_euclid(MINUTE);
     let retry_after = u32::try_from(left).unwrap_or(60);
     Refusal::new(RefusalKind::RateLimited { retry_after }, "Too many failed attempts.")
+        .because("throttle.room", facts![retry_after: Fact::Number(left)])
 }
 
 #[cfg(test)]

@@ -107,16 +107,6 @@ pub struct KeyDigest {
     pub digest: [u8; 32],
 }
 
-/// The key with this digest; also one that is deleted or expired. Without `last_used_at`.
-pub fn by_digest(conn: &mut Conn, digest: &KeyDigest) -> Result<Option<ApiKey>, Fault> {
-    let row: Option<Row> = each!(conn, conn => api_keys::table
-        .filter(api_keys::digest.eq(digest.digest.as_slice()))
-        .filter(api_keys::pepper_id.eq(digest.pepper_id.as_str()))
-        .first(conn)
-        .optional())?;
-    row.map(ApiKey::try_from).transpose()
-}
-
 /// By id; also one that is deleted.
 pub fn by_id(conn: &mut Conn, id: &ApiKeyId) -> Result<Option<ApiKey>, Fault> {
     let row: Option<Row> = api_keys::table.find(id.as_str()).first(conn).optional()?;
@@ -236,17 +226,21 @@ pub enum Change {
     LastOwner,
 }
 
-/// Another live owner key that reaches as far: what must exist before this row stops being one.
+/// Another owner key with a live secret that reaches as far: what must exist before this row stops being one.
 /// `$1` is now. SQLite numbers `$n` by first appearance, so binds appear in order in each text.
 const ANOTHER_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> api_keys.id \
      AND other.role = 'owner' AND other.deleted_at IS NULL \
      AND (other.expires_at IS NULL OR other.expires_at > $1) \
+     AND EXISTS (SELECT 1 FROM api_key_secrets s WHERE s.key_id = other.id AND s.revoked_at IS NULL \
+      AND (s.expires_at IS NULL OR s.expires_at > $1)) \
      AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
 
-/// The same, of those that never expire: what must exist before this row is given an end. Names `$1`
+/// The same, of those that never expire, nor does one of their secrets: what must exist before this row is given an end. Names `$1`
 /// so that both texts take the same binds.
 const ANOTHER_LASTING_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> api_keys.id \
      AND other.role = 'owner' AND other.deleted_at IS NULL AND other.expires_at IS NULL AND $1 > 0 \
+     AND EXISTS (SELECT 1 FROM api_key_secrets s WHERE s.key_id = other.id AND s.revoked_at IS NULL \
+      AND s.expires_at IS NULL) \
      AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
 
 /// Writes every changeable field if the row still has `expected_version` and is not deleted; raises
@@ -363,6 +357,31 @@ fn is_last_owner(conn: &mut Conn, id: &ApiKeyId, now: i64, another: &str) -> Res
 struct FoundId {
     #[diesel(sql_type = Text, column_name = "id")]
     _id: String,
+}
+
+/// Holds a live key until the transaction ends, so that changes of its secrets come one after the
+/// other. `false`: unknown or deleted.
+pub fn lock(conn: &mut Conn, id: &ApiKeyId) -> Result<bool, Fault> {
+    let row = api_keys::table.filter(api_keys::id.eq(id.as_str())).filter(api_keys::deleted_at.is_null());
+    let row = row.select(api_keys::id);
+    let found: Option<String> = match conn {
+        Conn::Sqlite(conn) => row.first(conn).optional()?,
+        Conn::Postgres(conn) => row.for_update().first(conn).optional()?,
+    };
+    Ok(found.is_some())
+}
+
+/// Whether `id` is an owner key, and no other one has a secret that never expires: what must not be
+/// so when its own last lasting secret is given an end. Call it in a transaction.
+pub fn is_last_lasting_owner(conn: &mut Conn, id: &ApiKeyId, now: i64) -> Result<bool, Fault> {
+    is_last_owner(conn, id, now, ANOTHER_LASTING_OWNER)
+}
+
+/// Shows another secret's last characters as the key's; raises the version.
+pub fn show_hint(conn: &mut Conn, id: &ApiKeyId, hint: &str, now: i64) -> Result<(), Fault> {
+    let values = (api_keys::hint.eq(hint), api_keys::updated_at.eq(now), api_keys::version.eq(api_keys::version + 1));
+    diesel::update(api_keys::table.find(id.as_str())).set(values).execute(conn)?;
+    Ok(())
 }
 
 /// Ends every token the key minted. `false`: unknown or deleted.

@@ -63,6 +63,11 @@ impl WriteBehind {
         self.note(kind, id, Usage { last_used_at: None, failures: 1, last_failed_at: Some(at.seconds()) });
     }
 
+    /// Something found no room before it came here.
+    pub fn note_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Notes that found no room or were lost with a failed write. A metric.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

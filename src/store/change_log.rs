@@ -37,10 +37,12 @@ pub enum ChangedTable {
     Groups,
     /// Verified domains of providers. Row id: the domain's id, or that of a provider that was deleted.
     Domains,
+    /// Row id: the key's id, or empty for all of them.
+    DataKeys,
 }
 
 impl ChangedTable {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Providers,
         Self::SigningKeys,
         Self::Clients,
@@ -50,6 +52,7 @@ impl ChangedTable {
         Self::Sessions,
         Self::Domains,
         Self::Groups,
+        Self::DataKeys,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -63,6 +66,7 @@ impl ChangedTable {
             Self::Sessions => "sessions",
             Self::Domains => "provider_domains",
             Self::Groups => "provider_groups",
+            Self::DataKeys => "data_keys",
         }
     }
 

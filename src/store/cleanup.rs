@@ -115,6 +115,16 @@ impl Expired {
 /// Deletes at most `limit` rows, the oldest first; answers how many.
 pub fn sweep(conn: &mut Conn, expired: Expired, now: UnixTime, limit: u32) -> Result<usize, Fault> {
     let (table, condition, order, bind) = expired.which(now);
+    delete_oldest(conn, (table, condition, order), bind, limit)
+}
+
+/// Table, condition with the one bind `$1`, column of the order.
+fn delete_oldest(
+    conn: &mut Conn,
+    (table, condition, order): (&str, &str, &str),
+    bind: i64,
+    limit: u32,
+) -> Result<usize, Fault> {
     // The physical row is named, so that one text fits every primary key. On PostgreSQL two nodes
     // that sweep at once pass each other's rows by instead of waiting for them.
     let (row, skip) = match conn {
@@ -126,6 +136,49 @@ pub fn sweep(conn: &mut Conn, expired: Expired, now: UnixTime, limit: u32) -> Re
          (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit}{skip})"
     );
     Ok(diesel::sql_query(sql).bind::<BigInt, _>(bind).execute(conn)?)
+}
+
+/// What is kept for as long as the operator wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aged {
+    /// The one statement that ends audit events. Bounded by epoch milliseconds.
+    Events,
+    /// Epoch milliseconds.
+    Explanations,
+    /// Deliveries that are over; epoch seconds.
+    Deliveries,
+    /// Webhooks that were deleted, once their deliveries are swept; epoch seconds.
+    Webhooks,
+}
+
+/// Deletes at most `limit` rows from before `before`, the oldest first; answers how many.
+pub fn sweep_aged(conn: &mut Conn, aged: Aged, before: i64, limit: u32) -> Result<usize, Fault> {
+    let (table, condition, order) = match aged {
+        Aged::Events => ("events", "at < $1", "at"),
+        Aged::Explanations => ("explanations", "at < $1", "at"),
+        Aged::Deliveries => ("webhook_deliveries", "finished_at < $1", "finished_at"),
+        Aged::Webhooks => (
+            "webhooks",
+            "deleted_at < $1 AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = webhooks.id)",
+            "deleted_at",
+        ),
+    };
+    delete_oldest(conn, (table, condition, order), before, limit)
+}
+
+/// Sweeps what is older than the operator wants, a bounded number of rows; answers how many.
+pub async fn tick_aged(db: &Db, aged: &[(Aged, i64)], deadline: Instant) -> Result<usize, Fault> {
+    let mut swept = 0;
+    for (aged, before) in aged.iter().copied() {
+        for _ in 0..JOBS {
+            let rows = db.write_background(deadline, move |tx| sweep_aged(tx, aged, before, BATCH)).await?;
+            swept += rows;
+            if rows < BATCH as usize {
+                break;
+            }
+        }
+    }
+    Ok(swept)
 }
 
 /// Sweeps everything, a bounded number of rows; answers how many. The application calls it about

@@ -27,10 +27,16 @@ diesel::table! {
     }
 }
 
-#[derive(Queryable)]
+/// Seconds for which a secret that has ended is still known by its digest.
+const ENDED_SHOWN: i64 = 30 * 86_400;
+
+#[derive(Queryable, QueryableByName)]
+#[diesel(table_name = client_secrets)]
 struct Row {
     id: String,
+    #[diesel(column_name = provider_id)]
     _provider_id: String,
+    #[diesel(column_name = client_id)]
     _client_id: String,
     stored: String,
     hint: String,
@@ -82,7 +88,7 @@ pub fn list(conn: &mut Conn, provider: &ProviderId, client_id: &ClientId) -> Res
     Ok(secrets)
 }
 
-/// Those that work at `now` (epoch seconds), without `last_used_at`: what a cached client holds.
+/// Those that work at `now` (epoch seconds), without `last_used_at`.
 pub fn live(
     conn: &mut Conn,
     provider: &ProviderId,
@@ -96,6 +102,27 @@ pub fn live(
         .filter(client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(now)))
         .order(client_secrets::id)
         .load(conn))?;
+    rows.into_iter().map(ClientSecret::try_from).collect()
+}
+
+/// The same with those that ended lately, at most sixteen in all, so that who still uses one is told which:
+/// what a cached client holds.
+pub fn live_or_ended_lately(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    client_id: &ClientId,
+    now: i64,
+) -> Result<Vec<ClientSecret>, Fault> {
+    const SQL: &str = "SELECT id, provider_id, client_id, stored, hint, created_at, expires_at, revoked_at \
+         FROM client_secrets WHERE provider_id = $1 AND client_id = $2 AND (revoked_at IS NULL OR revoked_at > $3) \
+         AND (expires_at IS NULL OR expires_at > $3) ORDER BY CASE WHEN revoked_at IS NULL \
+         AND (expires_at IS NULL OR expires_at > $4) THEN 0 ELSE 1 END, id DESC LIMIT 16";
+    let rows: Vec<Row> = diesel::sql_query(SQL)
+        .bind::<Text, _>(provider.as_str())
+        .bind::<Text, _>(client_id.as_str())
+        .bind::<BigInt, _>(now - ENDED_SHOWN)
+        .bind::<BigInt, _>(now)
+        .load(conn)?;
     rows.into_iter().map(ClientSecret::try_from).collect()
 }
 
@@ -153,6 +180,40 @@ pub fn revoke(
         .filter(client_secrets::client_id.eq(client_id.as_str()))
         .filter(client_secrets::revoked_at.is_null());
     Ok(diesel::update(row).set(client_secrets::revoked_at.eq(now)).execute(conn)? == 1)
+}
+
+/// Gives every live secret of the client but `kept` an end no later than `end` (epoch seconds).
+pub fn end_others_by(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    client_id: &ClientId,
+    kept: &SecretId,
+    end: i64,
+) -> Result<usize, Fault> {
+    let others = client_secrets::table
+        .filter(client_secrets::provider_id.eq(provider.as_str()))
+        .filter(client_secrets::client_id.eq(client_id.as_str()))
+        .filter(client_secrets::id.ne(kept.as_str()))
+        .filter(client_secrets::revoked_at.is_null())
+        .filter(client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(end)));
+    Ok(diesel::update(others).set(client_secrets::expires_at.eq(end)).execute(conn)?)
+}
+
+/// Ends every live secret of the client but `kept` at once. `now` in epoch seconds.
+pub fn revoke_others(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    client_id: &ClientId,
+    kept: &SecretId,
+    now: i64,
+) -> Result<usize, Fault> {
+    let others = client_secrets::table
+        .filter(client_secrets::provider_id.eq(provider.as_str()))
+        .filter(client_secrets::client_id.eq(client_id.as_str()))
+        .filter(client_secrets::id.ne(kept.as_str()))
+        .filter(client_secrets::revoked_at.is_null())
+        .filter(client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(now)));
+    Ok(diesel::update(others).set(client_secrets::revoked_at.eq(now)).execute(conn)?)
 }
 
 #[cfg(test)]

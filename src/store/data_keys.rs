@@ -13,6 +13,7 @@ diesel::table! {
         purpose -> Text,
         sealed -> Binary,
         created_at -> BigInt,
+        active_at -> Nullable<BigInt>,
     }
 }
 
@@ -23,15 +24,16 @@ struct Row {
     purpose: String,
     sealed: Vec<u8>,
     created_at: i64,
+    active_at: Option<i64>,
 }
 
 impl TryFrom<Row> for SealedDataKey {
     type Error = Fault;
 
     fn try_from(row: Row) -> Result<Self, Fault> {
-        let Row { id, purpose, sealed, created_at } = row;
+        let Row { id, purpose, sealed, created_at, active_at } = row;
         let purpose = DataKeyPurpose::from_name(&purpose).ok_or_else(|| unreadable("data_keys", "purpose"))?;
-        Ok(Self { id, purpose, sealed, created_at })
+        Ok(Self { id, purpose, sealed, created_at, active_at: active_at.unwrap_or(created_at) })
     }
 }
 
@@ -42,10 +44,21 @@ pub fn all(conn: &mut Conn) -> Result<Vec<SealedDataKey>, Fault> {
 }
 
 pub fn insert(conn: &mut Conn, key: &SealedDataKey) -> Result<(), Fault> {
-    let SealedDataKey { id, purpose, sealed, created_at } = key.clone();
-    let row = Row { id, purpose: purpose.name().to_owned(), sealed, created_at };
+    let SealedDataKey { id, purpose, sealed, created_at, active_at } = key.clone();
+    let row = Row { id, purpose: purpose.name().to_owned(), sealed, created_at, active_at: Some(active_at) };
     diesel::insert_into(data_keys::table).values(row).execute(conn)?;
     Ok(())
+}
+
+/// Holds all of them until the transaction ends, then reads them: on PostgreSQL a change by somebody
+/// else comes before or after, never in between.
+pub fn locked(conn: &mut Conn) -> Result<Vec<SealedDataKey>, Fault> {
+    if let Conn::Postgres(conn) = conn {
+        // In one order, so that two transactions never wait for each other.
+        data_keys::table.order(data_keys::id).select(data_keys::id).for_update().load::<String>(conn)?;
+    }
+    // A statement of its own: what was committed while this one waited is seen.
+    all(conn)
 }
 
 /// Puts the same key under another seal (`keys rekey`). `false` if there is no such key, or it is

@@ -7,6 +7,7 @@
 //! rows and the conversion to the domain. Two laws shape all of them: no decision on a value read
 //! earlier (one guarded statement instead, or a row lock before it), and a refusal commits.
 
+pub mod api_key_secrets;
 pub mod api_keys;
 pub mod assertion_jtis;
 pub mod behind;
@@ -22,10 +23,12 @@ pub mod consents;
 pub mod data_keys;
 mod db;
 pub mod events;
+pub mod explanations;
 mod fault;
 pub mod idempotency_keys;
 pub mod issuers;
 mod job;
+pub mod key_rotation;
 mod listing;
 pub mod login_failures;
 pub mod logout_deliveries;
@@ -38,8 +41,10 @@ mod provider_policy;
 pub mod providers;
 mod queue;
 pub mod refresh_families;
+pub mod reset;
 pub mod revoked;
 pub mod scopes;
+pub mod secret_report;
 pub mod session_clients;
 pub mod sessions;
 pub mod signing_keys;
@@ -52,6 +57,8 @@ pub mod trusted_issuers;
 pub mod usage;
 pub mod user_links;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;
 mod writer;
 
 pub use change_log::ChangedTable;

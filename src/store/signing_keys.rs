@@ -141,11 +141,15 @@ fn insert(conn: &mut Conn, key: StoredSigningKey) -> Result<bool, Fault> {
     Ok(rows == 1)
 }
 
-/// Provider and algorithm of every *next* key that is due at `now` (epoch seconds).
-pub fn due(conn: &mut Conn, now: i64) -> Result<Vec<(ProviderId, SigningAlg)>, Fault> {
+/// Provider and algorithm of at most `limit` *next* keys that are due at `now` (epoch seconds), the
+/// longest due first.
+pub fn due(conn: &mut Conn, now: i64, limit: u32) -> Result<Vec<(ProviderId, SigningAlg)>, Fault> {
+    // The state as a literal: so the partial index answers.
     let waiting = signing_keys::table
-        .filter(signing_keys::state.eq(KeyState::Next.name()))
-        .filter(signing_keys::activates_at.le(now));
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state = 'next'"))
+        .filter(signing_keys::activates_at.le(now))
+        .order(signing_keys::activates_at)
+        .limit(i64::from(limit));
     let rows: Vec<(String, String)> = waiting.select((signing_keys::provider_id, signing_keys::alg)).load(conn)?;
     let known = |(provider, alg): (String, String)| Some((ProviderId::from(provider), SigningAlg::from_name(&alg)?));
     Ok(rows.into_iter().filter_map(known).collect())

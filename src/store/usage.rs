@@ -28,16 +28,19 @@ pub enum UsageKind {
     ClientSecret,
     /// Id: the key's id.
     ApiKey,
+    /// Id: the secret's id.
+    ApiKeySecret,
 }
 
 impl UsageKind {
-    pub const ALL: [Self; 3] = [Self::Client, Self::ClientSecret, Self::ApiKey];
+    pub const ALL: [Self; 4] = [Self::Client, Self::ClientSecret, Self::ApiKey, Self::ApiKeySecret];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::ClientSecret => "client_secret",
             Self::ApiKey => "api_key",
+            Self::ApiKeySecret => "api_key_secret",
         }
     }
 }

@@ -172,6 +172,21 @@ impl Fetcher {
         if status.is_success() { Ok(()) } else { Err(FetchFlaw::Status(status.as_u16())) }
     }
 
+    /// Delivers a JSON document under headers of its own; any 2xx is an acceptance. The answer's body is not
+    /// read.
+    pub async fn post_json(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+    ) -> Result<(), FetchFlaw> {
+        let request = self.request(url, |client, url| client.post(url))?;
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let status = request.send().await.map_err(flaw_of)?.status();
+        if status.is_success() { Ok(()) } else { Err(FetchFlaw::Status(status.as_u16())) }
+    }
+
     fn request(
         &self,
         url: &str,

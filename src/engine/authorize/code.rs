@@ -4,13 +4,14 @@ use secrecy::ExposeSecret;
 
 use crate::crypto::credential;
 use crate::domain::authorize::Authorize;
+use crate::domain::client::GrantType;
 use crate::domain::secret::{SecretKind, StoredSecret};
 use crate::domain::token::Epochs;
-use crate::domain::{AuthorizationCode, Context, Failed, Fault, PersonGrant, Session};
+use crate::domain::{AuthorizationCode, Context, Decision, Failed, Fault, PersonGrant, Session};
 use crate::engine::Engine;
 use crate::engine::authorize::{Asked, logged_out};
 use crate::engine::cache::providers::ProviderEntry;
-use crate::store::codes;
+use crate::store::{codes, events};
 
 impl Engine {
     /// The browser leaves with a code.
@@ -23,7 +24,7 @@ impl Engine {
     ) -> Result<Authorize, Failed> {
         let Asked { target, request } = asked;
         let secret = credential::generate(SecretKind::AuthorizationCode, &self.0.random);
-        let StoredSecret::Digest { pepper_id, digest } = self.0.secrets.peppers.digest(secret.expose_secret()) else {
+        let StoredSecret::Digest { pepper_id, digest } = self.secrets().peppers.digest(secret.expose_secret()) else {
             return Err(Fault::crypto("a code was not digested").into());
         };
         let user = self.user(ctx, &provider.provider.id, &session.user).await?.ok_or_else(logged_out)?;
@@ -59,7 +60,13 @@ impl Engine {
             spent_at: None,
             epochs,
         };
-        self.0.db.write_one(ctx.deadline, move |conn| codes::insert(conn, &code)).await?;
+        let event = self.event_of_new_grant(ctx, &code.grant, GrantType::AuthorizationCode);
+        let write = self.0.db.write(ctx.deadline, move |tx| {
+            codes::insert(tx, &code)?;
+            events::insert(tx, &event)?;
+            Ok(Decision::Allow(()))
+        });
+        write.await?;
         Ok(target.back.with_code(secret.expose_secret().to_owned()))
     }
 }

@@ -2,17 +2,18 @@
 //! what they will learn. The question belongs to one session: another person's answer is none.
 
 use crate::domain::authorize::{Authorize, AuthorizeParams, ConsentPage};
+use crate::domain::event::Event;
 use crate::domain::grant::ProviderRef;
 use crate::domain::session::{Browser, Session};
-use crate::domain::{Context, Failed, ScopeSet};
+use crate::domain::{Context, Decision, Failed, ScopeSet, UserId};
 use crate::engine::Engine;
 use crate::engine::authorize::flow::{Flow, Pending};
 use crate::engine::authorize::redirect::origin_of;
-use crate::engine::authorize::request::Request;
-use crate::engine::authorize::{Asked, Standing, Visit, denied, logged_out};
+use crate::engine::authorize::request::{Request, Target};
+use crate::engine::authorize::{Asked, Standing, Visit, denied, logged_out, sent_back};
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::profile;
-use crate::store::consents;
+use crate::store::{consents, events};
 
 impl Engine {
     /// What the consent page shows, to the person who is logged in.
@@ -51,7 +52,10 @@ impl Engine {
         let (params, since) = self.asked_of(ctx, &provider, browser, flow).await?;
         if !allow {
             let target = self.authorize_target(ctx, &provider, &params).await?;
-            return Ok(denied(&target));
+            if let Some(session) = self.browser_session(ctx, &provider, browser).await? {
+                self.0.behind.note_event(self.consent_event(ctx, &target, &session.user, "consent.refused"));
+            }
+            return Ok(denied(ctx, &target));
         }
         self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::Allowed { since } }).await
     }
@@ -104,7 +108,7 @@ impl Engine {
         session: Session,
     ) -> Result<Authorize, Failed> {
         if asked.request.prompt.none {
-            return Ok(asked.target.back.with_error("consent_required", "The person has not allowed this."));
+            return Ok(sent_back(ctx, &asked.target, "consent_required", "The person has not allowed this."));
         }
         Ok(Authorize::Consent(self.wait(ctx, provider, visit, Some(session.id))?))
     }
@@ -120,8 +124,19 @@ impl Engine {
         let all = ScopeSet::of(known.iter().chain(allowed.iter()));
         let scope = all.unwrap_or(allowed);
         let (user, client, now) = (session.user.clone(), asked.target.client.client_id.clone(), ctx.now.seconds());
-        let write = move |conn: &mut _| consents::allow(conn, &user, &client, &scope, now);
-        Ok(self.0.db.write_one(ctx.deadline, write).await?)
+        let event = self.consent_event(ctx, &asked.target, &session.user, "consent.given");
+        let write = self.0.db.write(ctx.deadline, move |tx| {
+            consents::allow(tx, &user, &client, &scope, now)?;
+            events::insert(tx, &event)?;
+            Ok(Decision::Allow(()))
+        });
+        write.await?;
+        Ok(())
+    }
+
+    fn consent_event(&self, ctx: &Context, target: &Target, user: &UserId, action: &'static str) -> Event {
+        let client = &target.client;
+        self.person_event(ctx, &client.provider, user, action, client.client_id.as_str())
     }
 }
 

@@ -48,7 +48,7 @@ impl Engine {
         };
         let bound_to = self.form_token(provider, BINDING_FORM, binding, "");
         let plain = written(flow, &bound_to);
-        let sealed = self.0.secrets.browser.seal(&sealed_for(provider), plain.as_bytes(), &self.0.random)?;
+        let sealed = self.secrets().browser.seal(&sealed_for(provider), plain.as_bytes(), &self.0.random)?;
         let text = URL_SAFE_NO_PAD.encode(sealed);
         if text.len() > MAX_FLOW {
             return Err(Refusal::malformed("The request is too long.").into());
@@ -79,7 +79,7 @@ impl Engine {
             return None;
         }
         let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let plain = self.0.secrets.browser.open(&sealed_for(provider), &sealed)?;
+        let plain = self.secrets().browser.open(&sealed_for(provider), &sealed)?;
         read(std::str::from_utf8(&plain).ok()?)
     }
 }

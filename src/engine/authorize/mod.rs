@@ -60,6 +60,7 @@ impl Engine {
         params: AuthorizeParams,
         browser: &Browser,
     ) -> Result<Authorize, Failed> {
+        ctx.trail.kind("authorization");
         self.require_fresh()?;
         let provider = self.provider(ctx, provider).await?;
         self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New }).await
@@ -97,6 +98,7 @@ impl Engine {
         username: &str,
         password: &SecretString,
     ) -> Result<LoggedIn, Failed> {
+        ctx.trail.kind("login");
         self.require_fresh()?;
         let provider = self.provider(ctx, provider).await?;
         let pending = flow.map(|flow| self.pending_request(ctx, &provider, browser, flow)).transpose()?;
@@ -130,19 +132,23 @@ impl Engine {
         let provider = self.provider(ctx, provider).await?;
         let (params, _) = self.pending_request(ctx, &provider, browser, flow)?;
         let target = self.authorize_target(ctx, &provider, &params).await?;
-        Ok(denied(&target))
+        Ok(denied(ctx, &target))
     }
 
     /// Judges the request anew each time it comes by: client, keys and person may have changed.
     async fn proceed(&self, ctx: &Context, provider: &ProviderEntry, visit: Visit<'_>) -> Result<Authorize, Failed> {
         let target = match self.authorize_target(ctx, provider, &visit.params).await {
             Ok(target) => target,
-            Err(Failed::Refused(refusal)) => return Ok(Authorize::Page(refusal)),
+            Err(Failed::Refused(refusal)) => {
+                ctx.trail.refused_as(&refusal);
+                return Ok(Authorize::Page(refusal));
+            }
             Err(fault) => return Err(fault),
         };
+        ctx.trail.client(&target.client.client_id);
         let request = match self.authorize_request(ctx, provider, &target, &visit.params).await? {
             Ok(request) => request,
-            Err((error, sentence)) => return Ok(target.back.with_error(error, sentence)),
+            Err((error, said)) => return Ok(sent_back(ctx, &target, error, said)),
         };
         let asked = Asked { target, request };
         let session = self.browser_session(ctx, provider, visit.browser).await?;
@@ -162,7 +168,7 @@ impl Engine {
         asked: &Asked,
     ) -> Result<Authorize, Failed> {
         if asked.request.prompt.none {
-            return Ok(asked.target.back.with_error("login_required", "Nobody is logged in."));
+            return Ok(sent_back(ctx, &asked.target, "login_required", "Nobody is logged in."));
         }
         Ok(Authorize::Login(self.wait(ctx, provider, visit, None)?))
     }
@@ -176,7 +182,7 @@ impl Engine {
         asked: &Asked,
     ) -> Result<Authorize, Failed> {
         if asked.request.prompt.none || visit.standing != Standing::New {
-            return Ok(asked.target.back.with_error("login_required", "Another person is logged in."));
+            return Ok(sent_back(ctx, &asked.target, "login_required", "Another person is logged in."));
         }
         Ok(Authorize::Login(self.wait(ctx, provider, visit, None)?))
     }
@@ -268,8 +274,14 @@ fn is_meant(session: &Session, request: &Request) -> bool {
     }
 }
 
-fn denied(target: &Target) -> Authorize {
-    target.back.with_error("access_denied", "The person has refused.")
+fn denied(ctx: &Context, target: &Target) -> Authorize {
+    sent_back(ctx, target, "access_denied", "The person has refused.")
+}
+
+/// The client is told of an error (RFC 6749 §4.1.2.1), and `explain` of the same.
+fn sent_back(ctx: &Context, target: &Target, error: &str, said: &str) -> Authorize {
+    ctx.trail.refused("authorization.request", format!("{error}: {said}"));
+    target.back.with_error(error, said)
 }
 
 fn logged_out() -> Refusal {

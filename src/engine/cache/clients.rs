@@ -44,6 +44,8 @@ pub struct ClientEntry {
     pub may_mint: bool,
     pub may_set_subject: bool,
     pub live: bool,
+    /// When it was read, epoch milliseconds.
+    pub loaded_at: i64,
 }
 
 /// A client that people log in to.
@@ -66,13 +68,17 @@ pub enum AssertionKeys {
     Published(Box<str>),
 }
 
-/// One live secret.
+/// One secret, live or ended lately.
 pub struct SecretEntry {
     /// UUID of the secret, without its hyphens' cost.
     pub id: u128,
     pub stored: StoredSecret,
-    /// Epoch seconds; `i64::MAX` if it does not expire.
+    /// When it ends or has ended, epoch seconds; `i64::MAX` if it does not.
     pub expires_at: i64,
+    /// It was revoked then.
+    pub is_revoked: bool,
+    /// Its last characters; zeros where they are not four of ASCII.
+    hint: [u8; 4],
     /// When its use was last noted, epoch seconds.
     pub noted_at: AtomicI64,
 }
@@ -133,6 +139,7 @@ impl ClientEntry {
             format: access_token_format,
             resource_server,
             live,
+            loaded_at: 0,
             client_id,
         })
     }
@@ -175,9 +182,9 @@ impl ClientEntry {
         self.people.as_ref().map_or(self.client_id.as_str(), |people| &people.name)
     }
 
-    /// Whether it was made on this surface and works there only.
-    pub fn is_of(&self, surface: &str) -> bool {
-        self.only_surface.as_deref() == Some(surface)
+    /// The one surface it answers on, if there is one.
+    pub fn only_surface(&self) -> Option<&str> {
+        self.only_surface.as_deref()
     }
 
     /// Whether it answers on this surface.
@@ -188,13 +195,22 @@ impl ClientEntry {
 
 impl SecretEntry {
     fn of(secret: ClientSecret) -> Self {
-        let ClientSecret { id, stored, hint: _, created_at: _, expires_at, last_used_at, revoked_at: _ } = secret;
+        let ClientSecret { id, stored, hint, created_at: _, expires_at, last_used_at, revoked_at } = secret;
+        let is_revoked = revoked_at.is_some_and(|at| expires_at.is_none_or(|end| at < end));
+        let ends = [expires_at, revoked_at].into_iter().flatten().min();
         Self {
             id: packed(id.as_str()),
             stored,
-            expires_at: expires_at.unwrap_or(i64::MAX),
+            expires_at: ends.unwrap_or(i64::MAX),
+            is_revoked,
+            hint: hint.as_bytes().try_into().ok().filter(|_| hint.is_ascii()).unwrap_or_default(),
             noted_at: AtomicI64::new(last_used_at.unwrap_or(0)),
         }
+    }
+
+    /// Its last characters; empty where they are not four of ASCII.
+    pub fn hint(&self) -> &str {
+        std::str::from_utf8(&self.hint).unwrap_or_default().trim_end_matches('\0')
     }
 
     /// The id as it stands in the database.

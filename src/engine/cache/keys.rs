@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -11,9 +12,10 @@ use crate::crypto::{ClientKeys, Sealer, SigningKey, VerifyingKey};
 use crate::domain::key::{KeyState, StoredSigningKey};
 use crate::domain::{Fault, SigningAlg};
 use crate::engine::cache::Weigh;
+use crate::engine::signatures::{Signatures, Signer};
 
 pub struct KeyRing {
-    active: HashMap<SigningAlg, Arc<SigningKey>>,
+    active: HashMap<SigningAlg, (Arc<SigningKey>, Arc<AtomicU64>)>,
     published: HashMap<String, Arc<VerifyingKey>>,
     /// The JWK Set (RFC 7517 §5), next and retired keys included.
     pub jwks: Bytes,
@@ -28,15 +30,21 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Opens and parses what is stored. A fault if a key cannot be opened or read.
-    pub fn of(stored: &[StoredSigningKey], sealer: &Sealer) -> Result<Self, Fault> {
+    /// Opens and parses what is stored. A fault if a key cannot be opened or read. `provider`: slug.
+    pub fn of(
+        stored: &[StoredSigningKey],
+        sealer: &Sealer,
+        provider: &str,
+        signatures: &Signatures,
+    ) -> Result<Self, Fault> {
         let mut active = HashMap::new();
         let mut published = HashMap::new();
         for key in stored {
             let verifying = VerifyingKey::from_jwk(&key.kid, key.alg, &key.public_jwk)?;
             published.insert(key.kid.clone(), Arc::new(verifying));
             if key.state == KeyState::Active {
-                active.insert(key.alg, Arc::new(open(key, sealer)?));
+                let signer = Signer { kid: &key.kid, alg: key.alg, provider, active_since: key.activates_at };
+                active.insert(key.alg, (Arc::new(open(key, sealer)?), signatures.counter(&signer)));
             }
         }
         let texts: Vec<&str> = stored.iter().map(|key| key.public_jwk.as_str()).collect();
@@ -59,7 +67,14 @@ impl KeyRing {
 
     /// The key that signs with this algorithm, if one is active.
     pub fn signing(&self, alg: SigningAlg) -> Option<&Arc<SigningKey>> {
-        self.active.get(&alg)
+        self.active.get(&alg).map(|(key, _)| key)
+    }
+
+    /// The same, to be signed with once: it is counted.
+    pub fn to_sign(&self, alg: SigningAlg) -> Option<Arc<SigningKey>> {
+        let (key, signatures) = self.active.get(&alg)?;
+        signatures.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::clone(key))
     }
 
     /// A published key by its `kid`.

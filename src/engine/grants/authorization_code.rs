@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::credential::is_well_formed;
 use crate::crypto::hashes::verifier_fits;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::secret::SecretKind;
 use crate::domain::token::Epochs;
@@ -34,15 +35,17 @@ impl Engine {
     ) -> Result<Granted, Failed> {
         let code = self.find_code(ctx, redemption.code.expose_secret()).await?;
         let code = code.filter(|code| code.grant.provider == provider.provider.id);
-        let code = code.ok_or_else(|| bad("no such code"))?;
+        let code = code.ok_or_else(|| bad("no such code").because("code.known", facts![]))?;
         judge(&code, client, &redemption)?;
         if code.spent_at.is_some() {
             let event = self.grant_event(ctx, &code.grant, "code.replayed");
             self.revoke_grant(ctx, provider, code.grant.id, Some(event)).await?;
-            return Err(replayed().into());
+            let spent_at = Fact::Time(code.spent_at.unwrap_or_default());
+            return Err(replayed().because("code.unspent", facts![spent_at: spent_at]).into());
         }
         if code.expires_at <= ctx.now.seconds() {
-            return Err(bad("an expired code").into());
+            let expired_at = Fact::Time(code.expires_at);
+            return Err(bad("an expired code").because("code.live", facts![expired_at: expired_at]).into());
         }
         let prepared = self.prepare_redemption(ctx, provider, client, &code, ask).await?;
         self.redeem(ctx, provider, client, &code, prepared).await
@@ -53,7 +56,7 @@ impl Engine {
         if !is_well_formed(SecretKind::AuthorizationCode, text) {
             return Ok(None);
         }
-        let candidates = self.0.secrets.peppers.candidates(text);
+        let candidates = self.secrets().peppers.candidates(text);
         let find = move |conn: &mut _| {
             for (pepper_id, digest) in &candidates {
                 if let Some(code) = codes::by_digest(conn, pepper_id, digest)? {
@@ -142,11 +145,14 @@ impl Engine {
 /// something is not judged here.
 fn judge(code: &AuthorizationCode, client: &ClientEntry, redemption: &Redemption<'_>) -> Result<(), Refusal> {
     if code.grant.client != client.client_id {
-        return Err(bad("a code of another client"));
+        return Err(bad("a code of another client").because("code.client", facts![]));
     }
-    judge_redirect(code, redemption.redirect_uri)?;
+    judge_redirect(code, redemption.redirect_uri).map_err(|refusal| refusal.because("code.redirect_uri", facts![]))?;
     let verifier = redemption.verifier.map(ExposeSecret::expose_secret);
-    judge_verifier(code.code_challenge.as_deref(), verifier, client.is_public())
+    judge_verifier(code.code_challenge.as_deref(), verifier, client.is_public()).map_err(|refusal| {
+        let because = Fact::text(&refusal.about);
+        refusal.because("pkce.verifier", facts![because: because])
+    })
 }
 
 /// RFC 6749 §4.1.3: what was sent must be sent again, byte for byte; what was not may be left out.

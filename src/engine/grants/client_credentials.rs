@@ -4,6 +4,7 @@ use crate::domain::grant::Ask;
 use crate::domain::token::{AccessTokenFormat, AccessTyp};
 use crate::domain::{ExtraClaims, Provider, Refusal};
 use crate::engine::cache::clients::ClientEntry;
+use crate::engine::counters::IssuedBy;
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::policy;
 
@@ -19,5 +20,6 @@ pub fn terms(provider: &Provider, client: &ClientEntry, ask: &Ask) -> Result<Ter
         typ: AccessTyp::AtJwt,
         extra: ExtraClaims::default(),
         own_id_token: ask.own_id_token,
+        by: IssuedBy::ClientCredentials,
     })
 }

@@ -19,13 +19,14 @@ use crate::domain::{
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::cache::users::UserEntry;
+use crate::engine::counters::IssuedBy;
 use crate::engine::grants::person::{NewGrant, Parties, Prepared};
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::trust::Accepted;
 use crate::engine::trust::people::Standing;
 use crate::engine::trust::rules::{HandedIn, TOKEN_TYPES};
 use crate::engine::{Engine, policy};
-use crate::store::{clients, refresh_families};
+use crate::store::clients;
 
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -109,11 +110,13 @@ impl Engine {
             force_jwt: call.force_jwt,
         };
         let parties = Parties { provider: call.provider, client: call.client, user: &user };
+        let by = match call.form {
+            ExternalForm::JwtBearer => GrantType::JwtBearer,
+            ExternalForm::TokenExchange { .. } | ExternalForm::Surface => GrantType::TokenExchange,
+        };
+        let event = self.event_of_new_grant(ctx, &new.grant, by);
         let Prepared { granted, family } = self.prepare(ctx, parties, new, (scope, audience)).await?;
-        if let Some(family) = family {
-            let insert = move |conn: &mut _| refresh_families::insert(conn, &family);
-            self.0.db.write_one(ctx.deadline, insert).await?;
-        }
+        self.write_new_grant(ctx, family, event).await?;
         Ok(granted)
     }
 
@@ -172,6 +175,7 @@ impl Engine {
             typ: AccessTyp::AtJwt,
             extra: ExtraClaims::default(),
             own_id_token: false,
+            by: IssuedBy::Exchange,
         };
         self.use_up(ctx, call, accepted).await?;
         self.issue(ctx, provider, terms, call.ask).await
@@ -247,7 +251,8 @@ fn within(asked: &ScopeSet, allowed: &ScopeSet, client: &ClientEntry) -> Result<
         None => Ok(asked.clone()),
         Some(outside) => {
             Err(Refusal::new(RefusalKind::InvalidScope, "This scope cannot be had for the external token.")
-                .about(format!("client {}: the row or the client does not have scope {outside:?}", client.client_id)))
+                .about(format!("client {}: the row or the client does not have scope {outside:?}", client.client_id))
+                .because("scope.allowed", policy::scope_facts(asked, outside, allowed)))
         }
     }
 }
@@ -290,6 +295,7 @@ fn audience(
     let invalid = || {
         Refusal::new(RefusalKind::InvalidTarget, "This resource cannot be had for the external token.")
             .about(format!("client {}: resource outside the audience of the row and the client", client.client_id))
+            .because("audience.allowed", policy::audience_facts(asked, rules.audience.iter()))
     };
     let allowed = AudienceSet::of(rules.audience.iter().filter(|value| of_client(value))).map_err(|_| invalid())?;
     let wanted = if asked.is_empty() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::domain::api_key::Role;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted, PresentedClient, ProviderRef};
 use crate::domain::id::{is_client_id, is_slug, is_uuid_shaped};
 use crate::domain::scope::is_of_login;
@@ -17,14 +18,15 @@ use crate::domain::{
     Actor as ActorClaim, AudienceSet, ClientId, Context, Effect, ExtraClaims, Failed, Fault, MintAsk, Provider,
     Refusal, RefusalKind, ScopeSet,
 };
-use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::counters::IssuedBy;
 use crate::engine::grants::free_claims;
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::introspect::key_reaches;
 use crate::engine::manage::{Actor, unknown_provider};
+use crate::engine::{Engine, policy};
 use crate::store::{api_keys, clients, users};
 
 /// OIDC Core §2: at most 255 ASCII characters.
@@ -114,7 +116,7 @@ impl Engine {
             Some(id) if is_client_id(id.as_str()) => self.client(ctx, &entry.provider.id, id).await?,
             _ => None,
         };
-        if !client.is_some_and(|client| client.is_of(ctx.surface)) {
+        if !client.is_some_and(|client| client.only_surface() == Some(ctx.surface)) {
             return Err(Refusal::unknown("There is no such client.").into());
         }
         self.mint_as(ctx, actor, provider, mint, ask).await
@@ -200,6 +202,7 @@ impl Engine {
             typ: typ.unwrap_or(AccessTyp::AtJwt),
             extra: ExtraClaims { one_time, access, actor, free: claims },
             own_id_token: false,
+            by: IssuedBy::Mint,
         };
         self.issue(ctx, provider, terms, ask).await
     }
@@ -359,7 +362,14 @@ fn scope(minter: &Minter<'_>, holder: Option<&ClientEntry>, ask: &Ask) -> Result
         return if asked.iter().all(may_have) {
             Ok(asked.clone())
         } else {
-            Err(Refusal::new(RefusalKind::InvalidScope, "This scope cannot be minted with this credential."))
+            let outside = asked.iter().find(|token| !may_have(token)).unwrap_or_default();
+            let allowed = match (minter.scope, of_holder) {
+                (Some(scope), None) | (None, Some(scope)) => scope.clone(),
+                (Some(scope), Some(of_holder)) => scope.within(of_holder),
+                (None, None) => ScopeSet::default(),
+            };
+            Err(Refusal::new(RefusalKind::InvalidScope, "This scope cannot be minted with this credential.")
+                .because("scope.allowed", policy::scope_facts(asked, outside, &allowed)))
         };
     }
     let usual = ask.usual_scope.as_ref().or_else(|| of_holder.or(minter.scope).filter(|_| ask.scope_of_client));
@@ -374,9 +384,13 @@ fn audience(
     provider: &Provider,
     asked: &[String],
 ) -> Result<AudienceSet, Refusal> {
-    let refused = || Refusal::new(RefusalKind::InvalidTarget, "This audience cannot be minted with this credential.");
     let list = holder.map_or(minter.audience, |client| &client.audience);
     let usual = list.first().unwrap_or(provider.audience());
+    let refused = || {
+        let allowed = if list.is_empty() { vec![usual] } else { list.iter().collect() };
+        Refusal::new(RefusalKind::InvalidTarget, "This audience cannot be minted with this credential.")
+            .because("audience.allowed", policy::audience_facts(asked, allowed))
+    };
     let stands = |value: &str| {
         let listed = if list.is_empty() { value == usual } else { list.contains(value) };
         let reached = holder.is_none() || minter.audience.is_empty() || minter.audience.contains(value);
@@ -397,13 +411,25 @@ fn lifetime(
     (named, usual): (Option<i64>, Option<i64>),
 ) -> Result<i64, Refusal> {
     let now = ctx.now.seconds();
-    let bounds = [minter.max_ttl, holder.and_then(ClientEntry::max_ttl), minter.ends_at.map(|end| end - now)];
-    let longest = bounds.into_iter().flatten().fold(provider.ttls.max, i64::min).max(1);
+    let bounds = [
+        ("provider", Some(provider.ttls.max)),
+        ("credential", minter.max_ttl),
+        ("client", holder.and_then(ClientEntry::max_ttl)),
+        ("end of the credential", minter.ends_at.map(|end| end - now)),
+    ];
+    let of_each = bounds.into_iter().filter_map(|(whose, bound)| bound.map(|bound| (bound, whose)));
+    let (least, bound_by) = of_each.min_by_key(|(bound, _)| *bound).unwrap_or((provider.ttls.max, "provider"));
+    let longest = least.max(1);
     match named {
         Some(named) if (1..=longest).contains(&named) => Ok(named),
-        Some(_) => {
+        Some(asked) => {
             let detail = format!("must be from 1 to {longest} seconds here");
-            Err(Refusal::field_called("/ttl_seconds", "The lifetime", detail))
+            let values = facts![
+                asked: Fact::Number(asked),
+                longest: Fact::Number(longest),
+                bound_by: Fact::word(bound_by),
+            ];
+            Err(Refusal::field_called("/ttl_seconds", "The lifetime", detail).because("lifetime.bounded", values))
         }
         None => {
             let own = holder.map_or(minter.usual_ttl, ClientEntry::access_token_ttl);

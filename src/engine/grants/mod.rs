@@ -4,6 +4,7 @@
 use crate::domain::token::{AccessTokenFormat, AccessTyp};
 use crate::domain::{AudienceSet, ExtraClaims, ScopeSet};
 use crate::engine::cache::clients::ClientEntry;
+use crate::engine::counters::IssuedBy;
 
 pub mod authorization_code;
 pub mod client_credentials;
@@ -29,6 +30,8 @@ pub struct Terms {
     pub extra: ExtraClaims,
     /// An ID token for the client itself goes with it.
     pub own_id_token: bool,
+    /// What it is counted as.
+    pub by: IssuedBy,
 }
 
 /// Whom a token is issued to: it ends when its owner does.

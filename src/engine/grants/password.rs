@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::domain::client::GrantType;
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::session::Amr;
 use crate::domain::{Context, Failed, PersonGrant};
@@ -48,6 +49,7 @@ impl Engine {
             force_jwt: ask.force_jwt,
         };
         let roles = self.roles_by_groups(ctx, &user).await?;
-        self.grant_to_person(ctx, provider, client, &UserEntry::of(user, roles), new).await
+        let entry = UserEntry::of(user, roles);
+        self.grant_to_person(ctx, provider, client, &entry, new, GrantType::Password).await
     }
 }

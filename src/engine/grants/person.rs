@@ -9,11 +9,12 @@ use crate::crypto::claims_request::ClaimsRequest;
 use crate::crypto::hashes::at_hash;
 use crate::crypto::refresh::Derivation;
 use crate::domain::client::GrantType;
+use crate::domain::event::Event;
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Epochs, IdClaims, PersonClaims, PersonIdClaims};
 use crate::domain::{
-    AccessClaims, AudienceSet, Context, Failed, Fault, PersonGrant, RefreshFamily, Refusal, RefusalKind, ScopeSet,
-    SessionId, SigningAlg, UserId,
+    AccessClaims, AudienceSet, Context, Decision, Failed, Fault, PersonGrant, RefreshFamily, Refusal, RefusalKind,
+    ScopeSet, SessionId, SigningAlg, UserId,
 };
 use crate::engine::cache::clients::ClientEntry;
 use crate::engine::cache::providers::ProviderEntry;
@@ -21,7 +22,7 @@ use crate::engine::cache::sessions::SessionEntry;
 use crate::engine::cache::users::UserEntry;
 use crate::engine::profile::{Asked, profile};
 use crate::engine::{Engine, policy};
-use crate::store::refresh_families;
+use crate::store::{events, refresh_families};
 
 /// A person's ID token is signed with this unless the client says otherwise.
 const ID_TOKEN_ALG: SigningAlg = SigningAlg::Rs256;
@@ -82,14 +83,32 @@ impl Engine {
         client: &ClientEntry,
         user: &UserEntry,
         new: NewGrant,
+        by: GrantType,
     ) -> Result<Granted, Failed> {
         let whole = (new.grant.scope.clone(), policy::first_audience(&new.grant)?);
+        let event = self.event_of_new_grant(ctx, &new.grant, by);
         let Prepared { granted, family } = self.prepare(ctx, Parties { provider, client, user }, new, whole).await?;
-        if let Some(family) = family {
-            let insert = move |conn: &mut _| refresh_families::insert(conn, &family);
-            self.0.db.write_one(ctx.deadline, insert).await?;
-        }
+        self.write_new_grant(ctx, family, event).await?;
         Ok(granted)
+    }
+
+    /// The family and the event in one transaction; where there is no family nothing waits for the event.
+    pub(in crate::engine) async fn write_new_grant(
+        &self,
+        ctx: &Context,
+        family: Option<RefreshFamily>,
+        event: Event,
+    ) -> Result<(), Fault> {
+        let Some(family) = family else {
+            self.0.behind.note_event(event);
+            return Ok(());
+        };
+        let write = self.0.db.write(ctx.deadline, move |tx| {
+            refresh_families::insert(tx, &family)?;
+            events::insert(tx, &event)?;
+            Ok(Decision::Allow(()))
+        });
+        write.await.map(drop)
     }
 
     /// Everything of [`Engine::grant_to_person`] but the writing, for the scope and audience at hand.
@@ -109,7 +128,7 @@ impl Engine {
         let family = (may_refresh && parties.client.may_use(GrantType::RefreshToken))
             .then(|| self.new_family(ctx, parties, (grant, epochs), ends_at, max_ttl));
         if let Some(family) = &family {
-            granted.refresh_token = Some(self.0.secrets.refresh.token(derivation(family), family.generation)?);
+            granted.refresh_token = Some(self.secrets().refresh.token(derivation(family), family.generation)?);
         }
         Ok(Prepared { granted, family })
     }
@@ -250,7 +269,7 @@ impl Engine {
         let ends_at = ends_at.unwrap_or(i64::MAX).min(now + lives.max);
         RefreshFamily {
             grant: PersonGrant { session, ..grant },
-            key_id: self.0.secrets.refresh.current_key_id().to_owned(),
+            key_id: self.secrets().refresh.current_key_id().to_owned(),
             salt: self.0.random.bytes(),
             generation: 1,
             newest_presented: false,

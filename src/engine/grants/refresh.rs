@@ -6,6 +6,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::refresh::PresentedRefresh;
+use crate::domain::explanation::{Fact, Facts, facts};
 use crate::domain::grant::{Ask, Granted};
 use crate::domain::{Context, Decision, Failed, Fault, GrantId, RefreshFamily, Refusal, RefusalKind};
 use crate::engine::cache::clients::ClientEntry;
@@ -37,6 +38,12 @@ impl Engine {
             let verdict = judge(&family, presented.generation, ctx.now, &rules);
             if verdict == Verdict::Replay {
                 self.end_replayed(ctx, provider, &family, presented.generation).await?;
+                let values = facts![
+                    presented: Fact::Number(presented.generation.into()),
+                    row: Fact::Number(family.generation.into()),
+                    family: Fact::text(&family.grant.id.to_string()),
+                ];
+                ctx.trail.failed("refresh.replayed", values);
                 return Err(bad("a refresh token that was replaced: its grant is revoked"));
             }
             let granted = match made.take() {
@@ -51,7 +58,7 @@ impl Engine {
                 }
                 Verdict::Repeat | Verdict::Replay => family,
             };
-            let refresh_token = self.0.secrets.refresh.token(derivation(&newest), newest.generation)?;
+            let refresh_token = self.secrets().refresh.token(derivation(&newest), newest.generation)?;
             return Ok(Granted { refresh_token: Some(refresh_token), ..granted });
         }
         Err(Fault::busy("a refresh family is rotated by too many at once").into())
@@ -65,15 +72,23 @@ impl Engine {
         client: &ClientEntry,
         presented: &PresentedRefresh,
     ) -> Result<RefreshFamily, Failed> {
-        let family = self.family(ctx, presented.family).await?.ok_or_else(|| bad("no such refresh family"))?;
-        if !self.0.secrets.refresh.is_genuine(presented, derivation(&family)) {
+        let family = self.family(ctx, presented.family).await?.ok_or_else(|| {
+            ctx.trail.failed("refresh.known", facts![]);
+            bad("no such refresh family")
+        })?;
+        if !self.secrets().refresh.is_genuine(presented, derivation(&family)) {
+            ctx.trail.failed("refresh.genuine", facts![]);
             return Err(bad("a forged refresh token"));
         }
         let now = ctx.now.seconds();
         if family.revoked_at.is_some() || now >= family.idle_ends_at || now >= family.ends_at {
+            if family.grant.provider == provider.provider.id {
+                ctx.trail.failed("refresh.live", ended(&family));
+            }
             return Err(bad("the refresh family is revoked or has expired"));
         }
         if family.grant.provider != provider.provider.id || family.grant.client != client.client_id {
+            ctx.trail.failed("refresh.client", facts![]);
             return Err(bad("a refresh token of another client or provider"));
         }
         Ok(family)
@@ -165,6 +180,17 @@ impl Engine {
         let event = self.grant_event(ctx, &family.grant, "refresh.replayed");
         self.revoke_grant(ctx, provider, id, Some(event)).await
     }
+}
+
+/// When and why a family ended.
+fn ended(family: &RefreshFamily) -> Facts {
+    let (at, because) = match family.revoked_at {
+        Some(at) => (at, "it was revoked"),
+        None if family.ends_at <= family.idle_ends_at => (family.ends_at, "its longest life was over"),
+        None => (family.idle_ends_at, "it was not used for too long"),
+    };
+    let id = Fact::text(&family.grant.id.to_string());
+    facts![family: id, ended_at: Fact::Time(at), because: Fact::word(because)]
 }
 
 /// One answer for all of them; which it was is for the log.

@@ -46,7 +46,7 @@ impl Engine {
         inherit(&mut blank, actor);
         let (key, fields) = api_key_fields::apply(draft, &blank, ctx.now.seconds())?;
         within_reach(actor, &key)?;
-        let digest = digest_of(self.0.secrets.peppers.digest(text.expose_secret()))?;
+        let digest = digest_of(self.secrets().peppers.digest(text.expose_secret()))?;
         let event = self.event(ctx, actor, key.provider.as_ref(), "api_key.created", key.id.as_str(), &fields);
         let (row, now) = (key.clone(), ctx.now);
         let cached = digest.digest;
@@ -271,7 +271,12 @@ impl Engine {
         Ok(())
     }
 
-    async fn reachable_api_key(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ApiKey, Failed> {
+    pub(in crate::engine) async fn reachable_api_key(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<ApiKey, Failed> {
         actor.require(Role::Admin)?;
         let key = self.visible_api_key(ctx, actor, id).await?;
         within_reach(actor, &key)?;
@@ -279,7 +284,12 @@ impl Engine {
     }
 
     /// A key bound to a provider sees no key of another one, nor one that is bound to none.
-    async fn visible_api_key(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<ApiKey, Failed> {
+    pub(in crate::engine) async fn visible_api_key(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<ApiKey, Failed> {
         if !is_uuid_shaped(id) {
             return Err(unknown_key().into());
         }
@@ -341,10 +351,10 @@ pub(in crate::engine) fn digest_of(stored: StoredSecret) -> Result<KeyDigest, Fa
     }
 }
 
-fn unknown_key() -> Refusal {
+pub(in crate::engine) fn unknown_key() -> Refusal {
     Refusal::unknown("There is no such API key.")
 }
 
-fn last_owner() -> Refusal {
+pub(in crate::engine) fn last_owner() -> Refusal {
     conflict("The last owner key cannot be given up: make another one first.")
 }

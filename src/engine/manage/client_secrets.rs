@@ -28,7 +28,73 @@ pub struct SecretDraft {
     pub expires_at: Option<i64>,
 }
 
+/// How long the other secrets live on beside a new one, seconds.
+pub const DEFAULT_OVERLAP: i64 = 86_400;
+/// The longest that anybody may ask for.
+pub const MAX_OVERLAP: i64 = 365 * 86_400;
+
+/// A rotation of secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretRotation {
+    /// Seconds for which the others live on; 0: they end at once.
+    pub overlap: i64,
+    /// When the new one ends, epoch seconds.
+    pub expires_at: Option<i64>,
+}
+
+impl SecretRotation {
+    /// Refuses what cannot be. `now` in epoch seconds.
+    pub(in crate::engine) fn check(&self, now: i64) -> Result<(), Refusal> {
+        if !(0..=MAX_OVERLAP).contains(&self.overlap) {
+            let detail = format!("must be 0 to {MAX_OVERLAP} seconds");
+            return Err(Refusal::invalid_field("/overlap_seconds", detail));
+        }
+        if self.expires_at.is_some_and(|end| end <= now) {
+            return Err(Refusal::invalid_field("/expires_at", "must lie in the future"));
+        }
+        Ok(())
+    }
+}
+
 impl Engine {
+    /// Makes a new secret and gives all others an end: after the overlap, or at once if that is 0.
+    pub async fn rotate_client_secrets(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        client_id: &str,
+        rotation: SecretRotation,
+    ) -> Result<NewSecret, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let client = self.stored_client(ctx, &provider, client_id).await?;
+        if !client.auth_method.uses_secret() {
+            let detail = "the client's token_endpoint_auth_method uses no secret";
+            return Err(Refusal::invalid_field("/client_secret", detail).into());
+        }
+        rotation.check(ctx.now.seconds())?;
+        let secret = self.generated_secret(ctx, rotation.expires_at);
+        let (new, now) = (secret.clone(), ctx.now.seconds());
+        let owner = (provider.id.clone(), client.client_id.clone());
+        self.change_secrets(ctx, actor, owner, "client_secret.rotated", secret.row.id.clone(), move |tx, owner| {
+            let (provider, client) = (&owner.0, &owner.1);
+            // Where the others end at once there is room, however many they are.
+            let most = if rotation.overlap == 0 { usize::MAX } else { MAX_LIVE_SECRETS };
+            if !client_secrets::insert_below(tx, provider, client, &new.row, most, now)? {
+                return Ok(Decision::Refuse(too_many()));
+            }
+            if rotation.overlap == 0 {
+                client_secrets::revoke_others(tx, provider, client, &new.row.id, now)?;
+            } else {
+                client_secrets::end_others_by(tx, provider, client, &new.row.id, now + rotation.overlap)?;
+            }
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        Ok(secret)
+    }
+
     /// Adds a secret beside the others.
     pub async fn create_client_secret(
         &self,
@@ -126,7 +192,7 @@ impl Engine {
 
     pub(in crate::engine) fn generated_secret(&self, ctx: &Context, expires_at: Option<i64>) -> NewSecret {
         let text = credential::generate(SecretKind::ClientSecret, &self.0.random);
-        let stored = self.0.secrets.peppers.digest(text.expose_secret());
+        let stored = self.secrets().peppers.digest(text.expose_secret());
         NewSecret::of(self.0.random.uuid_v7(ctx.now).into(), text, stored, expires_at, ctx.now)
     }
 
@@ -181,12 +247,16 @@ pub(in crate::engine) fn add_secret(
     }
     let is_chosen = |secret: &ClientSecret| matches!(secret.stored, StoredSecret::Argon2(_));
     let has_chosen = client_secrets::live(tx, provider, client, now.seconds())?.iter().any(is_chosen);
-    let detail = if is_chosen(&secret.row) && has_chosen {
-        "the client has a chosen secret already: revoke it first, or let one be generated".to_owned()
-    } else {
-        format!("the client has {MAX_LIVE_SECRETS} live secrets already: revoke one first")
-    };
+    if !is_chosen(&secret.row) || !has_chosen {
+        return Ok(Decision::Refuse(too_many()));
+    }
+    let detail = "the client has a chosen secret already: revoke it first, or let one be generated";
     Ok(Decision::Refuse(Refusal::invalid_field("/client_secret", detail)))
+}
+
+fn too_many() -> Refusal {
+    let detail = format!("the client has {MAX_LIVE_SECRETS} live secrets already: revoke one first");
+    Refusal::invalid_field("/client_secret", detail)
 }
 
 fn flaw_of_chosen(text: &str) -> Option<String> {

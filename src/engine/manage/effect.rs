@@ -113,7 +113,7 @@ impl Engine {
         turn: Turn,
         answer: &[u8],
     ) -> Result<Option<Vec<u8>>, Failed> {
-        let sealed = kept_answer::seal(call, answer, &self.0.secrets.peppers, &self.0.random)?;
+        let sealed = kept_answer::seal(call, answer, &self.secrets().peppers, &self.0.random)?;
         let mut job = lock(&self.0.once_calls.held).remove(&ctx.request_id);
         let (id, now) = (turn.id, ctx.now);
         let commit = move |tx: &mut Tx<'_>| {
@@ -152,7 +152,7 @@ impl Engine {
         let (id, now) = (kept_answer::id_of(call), ctx.now);
         let sealed = self.0.db.read(ctx.deadline, move |conn| idempotency_keys::answer(conn, &id, now)).await?;
         let Some(sealed) = sealed else { return Ok(None) };
-        match kept_answer::open(call, &sealed, &self.0.secrets.peppers)? {
+        match kept_answer::open(call, &sealed, &self.secrets().peppers)? {
             Kept::Answer(answer) => Ok(Some(answer)),
             Kept::OfAnother => Err(Refusal::invalid_field(
                 "",

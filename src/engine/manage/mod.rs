@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use crate::domain::clock::monotonic;
 use crate::domain::event::Event;
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::{
@@ -20,13 +21,16 @@ use crate::engine::introspect::key_reaches;
 use crate::store::{Tx, events, providers};
 
 pub mod api_key_fields;
+pub mod api_key_secrets;
 pub mod api_keys;
+pub mod audit;
 pub mod client_draft;
 pub mod client_fields;
 pub mod client_policy_fields;
 pub mod client_secrets;
 pub mod clients;
 pub mod common_passwords;
+pub mod data_keys;
 pub mod domains;
 pub mod effect;
 pub mod fields;
@@ -35,6 +39,7 @@ pub mod named;
 pub mod policies;
 pub mod provider_fields;
 pub mod providers_resource;
+pub mod secret_report;
 pub mod signing_keys;
 pub mod surfaces;
 pub mod tenant_providers;
@@ -44,6 +49,7 @@ pub mod trusted_issuers;
 pub mod user_fields;
 pub mod user_sessions;
 pub mod users;
+pub mod webhooks;
 
 /// Who manages.
 #[derive(Clone)]
@@ -97,7 +103,9 @@ impl Actor {
         if self.role() >= role {
             return Ok(());
         }
-        Err(Refusal::with_hint(RefusalKind::Forbidden, format!("This needs an API key of role {}.", role.name())))
+        let values = facts![role: Fact::word(self.role().name()), needed: Fact::word(role.name())];
+        let hint = format!("This needs an API key of role {}.", role.name());
+        Err(Refusal::with_hint(RefusalKind::Forbidden, hint).because("role.reaches", values))
     }
 
     /// Refuses a key that is bound to a provider: what it asks for concerns all of them.
@@ -105,7 +113,7 @@ impl Actor {
         if self.bound_to().is_none() {
             return Ok(());
         }
-        Err(Refusal::forbidden("This needs an API key that is bound to no provider."))
+        Err(Refusal::forbidden("This needs an API key that is bound to no provider.").because("role.unbound", facts![]))
     }
 
     /// What lies at another provider does not exist for a bound key.
@@ -164,8 +172,12 @@ impl Engine {
             None => providers::by_slug(conn, &wanted),
         };
         let found = self.0.db.read(ctx.deadline, read).await?;
-        let visible = found.filter(|provider| provider.deleted_at.is_none() && actor.sees(&provider.id));
-        visible.ok_or_else(|| unknown_provider().into())
+        let there = found.filter(|provider| provider.deleted_at.is_none()).ok_or_else(unknown_provider)?;
+        if !actor.sees(&there.id) {
+            return Err(unknown_provider().because("provider.visible", facts![]).into());
+        }
+        ctx.trail.provider(&there.id);
+        Ok(there)
     }
 
     /// The audit event of a change, to be written with it.
@@ -269,6 +281,7 @@ mod tests {
             surface: "admin",
             domain: None,
             effect: Effect::Commit,
+            trail: crate::domain::Trail::default(),
         }
     }
 

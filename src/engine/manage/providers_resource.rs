@@ -11,7 +11,7 @@ use crate::engine::manage::{
 };
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
-use crate::store::{ChangedTable, Tx, api_keys, provider_domains, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, api_keys, key_rotation, provider_domains, providers, signing_keys};
 
 /// Why a provider does not end without `cascade`.
 pub const LIVE_CLIENTS: &str = "The provider has live clients: delete them first.";
@@ -140,6 +140,7 @@ impl Engine {
                 }
                 // A key stays published for the largest lifetime allowed while it signed.
                 signing_keys::raise_max_lifetime(tx, &row.id, longest_lifetime(&row))?;
+                key_rotation::forget_plan(tx, &row.id)?;
                 tx.changed(ChangedTable::Providers, &row.slug, now)?;
                 tx.changed(ChangedTable::SigningKeys, row.id.as_str(), now)?;
                 Ok(Decision::Allow(()))

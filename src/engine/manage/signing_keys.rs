@@ -5,7 +5,7 @@ use crate::domain::{Context, Decision, Failed, Refusal, Role, SigningAlg};
 use crate::engine::Engine;
 use crate::engine::manage::{Actor, conflict};
 use crate::engine::signing_keys::outliving;
-use crate::store::{ChangedTable, signing_keys};
+use crate::store::{ChangedTable, key_rotation, signing_keys};
 
 impl Engine {
     /// Every key, retired ones included, ordered by `kid` (which is their order in time).
@@ -37,7 +37,7 @@ impl Engine {
         let wanted = in_state(KeyState::Active).filter(|active| alg.is_none_or(|wanted| wanted == *active));
         let algs: Vec<SigningAlg> = wanted.collect();
         if algs.is_empty() {
-            return Err(conflict("No key of this algorithm is active.").into());
+            return Err(none_active().into());
         }
         let waits = |alg: &SigningAlg| in_state(KeyState::Next).any(|next| next == *alg);
         if algs.iter().all(waits) {
@@ -69,6 +69,56 @@ impl Engine {
         self.0.caches.keys.invalidate(&provider.id);
         Ok(inserted)
     }
+}
+
+impl Engine {
+    /// For a key that somebody else may hold: a fresh key of one algorithm, or of each that has an active
+    /// key, signs at once. The one before it is retired, one that waits is thrown away. Who cached the key
+    /// set meets a `kid` that is not in it, and asks again.
+    pub async fn replace_signing_keys(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        alg: Option<SigningAlg>,
+    ) -> Result<Vec<StoredSigningKey>, Failed> {
+        actor.require(Role::Admin)?;
+        let provider = self.managed_provider(ctx, actor, provider).await?;
+        let owner = provider.id.clone();
+        let existing = self.0.db.read(ctx.deadline, move |conn| signing_keys::list(conn, &owner)).await?;
+        let active = existing.iter().filter(|key| key.state == KeyState::Active).map(|key| key.alg);
+        let algs: Vec<SigningAlg> = active.filter(|active| alg.is_none_or(|wanted| wanted == *active)).collect();
+        if algs.is_empty() {
+            return Err(none_active().into());
+        }
+        let turn = self.key_turn(ctx).await?;
+        let mut made = Vec::new();
+        for alg in algs {
+            made.push(self.new_signing_key(&provider, alg, KeyState::Active, ctx.now).await?);
+        }
+        drop(turn);
+        let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.replaced", &provider.slug, &[]);
+        let (rows, owner, now) = (made.clone(), provider.id.clone(), ctx.now);
+        self.commit(ctx, event, move |tx| {
+            let mut replaced = false;
+            for row in &rows {
+                let key = outliving(tx, row.clone())?;
+                replaced |= key_rotation::replace_active(tx, key, now.seconds())?;
+            }
+            if !replaced {
+                return Ok(Decision::Refuse(none_active()));
+            }
+            tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
+            Ok(Decision::Allow(()))
+        })
+        .await?;
+        self.0.caches.keys.invalidate(&provider.id);
+        Ok(made)
+    }
+}
+
+fn none_active() -> Refusal {
+    conflict("No key of this algorithm is active.")
 }
 
 fn next_waits() -> Refusal {

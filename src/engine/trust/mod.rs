@@ -1,10 +1,13 @@
 //! Tokens of other issuers: judged against each row of the issuer, as a list of named checks. The
 //! exchange takes the one row that accepts; a dry run shows the whole list.
 
+use std::borrow::Cow;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::crypto::{ForeignFlaw, read_foreign, verify_foreign};
-use crate::domain::external::{Check, ExternalToken, Outcome, Verdict};
+use crate::domain::explanation::{Fact, Step, facts};
+use crate::domain::external::{Check, ClaimValue, ExternalToken, Outcome, Verdict};
 use crate::domain::trust::TrustRules;
 use crate::domain::{ClientId, Context, Fault, ProviderId, TrustedIssuer};
 use crate::engine::Engine;
@@ -72,6 +75,7 @@ impl Engine {
         let mut is_forged = false;
         for row in rows {
             let verdict = self.judge(ctx, row, (jwt, &token), handed, Thoroughness::Decide).await?;
+            note_checks(ctx, &verdict, &token);
             match verdict.objection() {
                 None => accepted.push(verdict.row),
                 Some(check) => {
@@ -212,6 +216,42 @@ impl Engine {
             .db
             .write_one(ctx.deadline, move |conn| assertion_jtis::redeem(conn, &provider, &owner, &jti, keep_until))
             .await
+    }
+}
+
+/// What a row said of the token, for `explain`. Of a condition its place, what it asks for, and of what kind
+/// the claim is: never the claim.
+fn note_checks(ctx: &Context, verdict: &Verdict, token: &ExternalToken) {
+    let mut conditions = verdict.row.rules.conditions.iter().enumerate();
+    for Check { name, outcome, detail } in &verdict.checks {
+        let mut values = facts![trusted_issuer: Fact::text(verdict.row.id.as_str()), detail: Fact::text(detail)];
+        let rule = match (*name, conditions.len()) {
+            ("condition", left) if left > 0 => {
+                if let Some((at, condition)) = conditions.next() {
+                    let claim = token.claims.get(&condition.claim);
+                    values.extend(facts![
+                        condition: Fact::Number(i64::try_from(at + 1).unwrap_or(i64::MAX)),
+                        claim: Fact::text(&condition.claim),
+                        operator: Fact::word(condition.operator.name()),
+                        expected: Fact::list(condition.values.iter().map(String::as_str)),
+                        actual: Fact::word(kind_of_claim(claim)),
+                    ]);
+                }
+                Cow::Borrowed("trust.condition")
+            }
+            (name, _) => Cow::Owned(format!("trust.{name}")),
+        };
+        ctx.trail.step(Step { rule, outcome: *outcome, values });
+    }
+}
+
+const fn kind_of_claim(claim: Option<&ClaimValue>) -> &'static str {
+    match claim {
+        None => "absent",
+        Some(ClaimValue::Text(_)) => "another text",
+        Some(ClaimValue::Plain(_)) => "a number or a boolean",
+        Some(ClaimValue::List(_)) => "a list",
+        Some(ClaimValue::Other) => "an object or null",
     }
 }
 

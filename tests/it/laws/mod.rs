@@ -20,7 +20,7 @@ fn root() -> &'static Path {
 
 /// Every `.rs` file below a folder of the checkout, with its path from the root. A folder that
 /// does not exist (yet) has none.
-fn rust_files(folder: &str) -> Vec<(String, String)> {
+pub fn rust_files(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     collect(&root().join(folder), &mut found);
     found.sort();

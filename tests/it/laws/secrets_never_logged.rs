@@ -3,10 +3,13 @@
 
 use std::sync::{Mutex, Once, PoisonError};
 
+use diesel::{QueryableByName, RunQueryDsl};
 use serde_json::{Value, json};
 
-use crate::support::app::{ISSUER, TestApp, TestClient, on_both_apps};
+use crate::support::app::{ISSUER, Setup, TestApp, TestClient, on_both_apps};
+use crate::support::databases::soon;
 use crate::support::jose::Signer;
+use crate::support::origin::{Origin, Reply};
 use crate::support::people::{Wish, text};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -60,6 +63,21 @@ fn carries(lines: &[String], secret: &str) -> Option<String> {
 
 const PASSWORD: &str = "correct horse bättery";
 const HASH: &str = "$2b$05$qKkO.B9vLtfH9xHWlpCTcudjTlMQEDIRXceIhww0HK1kqCTmjd4AK";
+
+/// Every text of events, explanations and webhooks as it lies in the database.
+async fn kept_texts(app: &TestApp) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Kept {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        kept: String,
+    }
+    const SQL: &str = "SELECT actor || ' ' || action || ' ' || target || ' ' || request_id || ' ' || details AS kept \
+        FROM events UNION ALL SELECT request_id || ' ' || body FROM explanations \
+        UNION ALL SELECT url || ' ' || events FROM webhooks UNION ALL SELECT COALESCE(error, '') FROM webhook_deliveries";
+    let read = |conn: &mut grantd::store::Conn| Ok(diesel::sql_query(SQL).load::<Kept>(conn)?);
+    let rows = app.engine.db().read(soon(), read).await.unwrap();
+    rows.into_iter().map(|row| row.kept).collect()
+}
 
 /// Passwords right, wrong and in the wrong place, until they are slowed.
 async fn log_people_in(app: &TestApp) {
@@ -117,8 +135,15 @@ async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Ve
 }
 
 on_both_apps! {
-    async fn no_credential_ever_stands_in_a_log_line(app: TestApp) {
+    async fn no_credential_ever_stands_in_a_log_line_an_event_an_explanation_or_a_webhook(app: TestApp) {
         keep_lines();
+        // So that every explanation is written, and read here.
+        let setup = Setup { environment: &[("GRANTD_EXPLAIN_RATE", "10000")], ..Setup::default() };
+        let app = app.started_again_as(setup).await;
+        let receiver = Origin::always(Reply::status(500));
+        let hook = json!({"url": receiver.base, "events": ["*"]});
+        let hook = app.admin("POST", "/webhooks").json(&hook).send().await.json();
+        let hook_secret = text(&hook, "secret");
         const CHOSEN: &str = "a chosen secret of thirty-two characters and more";
         const WRONG: &str = "a wrong secret that somebody tried in vain today";
         let signer = Signer::es256();
@@ -204,6 +229,16 @@ on_both_apps! {
         app.tick().await;
         app.engine.clean_up(grantd::domain::Wall::now(&app.wall)).await.unwrap();
         assert!(statuses.contains(&200) && statuses.contains(&401));
+        let id = text(&hook, "id").as_str().into();
+        assert!(app.engine.tell_webhook(&id, app.context().now).await.unwrap() > 0);
+        secrets.push(hook_secret);
+        let kept = [kept_texts(&app).await, receiver.asked().iter().map(|told| format!("{told:?}")).collect()].concat();
+        for named in ["client.created", "client.secret_known", "webhook-signature"] {
+            assert!(carries(&kept, named).is_some(), "{named} was not kept");
+        }
+        for secret in &secrets {
+            assert_eq!(carries(&kept, secret), None, "an event, an explanation or a webhook carries a secret");
+        }
         let lines = lines();
         assert!(carries(&lines, "/oauth2/token 200").is_some(), "the access lines were not kept");
         assert!(carries(&lines, &chosen.id).is_some(), "the refusals were not kept");

@@ -35,7 +35,7 @@ impl Case {
 
 /// Whether the route takes an `Idempotency-Key`: it answers 201 and is no mint.
 pub fn is_creating(case: &Case) -> bool {
-    case.operation.starts_with("create_")
+    case.operation.starts_with("create_") || case.operation.ends_with("_secrets")
 }
 
 /// The operations of all routes that are no GET.
@@ -61,6 +61,8 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     let secret = text(&made(&format!("/providers/default/clients/{}/secrets", client.id), json!({})).await, "id");
     app.provider("doomed", json!({})).await;
     let key = text(&made("/api-keys", json!({"name": "before"})).await, "id");
+    let key_secrets = format!("/api-keys/{key}/secrets");
+    let key_secret = text(&made(&key_secrets, json!({})).await, "id");
     let issuer = json!({"issuer": "https://idp.example.net", "audiences": ["api"], "jwks": {"keys": []}});
     let trusted = text(&made("/providers/default/trusted-issuers", issuer.clone()).await, "id");
     let proven = crate::domains::proven(app, "default", &crate::domains::fresh_name()).await;
@@ -110,6 +112,7 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
             false,
         ),
         case("create_client_secret", "POST", p(&format!("clients/{}/secrets", client.id)), json!({}), true),
+        case("rotate_client_secrets", "POST", p(&format!("clients/{}/secrets/rotate", client.id)), json!({}), true),
         case("revoke_client_secret", "DELETE", p(&format!("clients/{}/secrets/{secret}", client.id)), nothing(), true),
         case("revoke_client_tokens", "DELETE", p(&format!("clients/{}/tokens", client.id)), nothing(), true),
         case("delete_client", "DELETE", p(&format!("clients/{}", client.id)), nothing(), true),
@@ -143,6 +146,10 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
         case("end_sessions", "DELETE", p(&format!("sessions?user={}", fourth.user)), nothing(), true),
         case("create_api_key", "POST", "/api-keys".to_owned(), json!({"name": "made"}), true),
         case("update_api_key", "PATCH", format!("/api-keys/{key}"), json!({"name": "after"}), true),
+        case("create_api_key_secret", "POST", key_secrets.clone(), json!({}), true),
+        case("rotate_api_key_secrets", "POST", format!("{key_secrets}/rotate"), json!({"overlap_seconds": 60}), true),
+        case("revoke_api_key_secret", "DELETE", format!("{key_secrets}/{key_secret}"), nothing(), true),
+        case("rotate_data_key", "POST", "/data-keys/rotate".to_owned(), json!({"purpose": "browser"}), true),
         case("revoke_api_key_tokens", "DELETE", format!("/api-keys/{key}/tokens"), nothing(), true),
         case("delete_api_key", "DELETE", format!("/api-keys/{key}"), nothing(), true),
         case("create_trusted_issuer", "POST", p("trusted-issuers"), issuer, true),

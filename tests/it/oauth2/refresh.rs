@@ -50,7 +50,8 @@ async fn refresh_with(app: &TestApp, client: &TestClient, token: &str, more: &[(
 /// The token of any generation of a family, as a holder of the keys would make it.
 async fn forged(app: &TestApp, family: &RefreshFamily, generation: u32) -> String {
     let sealed = app.job(|tx| data_keys::all(tx)).await;
-    let keys = DataKeys::open(&sealed, &MasterKey::from_base64(&MASTER_KEY.into()).unwrap()).unwrap();
+    let keys =
+        DataKeys::open(&sealed, &MasterKey::from_base64(&MASTER_KEY.into()).unwrap(), app.context().now).unwrap();
     let from = Derivation { key_id: &family.key_id, family: family.grant.id, salt: &family.salt };
     RefreshKeys::of(&keys).unwrap().token(from, generation).unwrap().expose_secret().to_owned()
 }

@@ -58,6 +58,7 @@ fn both_folders_give_the_same_tables_and_columns() {
     let differing: Vec<_> = sqlite.symmetric_difference(&postgres).collect();
     assert!(differing.is_empty(), "{differing:#?}");
     let expected = [
+        "api_key_secrets",
         "api_keys",
         "assertion_jtis",
         "authorization_codes",
@@ -67,6 +68,7 @@ fn both_folders_give_the_same_tables_and_columns() {
         "consents",
         "data_keys",
         "events",
+        "explanations",
         "idempotency_keys",
         "login_failures",
         "logout_deliveries",
@@ -89,6 +91,9 @@ fn both_folders_give_the_same_tables_and_columns() {
         "usage",
         "user_links",
         "users",
+        "webhook_deliveries",
+        "webhook_patterns",
+        "webhooks",
     ];
     assert_eq!(tables(&sqlite).into_iter().collect::<Vec<_>>(), expected);
 }

@@ -117,7 +117,7 @@ pub fn digest(id: &str) -> KeyDigest {
 }
 
 pub fn data_key(id: &str, purpose: DataKeyPurpose) -> SealedDataKey {
-    SealedDataKey { id: id.to_owned(), purpose, sealed: vec![1, 2, 3], created_at: NOW }
+    SealedDataKey { id: id.to_owned(), purpose, sealed: vec![1, 2, 3], created_at: NOW, active_at: NOW }
 }
 
 pub fn signing_key(kid: &str, state: KeyState) -> StoredSigningKey {

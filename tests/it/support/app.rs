@@ -18,7 +18,7 @@ use std::time::Duration;
 use actix_web::dev::ServiceResponse;
 use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
-use grantd::app::{Opened, Serve, Services, StartFlags};
+use grantd::app::{Opened, Serve, Services, StartFlags, engine_options};
 use grantd::config::{self, Inputs, Settings};
 use grantd::crypto::{MasterKey, Random};
 use grantd::domain::clock::deadline_in;
@@ -40,7 +40,8 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 31] = [
+pub const TABLES: [&str; 36] = [
+    "api_key_secrets",
     "meta",
     "data_keys",
     "providers",
@@ -72,6 +73,10 @@ pub const TABLES: [&str; 31] = [
     "idempotency_keys",
     "provider_roles",
     "provider_groups",
+    "webhooks",
+    "webhook_patterns",
+    "webhook_deliveries",
+    "explanations",
 ];
 
 /// The wall clock of a test.
@@ -183,12 +188,7 @@ impl TestApp {
     async fn try_open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Result<Self, String> {
         let settings = settings(&setup);
         let Setup { stale_after, login_floor, .. } = setup;
-        let options = EngineOptions {
-            stale_after,
-            login_floor,
-            own_hosts: settings.surfaces.hosts(),
-            ..EngineOptions::default()
-        };
+        let options = EngineOptions { stale_after, login_floor, ..engine_options(&settings) };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
         let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
@@ -313,6 +313,7 @@ impl TestApp {
             surface: "oauth2",
             domain: None,
             effect: Effect::Commit,
+            trail: grantd::domain::Trail::default(),
         }
     }
 

@@ -54,13 +54,22 @@ pub fn flaw(seen: &Seen<'_>) -> Option<String> {
     if !seen.media_type.ends_with("json") {
         return None;
     }
-    let Ok(body) = serde_json::from_slice(seen.body) else { return Some(format!("{what} with what is not JSON")) };
+    // Of JSON lines each is one.
+    let is_lines = seen.media_type == "application/x-ndjson";
+    let texts: Vec<&[u8]> = if is_lines { lines(seen.body) } else { vec![seen.body] };
     let key = format!("{method} {path} {} {}", seen.status, seen.media_type);
-    let errors: Vec<String> = validator(&key, &media["schema"])
-        .iter_errors(&body)
-        .map(|error| format!("{} at {}", error, error.instance_path()))
-        .collect();
+    let validator = validator(&key, &media["schema"]);
+    let mut errors: Vec<String> = Vec::new();
+    for text in texts {
+        let Ok(body) = serde_json::from_slice(text) else { return Some(format!("{what} with what is not JSON")) };
+        let found = validator.iter_errors(&body);
+        errors.extend(found.map(|error| format!("{} at {}", error, error.instance_path())));
+    }
     (!errors.is_empty()).then(|| format!("{what} with a body that the document's schema refuses: {errors:#?}"))
+}
+
+fn lines(body: &[u8]) -> Vec<&[u8]> {
+    body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
 }
 
 /// The path of the document that a pattern ends or begins with: below a provider, a base, or what a gateway appends.

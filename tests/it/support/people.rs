@@ -144,7 +144,7 @@ impl TestApp {
     async fn peppers(&self) -> Peppers {
         let sealed = self.job(|tx| data_keys::all(tx)).await;
         let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
-        Peppers::of(&DataKeys::open(&sealed, &master).unwrap()).unwrap()
+        Peppers::of(&DataKeys::open(&sealed, &master, self.context().now).unwrap()).unwrap()
     }
 
     /// The answer to a code that is redeemed at once, which must succeed.

@@ -80,6 +80,11 @@ impl Home {
         Self::bare(kind).with("GRANTD_ADMIN_KEY", OWNER).with("GRANTD_PUBLIC_URL", ISSUER)
     }
 
+    /// The same folder and database, for another configuration.
+    pub fn again(&self) -> Self {
+        Self { kind: self.kind, env: self.env.clone(), place: Arc::clone(&self.place) }
+    }
+
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self

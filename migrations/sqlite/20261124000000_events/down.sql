@@ -1,0 +1,9 @@
+DROP TABLE explanations;
+DROP TABLE webhook_deliveries;
+DROP TABLE webhook_patterns;
+DROP TABLE webhooks;
+DROP INDEX events_of_request;
+DROP INDEX events_of_target;
+DROP INDEX events_of_action;
+DROP INDEX events_of_actor;
+DROP INDEX events_of_provider_newest;

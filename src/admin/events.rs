@@ -1,0 +1,207 @@
+//! `/events`: the audit trail, filtered, in pages or exported as JSON lines.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use crate::admin::wire::{parse_time_millis, time_millis, value};
+use crate::admin::{call, describe, list as listing};
+use crate::domain::clock::{deadline_in, monotonic};
+use crate::domain::event::{ActionPattern, EventFilter, RecordedEvent};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::{Context, Failed, Refusal};
+use crate::edge::describe::WireTime;
+use crate::edge::{OperationDoc, Received};
+use crate::engine::Engine;
+
+pub const EVENTS: &str = "/admin/v1/events";
+pub const EVENT: &str = "/admin/v1/events/{event_id}";
+pub const EXPORT: &str = "/admin/v1/events/export";
+
+const NDJSON: &str = "application/x-ndjson";
+/// An export ends after this long, and a page of it may take so long.
+const LONGEST_EXPORT: Duration = Duration::from_secs(600);
+const LONGEST_PAGE: Duration = Duration::from_secs(15);
+/// Longest value of a filter, bytes.
+const MAX_VALUE: usize = 200;
+
+/// What happened: a change, or a decision about a person.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+pub struct EventOut {
+    /// Ids are in the order of time.
+    id: String,
+    #[schemars(with = "WireTime")]
+    at: String,
+    /// Slug of the provider; null for what concerns the installation.
+    provider: Option<String>,
+    /// Id of the API key, user or client that did it; `env`, `cli` or `system`.
+    actor: String,
+    /// As `client.created`.
+    action: String,
+    /// Id of what it was done to.
+    target: String,
+    request_id: String,
+    /// Names of changed fields, and other plain facts.
+    details: Value,
+}
+
+impl From<RecordedEvent> for EventOut {
+    fn from(event: RecordedEvent) -> Self {
+        let RecordedEvent { id, at, provider: _, provider_slug, actor, action, target, request_id, details } = event;
+        let details = serde_json::from_str(&details).unwrap_or_else(|_| json!({}));
+        Self { id, at: time_millis(at), provider: provider_slug, actor, action, target, request_id, details }
+    }
+}
+
+/// The filters, for the document.
+fn filters(doc: &mut OperationDoc<'_>) {
+    let text = || json!({"type": "string", "maxLength": MAX_VALUE});
+    doc.query("provider", "Slug or id of a provider.", text());
+    doc.query("actor", "Who did it.", text());
+    doc.query("action", "As `client.created`, or `client.*` for all of a family.", text());
+    doc.query("target", "What it was done to.", text());
+    doc.query("request_id", "The `x-request-id` of the request that did it.", text());
+    doc.query("since", "From this time on.", json!({"type": "string", "format": "date-time"}));
+    doc.query("until", "Before this time.", json!({"type": "string", "format": "date-time"}));
+}
+
+pub fn lists(doc: &mut OperationDoc<'_>) {
+    doc.says("The newest first. An API key that is bound to a provider sees what happened there.");
+    filters(doc);
+    describe::lists::<EventOut>(doc);
+}
+
+pub fn exports(doc: &mut OperationDoc<'_>) {
+    doc.says("One event a line, the newest first, as they are listed. An answer that breaks off is not complete.");
+    filters(doc);
+    doc.answers_as::<EventOut>(200, NDJSON, "The events, one a line.");
+}
+
+pub fn reads(doc: &mut OperationDoc<'_>) {
+    doc.answers::<EventOut>(200, "As it was written.");
+}
+
+pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let page = listing::page(received)?;
+        let (provider, filter) = filter(received, &["limit", "cursor"])?;
+        let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
+        let events = engine.list_events(&received.ctx, filter, page).await?;
+        Ok(listing::answer(events, |event| value(EventOut::from(event))))
+    })
+    .await
+}
+
+pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let event = engine.read_event(&received.ctx, actor, received.path("event_id")).await?;
+        Ok(HttpResponse::Ok().json(EventOut::from(event)))
+    })
+    .await
+}
+
+pub async fn export(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
+    call(request, payload, engine, async |received, engine, actor| {
+        let (provider, filter) = filter(received, &[])?;
+        let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
+        let export =
+            Export { engine: engine.clone(), ctx: received.ctx.clone(), filter, ends: deadline_in(LONGEST_EXPORT) };
+        // The first page is read before the answer begins: what fails then has an answer of its own.
+        let first = export.page(None).await?;
+        let pages = stream::try_unfold(Next::Have(first), move |next| {
+            let export = export.clone();
+            async move { export.lines(next).await }
+        });
+        Ok(HttpResponse::Ok().content_type(NDJSON).streaming(pages))
+    })
+    .await
+}
+
+/// An export under way: a page of it is in memory at a time.
+#[derive(Clone)]
+struct Export {
+    engine: Engine,
+    ctx: Context,
+    filter: EventFilter,
+    ends: Instant,
+}
+
+/// What an export goes on with.
+enum Next {
+    Have(Page<RecordedEvent>),
+    After(String),
+    End,
+}
+
+impl Export {
+    async fn page(&self, after: Option<String>) -> Result<Page<RecordedEvent>, Failed> {
+        let ctx = Context { deadline: deadline_in(LONGEST_PAGE).min(self.ends), ..self.ctx.clone() };
+        let page = PageRequest { limit: PageRequest::MAX, after };
+        self.engine.list_events(&ctx, self.filter.clone(), page).await
+    }
+
+    /// The lines of one page. What fails breaks the answer off, which the reader notices.
+    async fn lines(&self, next: Next) -> Result<Option<(Bytes, Next)>, actix_web::Error> {
+        let broken = actix_web::error::ErrorServiceUnavailable;
+        let page = match next {
+            Next::End => return Ok(None),
+            Next::Have(page) => page,
+            Next::After(_) if monotonic() >= self.ends => return Err(broken("the export took too long")),
+            Next::After(key) => self.page(Some(key)).await.map_err(|failed| {
+                log::warn!("{} the export broke off: {failed}", self.ctx.request_id);
+                broken("the export broke off")
+            })?,
+        };
+        let mut lines = Vec::new();
+        for event in page.items {
+            if serde_json::to_writer(&mut lines, &EventOut::from(event)).is_err() {
+                return Err(broken("an event cannot be written"));
+            }
+            lines.push(b'\n');
+        }
+        Ok(Some((lines.into(), page.next.map_or(Next::End, Next::After))))
+    }
+}
+
+/// The provider and the other filters of the query; `others` are read elsewhere.
+fn filter(received: &Received, others: &[&str]) -> Result<(Option<String>, EventFilter), Refusal> {
+    let (mut provider, mut filter) = (None, EventFilter::default());
+    for (name, value) in form_urlencoded::parse(received.request.query_string().as_bytes()) {
+        if others.contains(&name.as_ref()) {
+            continue;
+        }
+        if value.is_empty() || value.len() > MAX_VALUE || value.contains('\0') {
+            return Err(Refusal::malformed("A filter must have 1 to 200 bytes."));
+        }
+        let value = value.into_owned();
+        let time = |value: &str| {
+            parse_time_millis(value).ok_or_else(|| Refusal::malformed("since and until must be RFC 3339 times."))
+        };
+        match name.as_ref() {
+            "provider" => provider = Some(value),
+            "actor" => filter.actor = Some(value),
+            "target" => filter.target = Some(value),
+            "request_id" => filter.request_id = Some(value),
+            "since" => filter.since = Some(time(&value)?),
+            "until" => filter.until = Some(time(&value)?),
+            "action" => {
+                let pattern = ActionPattern::parse(&value);
+                let hint = "action must be one as client.created, or a family as client.*.";
+                filter.action = Some(pattern.ok_or_else(|| Refusal::malformed(hint))?);
+            }
+            _ => {
+                return Err(Refusal::malformed(
+                    "A query parameter is none that is known here: provider, actor, action, target, request_id, since, until.",
+                ));
+            }
+        }
+    }
+    Ok((provider, filter))
+}

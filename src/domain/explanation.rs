@@ -1,0 +1,304 @@
+//! Why a request was decided as it was: the rules that were asked, with what values. A [`Trail`] goes
+//! along with the request and gathers them; what comes of it at the end is an [`Explanation`]. Neither
+//! ever holds a secret.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::external::Outcome;
+use crate::domain::{ClientId, Context, Failed, Fault, ProviderId, Refusal, UnixTime};
+
+type Word = Cow<'static, str>;
+
+/// Longest text of a value, characters.
+const MAX_TEXT: usize = 200;
+/// Longest sentence, characters.
+pub const MAX_SENTENCE: usize = 600;
+/// Most items of a list that are shown.
+const MAX_ITEMS: usize = 20;
+/// Most rules of one request.
+const MAX_STEPS: usize = 40;
+/// What stands for something that looks like a credential.
+const HIDDEN: &str = "(looks like a secret)";
+/// How our credentials and tokens begin, and those of the webhooks.
+const SECRET_STARTS: [&str; 8] = ["gk_", "gs_", "gr_", "gc_", "ga_", "gd_", "whsec_", "eyJ"];
+/// A text as long as this without a break is shown to nobody if it looks random.
+const LONGEST_PLAIN: usize = 8;
+
+/// A value that a rule looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    Text(Word),
+    Number(i64),
+    /// Epoch seconds.
+    Time(i64),
+    Flag(bool),
+    List(Vec<String>),
+}
+
+/// Values by name.
+pub type Facts = Vec<(Word, Fact)>;
+
+impl Fact {
+    /// A fixed word.
+    pub const fn word(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+
+    /// What came in or is configured, cut and without what looks like a secret.
+    pub fn text(text: &str) -> Self {
+        Self::Text(Cow::Owned(shown(text)))
+    }
+
+    pub fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::List(items.into_iter().take(MAX_ITEMS).map(shown).collect())
+    }
+}
+
+/// A text as it may be shown: cut, without control characters, and without what looks like a credential.
+pub fn shown(text: &str) -> String {
+    censored(text, MAX_TEXT)
+}
+
+/// As [`shown`], with another longest length in characters.
+pub fn censored(text: &str, longest: usize) -> String {
+    let is_secret = |part: &str| {
+        SECRET_STARTS.iter().any(|start| part.len() > start.len() + LONGEST_PLAIN && part.starts_with(start))
+    };
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "_-.+/=".contains(character);
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|character| is_part(character) != is_part(first)).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        // A path is parts too: only what stands between its slashes can be a credential.
+        let hidden = is_part(first) && part.split(['/', '=']).any(is_secret);
+        out.push_str(if hidden { HIDDEN } else { part });
+        rest = after;
+    }
+    out.chars().filter(|character| !character.is_control()).take(longest).collect()
+}
+
+/// One rule that was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Dotted, as `client.secret` or `scope.allowed`.
+    pub rule: Word,
+    pub outcome: Outcome,
+    pub values: Facts,
+}
+
+/// What a refusal is for, where its kind does not say it all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub rule: &'static str,
+    pub values: Facts,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Granted,
+    Refused,
+    /// On our side.
+    Failed,
+}
+
+impl Ending {
+    pub const ALL: [Self; 3] = [Self::Granted, Self::Refused, Self::Failed];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.name() == name)
+    }
+}
+
+/// Why one request was decided as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    pub request_id: String,
+    pub at: UnixTime,
+    /// The process that decided.
+    pub node: Word,
+    pub surface: Word,
+    /// What was asked for, as `token` or `introspection`.
+    pub kind: Word,
+    pub outcome: Ending,
+    pub client: Option<ClientId>,
+    pub provider: Option<ProviderId>,
+    pub address: IpAddr,
+    /// The rule that decided.
+    pub rule: Word,
+    pub sentence: String,
+    pub steps: Vec<Step>,
+    /// Of the same kind, client and address so many more were decided and not written.
+    pub skipped: u64,
+}
+
+impl Explanation {
+    /// Bytes that it holds, roughly.
+    pub fn weight(&self) -> usize {
+        let fact = |(name, fact): &(Word, Fact)| {
+            let text = match fact {
+                Fact::Text(Cow::Owned(text)) => text.len(),
+                Fact::List(items) => items.iter().map(|item| item.len() + size_of::<String>()).sum(),
+                _ => 0,
+            };
+            size_of::<(Word, Fact)>() + text + if let Cow::Owned(name) = name { name.len() } else { 0 }
+        };
+        let step = |step: &Step| size_of::<Step>() + step.values.iter().map(fact).sum::<usize>();
+        let steps: usize = self.steps.iter().map(step).sum();
+        size_of::<Self>() + self.request_id.len() + self.sentence.len() + steps
+    }
+}
+
+/// How an exchange ended, as the edge saw it.
+#[derive(Clone, Copy, Debug)]
+pub enum End<'a> {
+    /// With the answer of its handler.
+    Answered,
+    Refused(&'a Refusal),
+    Failed(&'a Fault),
+    /// Before there was anything to judge: no such path or method, or a body that could not be read.
+    Turned(&'static str),
+}
+
+impl<'a> End<'a> {
+    /// What came of a handler.
+    pub fn of<T>(outcome: &'a Result<T, Failed>) -> Self {
+        match outcome {
+            Ok(_) => Self::Answered,
+            Err(Failed::Refused(refusal)) => Self::Refused(refusal),
+            Err(Failed::Fault(fault)) => Self::Failed(fault),
+        }
+    }
+}
+
+/// Keeps explanations.
+pub trait Witness: Send + Sync {
+    fn ended(&self, ctx: &Context, end: End<'_>);
+}
+
+/// What is gathered while a request is judged; clones are one.
+#[derive(Clone, Default)]
+pub struct Trail(Arc<Mutex<Noted>>);
+
+/// What a trail holds at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Noted {
+    /// What was asked for; `None`: nothing that is decided.
+    pub kind: Option<&'static str>,
+    pub provider: Option<ProviderId>,
+    pub client: Option<ClientId>,
+    pub steps: Vec<Step>,
+    /// A "no" that leaves as a success, as `{"active": false}`, or as a page.
+    pub refused: Option<(&'static str, String)>,
+}
+
+impl Trail {
+    /// What is being decided.
+    pub fn kind(&self, kind: &'static str) {
+        self.lock().kind = Some(kind);
+    }
+
+    pub fn provider(&self, provider: &ProviderId) {
+        self.lock().provider = Some(provider.clone());
+    }
+
+    /// A client, or an API key, that exists: never what somebody typed.
+    pub fn client(&self, client: &ClientId) {
+        self.lock().client = Some(client.clone());
+    }
+
+    pub fn passed(&self, rule: &'static str, values: Facts) {
+        self.step(Step { rule: Cow::Borrowed(rule), outcome: Outcome::Passed, values });
+    }
+
+    pub fn failed(&self, rule: &'static str, values: Facts) {
+        self.step(Step { rule: Cow::Borrowed(rule), outcome: Outcome::Failed, values });
+    }
+
+    pub fn step(&self, step: Step) {
+        let mut noted = self.lock();
+        if noted.steps.len() < MAX_STEPS {
+            noted.steps.push(step);
+        }
+    }
+
+    /// A "no" that leaves the engine as an answer.
+    pub fn refused(&self, rule: &'static str, sentence: impl Into<String>) {
+        self.lock().refused = Some((rule, sentence.into()));
+    }
+
+    /// A refusal that its handler answers itself, with a page or a form.
+    pub fn refused_as(&self, refusal: &Refusal) {
+        let values = refusal.cause.as_ref().map(|cause| cause.values.clone()).unwrap_or_default();
+        self.failed(refusal.rule(), values);
+        self.refused(refusal.rule(), censored(&refusal.to_string(), MAX_SENTENCE));
+    }
+
+    /// Takes what was gathered.
+    pub fn take(&self) -> Noted {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Trail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Trail")
+    }
+}
+
+/// `facts![asked: Fact::text(x), allowed: Fact::list(y)]`.
+macro_rules! facts {
+    ($($name:ident : $fact:expr),* $(,)?) => {
+        vec![$((std::borrow::Cow::Borrowed(stringify!($name)), $fact)),*]
+    };
+}
+pub(crate) use facts;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_credential_is_never_shown() {
+        for (text, expected) in [
+            ("gs_abcdefghijklmnop", HIDDEN.to_owned()),
+            ("read gk_abcdefghijklmnop", format!("read {HIDDEN}")),
+            ("https://a.example/?token=ga_abcdefghijklmnop", format!("https://a.example/?{HIDDEN}")),
+            ("eyJhbGciOiJFUzI1NiJ9.e30.c2ln", HIDDEN.to_owned()),
+            ("\"gr_abcdefghijklmnop\"", format!("\"{HIDDEN}\"")),
+            ("whsec_MfKQ9r8GKYqrTwjU", HIDDEN.to_owned()),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+        for plain in ["orders:read", "https://api.example/", "eye", "ga_1", "key", "eyes.read"] {
+            assert_eq!(shown(plain), plain);
+        }
+        assert_eq!(shown(&"x".repeat(300)).len(), MAX_TEXT);
+        assert_eq!(shown("a\nb"), "ab");
+    }
+
+    #[test]
+    fn a_trail_is_bounded_and_taken_once() {
+        let trail = Trail::default();
+        for _ in 0..100 {
+            trail.clone().passed("a.b", facts![n: Fact::Number(1)]);
+        }
+        assert_eq!(trail.take().steps.len(), MAX_STEPS);
+        assert!(trail.take().steps.is_empty());
+    }
+}

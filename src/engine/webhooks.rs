@@ -1,0 +1,244 @@
+//! Tells webhooks of events. The rows that wait are made with the events themselves; here they are
+//! delivered, each webhook on a task of its own, so that an endpoint that is slow or dead holds up
+//! nobody else, least of all a request. Order is not promised; an event may come twice, with the same
+//! `webhook-id`.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use crate::crypto::webhook as message;
+use crate::domain::clock::{deadline_in, monotonic};
+use crate::domain::event::{Event, RecordedEvent};
+use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookSecrets};
+use crate::domain::{Fault, UnixTime, WebhookId};
+use crate::engine::Engine;
+use crate::engine::tick::BACKGROUND_TIMEOUT;
+use crate::store::{Tx, events, webhook_deliveries, webhooks};
+use crate::upstream::FetchFlaw;
+
+/// Webhooks that one node delivers to at once.
+const AT_ONCE: usize = 32;
+/// Events on their way to one webhook; a webhook that has failed lately is tried with one.
+const OF_ONE: u32 = 8;
+/// A task goes on for this long, then others have their turn.
+const TURN: Duration = Duration::from_secs(20);
+/// Seconds for which a row is claimed: longer than one call can take.
+const LEASE: i64 = 120;
+/// Seconds after each failed try; eight tries in all, over a day.
+const PAUSES: [i64; 7] = [10, 60, 300, 1800, 7200, 21_600, 43_200];
+/// Seconds for which a webhook rests after a failure: doubled each time, up to the most.
+const REST: i64 = 5;
+const MOST_REST: i64 = 120;
+/// What has waited for longer is dead, tried or not.
+const LONGEST_WAIT: i64 = 26 * 3600;
+/// Seconds for which deliveries are kept that are over.
+pub const DELIVERIES_KEPT: i64 = 30 * 86_400;
+/// Rows of one job, and jobs at a time, that give up what has waited for too long.
+const GIVE_UP: u32 = 500;
+const GIVE_UPS: usize = 20;
+
+/// Webhooks that this node is delivering to.
+pub struct Telling {
+    under_way: Mutex<HashSet<WebhookId>>,
+    lanes: Arc<Semaphore>,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self { under_way: Mutex::default(), lanes: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
+
+impl Telling {
+    fn begin(&self, id: &WebhookId) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    }
+
+    fn end(&self, id: &WebhookId) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// What came of one try.
+enum Told {
+    Delivered,
+    /// The event is not kept any more.
+    Nothing,
+    Failed(FetchFlaw),
+}
+
+impl Engine {
+    /// Begins to tell every webhook that something is due for; waits for nothing but the question.
+    pub(in crate::engine) async fn begin_telling(&self, now: UnixTime) -> Result<(), Fault> {
+        if self.0.telling.lanes.available_permits() == 0 {
+            return Ok(());
+        }
+        let limit = u32::try_from(2 * AT_ONCE).unwrap_or(u32::MAX);
+        let due = move |conn: &mut _| webhook_deliveries::due_webhooks(conn, now.seconds(), limit);
+        for id in self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), due).await? {
+            let Ok(lane) = Arc::clone(&self.0.telling.lanes).try_acquire_owned() else { break };
+            if !self.0.telling.begin(&id) {
+                continue;
+            }
+            let engine = self.clone();
+            tokio::spawn(async move {
+                let _lane = lane;
+                if let Err(fault) = engine.tell_webhook(&id, now).await {
+                    log::warn!("webhook {id} could not be told: {fault}");
+                }
+                engine.0.telling.end(&id);
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells one webhook what is due at `now`, until nothing is, a try fails, or its turn is over. Answers
+    /// how many tries there were.
+    pub async fn tell_webhook(&self, id: &WebhookId, now: UnixTime) -> Result<usize, Fault> {
+        let (mut tries, end) = (0, monotonic() + TURN);
+        while monotonic() < end {
+            let wanted = id.clone();
+            let read = move |conn: &mut _| webhooks::get(conn, &wanted);
+            let found = self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), read).await?;
+            let Some(webhook) = found.filter(|webhook| webhook.enabled) else { break };
+            let limit = if webhook.failures > 0 { 1 } else { OF_ONE };
+            let claimed = webhook.id.clone();
+            let claim = move |tx: &mut Tx<'_>| webhook_deliveries::claim_due(tx, &claimed, now.seconds(), LEASE, limit);
+            let due = self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), claim).await?;
+            if due.is_empty() {
+                break;
+            }
+            tries += due.len();
+            let secrets = self.webhook_secrets(&webhook, now)?;
+            let told = join_all(due.iter().map(|delivery| self.tell_event(&webhook, &secrets, delivery, now))).await;
+            let mut all_taken = true;
+            for (delivery, told) in due.iter().zip(told) {
+                all_taken &= self.note_told(&webhook, delivery, told?, now).await?;
+            }
+            if !all_taken {
+                break;
+            }
+        }
+        Ok(tries)
+    }
+
+    /// The current one, and the one before it while it counts.
+    fn webhook_secrets(&self, webhook: &Webhook, now: UnixTime) -> Result<Vec<SecretString>, Fault> {
+        let WebhookSecrets { current, previous } = &webhook.secrets;
+        let previous = previous.iter().filter(|(_, until)| now.seconds() < *until).map(|(sealed, _)| sealed);
+        let open = |sealed: &Vec<u8>| message::open_secret(&self.secrets().signing, &webhook.id, sealed);
+        std::iter::once(current).chain(previous).map(open).collect()
+    }
+
+    async fn tell_event(
+        &self,
+        webhook: &Webhook,
+        secrets: &[SecretString],
+        delivery: &Delivery,
+        now: UnixTime,
+    ) -> Result<Told, Fault> {
+        let wanted = delivery.event.clone();
+        let read = move |conn: &mut _| events::get(conn, &wanted);
+        let event: Option<RecordedEvent> = self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), read).await?;
+        let Some(event) = event else { return Ok(Told::Nothing) };
+        let body = message::message(&event)?;
+        let timestamp = now.seconds();
+        let headers = [
+            ("webhook-id", event.id.clone()),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", message::signatures(secrets, &event.id, timestamp, &body)?),
+        ];
+        Ok(match self.0.fetcher.post_json(&webhook.url, &headers, body).await {
+            Ok(()) => Told::Delivered,
+            Err(flaw) => Told::Failed(flaw),
+        })
+    }
+
+    /// Writes down what came of a try; `true` if the endpoint took it.
+    async fn note_told(
+        &self,
+        webhook: &Webhook,
+        delivery: &Delivery,
+        told: Told,
+        now: UnixTime,
+    ) -> Result<bool, Fault> {
+        let counters = self.counters();
+        let (id, row, failures) = (webhook.id.clone(), delivery.clone(), webhook.failures);
+        let flaw = match told {
+            Told::Delivered | Told::Nothing => {
+                counters.webhooks_delivered.add_one();
+                let gone = matches!(told, Told::Nothing).then_some("the event is not kept any more");
+                let state = if gone.is_some() { DeliveryState::Dead } else { DeliveryState::Delivered };
+                let finish = move |tx: &mut Tx<'_>| {
+                    webhook_deliveries::finish(tx, &row, state, now.seconds(), gone)?;
+                    if failures > 0 { webhooks::note_success(tx, &id) } else { Ok(()) }
+                };
+                self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), finish).await?;
+                return Ok(true);
+            }
+            Told::Failed(flaw) => flaw,
+        };
+        counters.webhooks_failed.add_one();
+        log::info!("webhook {id} was not told of {} (try {}): {flaw}", delivery.event, delivery.attempts);
+        let pause = usize::try_from(delivery.attempts - 1).ok().and_then(|at| PAUSES.get(at)).copied();
+        if pause.is_none() {
+            counters.webhooks_dead.add_one();
+        }
+        let rest = now.seconds() + (REST << failures.clamp(0, 10)).min(MOST_REST);
+        let next = pause.map(|pause| now.seconds() + self.jittered(pause));
+        let why = flaw.to_string();
+        // The specification's word for an endpoint that wants no more.
+        let gone = matches!(flaw, FetchFlaw::Status(410)).then(|| self.event_of_gone(webhook, now));
+        let write = move |tx: &mut Tx<'_>| {
+            match next {
+                Some(next) => webhook_deliveries::postpone(tx, &row, next, &why)?,
+                None => webhook_deliveries::finish(tx, &row, DeliveryState::Dead, now.seconds(), Some(&why))?,
+            };
+            if let Some(event) = &gone
+                && webhooks::disable(tx, &id, now.seconds())?
+            {
+                events::insert(tx, event)?;
+            }
+            webhooks::note_failure(tx, &id, rest)
+        };
+        self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), write).await?;
+        Ok(false)
+    }
+
+    /// A tenth more or less, so that what failed together is not tried together.
+    fn jittered(&self, pause: i64) -> i64 {
+        let [byte] = self.0.random.bytes::<1>();
+        pause + pause * (i64::from(byte) - 128) / 1280
+    }
+
+    /// What has waited for more than a day is dead.
+    pub(in crate::engine) async fn give_up_deliveries(&self, now: UnixTime) -> Result<(), Fault> {
+        for _ in 0..GIVE_UPS {
+            let give_up = move |tx: &mut Tx<'_>| {
+                webhook_deliveries::give_up(tx, now.seconds() - LONGEST_WAIT, now.seconds(), GIVE_UP)
+            };
+            if self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), give_up).await? < GIVE_UP as usize {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn event_of_gone(&self, webhook: &Webhook, now: UnixTime) -> Event {
+        Event {
+            id: self.0.random.uuid_v7(now),
+            at: now.millis(),
+            provider: webhook.provider.clone(),
+            actor: "system".to_owned(),
+            action: "webhook.disabled",
+            target: webhook.id.to_string(),
+            request_id: "background".to_owned(),
+            details: "{\"status\":410}".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Another master key: nothing ends, no crash locks anybody out; and a lost one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::process::admin::Api;
+use crate::process::key_drills::under_load;
+use crate::support::client::basic;
+use crate::support::databases::Kind;
+use crate::support::process::{Home, MASTER, pause, until};
+
+fn key_file(home: &Home, ending: &str) -> PathBuf {
+    home.folder().join("data").join(format!("master.key{ending}"))
+}
+
+fn content(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What was handed out before, in each of the forms that a data key protects.
+struct Held {
+    client: (String, String),
+    key: String,
+    tokens: Vec<String>,
+}
+
+impl Held {
+    fn by(api: &Api) -> Self {
+        let client = api.new_client(&json!({}));
+        let opaque = api.new_client(&json!({"access_token_format": "opaque"}));
+        let tokens = vec![api.access_token(&client.0, &client.1), api.access_token(&opaque.0, &opaque.1)];
+        Self { client, key: api.new_key(&json!({"role": "admin"})).1, tokens }
+    }
+
+    fn assert_works(&self, api: &Api) {
+        api.token(&self.client.0, &self.client.1).expect(200);
+        api.acting_as(&self.key).get("/providers").expect(200);
+        assert!(self.tokens.iter().all(|token| api.is_active(token)));
+    }
+}
+
+#[test]
+fn a_new_master_key_in_the_data_directory_ends_nothing_under_load() {
+    let home = Home::on(Kind::Sqlite);
+    let mut server = home.serve();
+    let api = Api::of(&home, &server);
+    let held = Held::by(&api);
+    let old = content(&key_file(&home, ""));
+    let ask = |api: &Api, _: usize| {
+        let answer = api.http.try_form(
+            "/oauth2/token",
+            Some(&basic(&held.client.0, &held.client.1)),
+            "grant_type=client_credentials",
+        )?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    };
+    under_load(std::slice::from_ref(&api), &ask, || {
+        for _ in 0..3 {
+            let done = home.json(&["keys", "rekey"]);
+            assert_eq!(done["data_keys"], 5);
+        }
+    });
+    held.assert_works(&api);
+    let new = content(&key_file(&home, ""));
+    assert_ne!(new, old);
+    for ending in ["", ".old"] {
+        let mode = fs::metadata(key_file(&home, ending)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    assert!(!key_file(&home, ".new").exists() && !key_file(&home, ".tmp").exists());
+    // The running server has the old one: it makes no data key that the next start could not open.
+    let refused = api.post("/data-keys/rotate", &json!({"purpose": "tokens"}));
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(server.stop().success());
+    let mut server = home.serve();
+    let api = Api::of(&home, &server);
+    held.assert_works(&api);
+    api.post("/data-keys/rotate", &json!({"purpose": "tokens"})).expect(200);
+    assert!(server.stop().success());
+    fs::write(key_file(&home, ""), &old).unwrap();
+    let refused = home.refused(&[]);
+    assert!(refused.contains("does not open"), "{refused}");
+    fs::write(key_file(&home, ""), &new).unwrap();
+    home.serve();
+}
+
+#[test]
+fn a_crash_at_any_step_leaves_a_start_that_works() {
+    let home = Home::on(Kind::Sqlite);
+    let mut server = home.serve();
+    let held = Held::by(&Api::of(&home, &server));
+    assert!(server.stop().success());
+    let old = content(&key_file(&home, ""));
+    // Before the commit: the new file lies there, and the database knows nothing of it.
+    fs::write(key_file(&home, ".new"), format!("{}\n", STANDARD.encode([7; 32]))).unwrap();
+    let mut server = home.serve();
+    held.assert_works(&Api::of(&home, &server));
+    assert!(server.stop().success());
+    // Tried again, it goes on with the same file.
+    home.json(&["keys", "rekey"]);
+    assert_eq!(content(&key_file(&home, "")).trim(), STANDARD.encode([7; 32]));
+    // After the commit, before the rename.
+    fs::rename(key_file(&home, ""), key_file(&home, ".new")).unwrap();
+    fs::write(key_file(&home, ""), &old).unwrap();
+    let mut server = home.serve();
+    assert!(server.stderr().contains("a change of the master key that was cut off is finished"), "{}", server.stderr());
+    held.assert_works(&Api::of(&home, &server));
+    assert_eq!(content(&key_file(&home, "")).trim(), STANDARD.encode([7; 32]));
+    assert!(!key_file(&home, ".new").exists());
+    assert!(server.stop().success());
+    // And for the command line alike.
+    fs::rename(key_file(&home, ""), key_file(&home, ".new")).unwrap();
+    fs::write(key_file(&home, ""), &old).unwrap();
+    home.json(&["keys", "rekey"]);
+    let server = home.serve();
+    held.assert_works(&Api::of(&home, &server));
+}
+
+#[test]
+fn kill_9_during_rekey_leaves_a_start_that_works() {
+    let home = Home::on(Kind::Sqlite);
+    let mut server = home.serve();
+    let held = Held::by(&Api::of(&home, &server));
+    assert!(server.stop().success());
+    for round in 0..10 {
+        let mut command = home.command(&["keys", "rekey"]).spawn().unwrap();
+        for _ in 0..round {
+            pause();
+        }
+        let _ = command.kill();
+        command.wait().unwrap();
+        assert!(home.run(&["keys", "list", "--json"]).status.success(), "round {round}");
+    }
+    let server = home.serve();
+    held.assert_works(&Api::of(&home, &server));
+}
+
+#[test]
+fn a_given_master_key_is_exchanged_by_way_of_a_file() {
+    let home = Home::on(Kind::Postgres);
+    let (server, second) = (home.serve(), home.serve());
+    let held = Held::by(&Api::of(&home, &server));
+    let refused = home.run(&["keys", "rekey"]);
+    assert!(!refused.status.success() && refused.stderr.contains("--new-master-key-file"), "{refused:?}");
+    let file = home.folder().join("next.key");
+    let path = file.display().to_string();
+    let done = home.json(&["keys", "rekey", "--new-master-key-file", &path]);
+    assert_eq!((&done["data_keys"], &done["master_key_file"]), (&json!(5), &json!(path)));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    held.assert_works(&Api::of(&home, &server));
+    held.assert_works(&Api::of(&home, &second));
+    // A node that starts needs the new one.
+    let text = home.refused(&[]);
+    assert!(text.contains("does not open"), "{text}");
+    let home = home.without("GRANTD_MASTER_KEY").with("GRANTD_MASTER_KEY_FILE", &path);
+    let third = home.serve();
+    held.assert_works(&Api::of(&home, &third));
+    // A data key that the old master key does not open: nodes that have no other stop deciding, and say so.
+    assert!(home.run(&["keys", "rotate-data-key", "tokens"]).status.success());
+    until("the old nodes are not ready", Duration::from_secs(5), || {
+        server.http.get("/readyz?strict=1").status == 503 && second.http.get("/readyz?strict=1").status == 503
+    });
+    assert!(server.stderr().contains("the master key does not open"), "{}", server.stderr());
+    held.assert_works(&Api::of(&home, &third));
+    assert_ne!(content(&file).trim(), MASTER);
+}
+
+fn reset_on(home: &Home, lose: impl FnOnce() -> Home) {
+    let mut server = home.serve();
+    let api = Api::of(home, &server);
+    let held = Held::by(&api);
+    let chosen = "a-secret-that-somebody-chose-once-upon-a-time";
+    let (by_choice, _) = api.new_client(&json!({ "client_secret": chosen }));
+    api.post("/providers", &json!({"slug": "acme"})).expect(201);
+    let kids = api.http.kids("");
+    let yes = ["keys", "reset", "--yes"];
+    assert!(server.stop().success());
+    let told = home.run(&yes);
+    assert!(!told.status.success() && told.stderr.contains("nothing is lost"), "{told:?}");
+    let home = lose();
+    let asked = home.run(&["keys", "reset"]);
+    assert!(!asked.status.success() && asked.stderr.contains("every API key"), "{asked:?}");
+    let text = home.refused(&[]);
+    assert!(text.contains("master key"), "{text}");
+    let done = home.json(&yes);
+    let owner = done["api_key"].as_str().unwrap();
+    assert_eq!(
+        (&done["api_keys_ended"], done["signing_keys_ended"].as_i64().unwrap() >= 3),
+        (&json!(1), true),
+        "{done}"
+    );
+    let server = home.serve();
+    let api = Api::of(&home, &server).acting_as(owner);
+    api.get("/api-keys").expect(200);
+    api.token(&held.client.0, &held.client.1).expect(401);
+    api.acting_as(&held.key).get("/providers").expect(401);
+    assert!(held.tokens.iter().all(|token| !api.is_active(token)));
+    assert!(api.http.kids("").iter().all(|kid| !kids.contains(kid)));
+    // What lay under Argon2 or in clear is there; a service gets its new secret.
+    api.token(&by_choice, chosen).expect(200);
+    let new = api.post(&api.secrets(&held.client.0), &json!({})).expect(201).text_of("client_secret");
+    api.token(&held.client.0, &new).expect(200);
+    let acme = api.at("acme");
+    let (id, secret) = acme.new_client(&json!({}));
+    acme.token(&id, &secret).expect(200);
+}
+
+#[test]
+fn a_lost_key_file_is_given_up_and_the_house_begins_anew() {
+    let home = Home::on(Kind::Sqlite);
+    let folder = home.folder().to_owned();
+    reset_on(&home, || {
+        fs::remove_file(folder.join("data/master.key")).unwrap();
+        home.again()
+    });
+}
+
+#[test]
+fn a_lost_key_of_the_configuration_likewise() {
+    let home = Home::on(Kind::Postgres);
+    reset_on(&home, || home.again().with("GRANTD_MASTER_KEY", &STANDARD.encode([9; 32])));
+}
