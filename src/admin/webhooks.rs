@@ -12,8 +12,8 @@ use crate::admin::input::Fields;
 use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
-use crate::domain::Refusal;
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook};
+use crate::domain::{Effect, Refusal};
 use crate::edge::describe::{JSON, PROBLEM, WireTime};
 use crate::edge::{OperationDoc, Received};
 use crate::engine::Engine;
@@ -166,7 +166,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
 pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let draft = WebhookFields::draft(&mut Fields::of(received, false)?);
-        let made = engine.create_webhook(&received.ctx, actor, draft).await?;
+        let made = without_secret_if_tried(received, engine.create_webhook(&received.ctx, actor, draft).await?);
         let (id, version) = (made.webhook.id.clone(), made.webhook.version);
         Ok(created(received, id.as_str(), Some(version), &WebhookOut::from(made)))
     })
@@ -211,6 +211,7 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         let WebhookSecretRotation { overlap_seconds } = WebhookSecretRotation::read(Fields::of(received, true)?)?;
         let id = received.path("webhook_id");
         let rotated = engine.rotate_webhook_secret(&received.ctx, actor, id, overlap_seconds, expected).await?;
+        let rotated = without_secret_if_tried(received, rotated);
         Ok(shown(rotated.webhook.version, &WebhookOut::from(rotated)))
     })
     .await
@@ -245,6 +246,12 @@ pub async fn retry(request: HttpRequest, payload: web::Payload, engine: web::Dat
         Ok(HttpResponse::Accepted().json(DeliveryOut::from(begun)))
     })
     .await
+}
+
+/// A secret that was only tried is none.
+fn without_secret_if_tried(received: &Received, shown: ShownWebhook) -> ShownWebhook {
+    let secret = shown.secret.filter(|_| received.ctx.effect != Effect::DryRun);
+    ShownWebhook { secret, ..shown }
 }
 
 /// The one query parameter that is known beside those of pages.
