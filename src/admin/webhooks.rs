@@ -13,7 +13,7 @@ use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook};
-use crate::domain::{Effect, Refusal};
+use crate::domain::Refusal;
 use crate::edge::describe::{JSON, PROBLEM, WireTime};
 use crate::edge::{OperationDoc, Received};
 use crate::engine::Engine;
