@@ -8,12 +8,13 @@ use tokio::time::timeout_at;
 
 use crate::crypto::signer::{self, NewSigningKey};
 use crate::crypto::{Random, Sealer};
+use crate::domain::event::Event;
 use crate::domain::key::{KeyState, StoredSigningKey};
 use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, UnixTime};
 use crate::engine::Engine;
 use crate::engine::cache::keys::seal_context;
 use crate::engine::issue::OWN_ID_TOKEN_TTL;
-use crate::store::{ChangedTable, Tx, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, events, providers, signing_keys};
 
 /// Seconds within which every node publishes a key that one has made: who asked the last of them keeps
 /// the old key set for a `jwks_max_age` from then on.
@@ -90,12 +91,23 @@ impl Engine {
 
     async fn promote(&self, ctx: &Context, provider: ProviderId, alg: SigningAlg) -> Result<(), Fault> {
         let (owner, now) = (provider.clone(), ctx.now);
+        let event = Event {
+            id: self.0.random.uuid_v7(now),
+            at: now.millis(),
+            provider: Some(provider.clone()),
+            actor: "system".to_owned(),
+            action: "signing_key.promoted",
+            target: alg.name().to_owned(),
+            request_id: ctx.request_id.clone(),
+            details: "{}".to_owned(),
+        };
         let promoted = self
             .0
             .db
             .write_background(ctx.deadline, move |tx| {
                 let promoted = signing_keys::promote_due(tx, &owner, alg, now.seconds())?;
                 if promoted {
+                    events::insert(tx, &event)?;
                     tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
                 }
                 Ok(promoted)
