@@ -145,7 +145,8 @@ pub struct ClientOut {
     dpop_bound_access_tokens: bool,
     enabled: bool,
     subject: String,
-    /// The surface whose own client this is; null for every other.
+    /// The surface whose own client this is; absent for every other.
+    #[serde(skip_serializing_if = "Option::is_none")]
     surface: Option<String>,
     #[schemars(with = "WireTime")]
     created_at: String,

@@ -148,7 +148,8 @@ const FAILURES: [(u16, &str); 9] = [
     (503, "The server cannot answer right now; see `Retry-After`."),
 ];
 
-const PATH_PARAMETERS: [(&str, &str); 14] = [
+const PATH_PARAMETERS: [(&str, &str); 15] = [
+    ("name", "Its name, percent-encoded as a part of a path."),
     ("provider", "Id or slug of a provider."),
     ("client_id", "The client's `client_id`."),
     ("secret_id", "`id` of the secret."),
@@ -171,17 +172,22 @@ pub fn tag(path: &str) -> &'static str {
     path.split('/').rev().find_map(known).unwrap_or("Management")
 }
 
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 17] = [
+    ("scopes", "Scopes, roles and groups"),
+    ("roles", "Scopes, roles and groups"),
+    ("groups", "Scopes, roles and groups"),
+    ("sessions", "Sessions and grants"),
+    ("grants", "Sessions and grants"),
     ("clients", "Clients"),
     ("users", "Users"),
     ("trusted-issuers", "Trusted issuers"),
     ("signing-keys", "Signing keys"),
     ("domains", "Domains"),
     ("api-keys", "API keys"),
+    ("data-keys", "Data keys"),
+    ("reports", "Reports"),
     ("events", "Events"),
     ("explain", "Explain"),
     ("webhooks", "Webhooks"),
-    ("data-keys", "Data keys"),
-    ("reports", "Reports"),
     ("providers", "Providers"),
 ];

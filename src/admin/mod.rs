@@ -1,6 +1,8 @@
 //! `/admin/v1`: management by REST. JSON in snake_case, problem+json for every failure, merge patch
 //! with `If-Match`, cursors, secrets shown once. One file a resource; the rules are the engine's.
 
+use std::sync::OnceLock;
+
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 
@@ -31,8 +33,10 @@ mod domains;
 pub mod events;
 pub mod explain;
 mod fields;
+mod held;
 mod input;
 mod list;
+mod named;
 mod parameters;
 mod problem;
 mod providers;
@@ -287,7 +291,8 @@ impl Surface for Admin {
             )
             .doc(data_keys::describe),
         ];
-        ROUTES
+        static ALL: OnceLock<Vec<RouteSpec>> = OnceLock::new();
+        ALL.get_or_init(|| [ROUTES, named::ROUTES, held::ROUTES].concat())
     }
 
     fn fail(failure: Failure<'_>, ctx: &Context) -> HttpResponse {

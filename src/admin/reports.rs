@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use url::form_urlencoded;
 
 use crate::admin::describe::lists;
+use crate::admin::query::Query;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, list as listing};
 use crate::domain::Refusal;
@@ -86,21 +86,11 @@ pub fn describe(doc: &mut OperationDoc<'_>) {
 }
 
 fn asked(received: &Received) -> Result<SecretReportAsk, Refusal> {
-    let mut ask = SecretReportAsk::default();
-    for (name, value) in form_urlencoded::parse(received.request.query_string().as_bytes()) {
-        match name.as_ref() {
-            "provider" if !value.is_empty() => ask.provider = Some(value.into_owned()),
-            "unused_days" => ask.unused_days = Some(days(&value, "unused_days must be 0 to 3650.")?),
-            "expires_within_days" => {
-                ask.expires_within_days = Some(days(&value, "expires_within_days must be 0 to 3650.")?);
-            }
-            _ => {}
-        }
-    }
-    Ok(ask)
-}
-
-fn days(value: &str, sentence: &'static str) -> Result<i64, Refusal> {
-    let days = value.parse().ok().filter(|days| (0..=MOST_DAYS).contains(days));
-    days.ok_or_else(|| Refusal::malformed(sentence))
+    let query = Query::of(received)?;
+    let days = |text: &str| text.parse().ok().filter(|days| (0..=MOST_DAYS).contains(days));
+    Ok(SecretReportAsk {
+        provider: query.text("provider").filter(|named| !named.is_empty()).map(str::to_owned),
+        unused_days: query.read("unused_days", "must be 0 to 3650", days)?,
+        expires_within_days: query.read("expires_within_days", "must be 0 to 3650", days)?,
+    })
 }

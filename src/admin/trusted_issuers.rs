@@ -158,7 +158,8 @@ pub struct TrustedIssuerOut {
     max_ttl: Option<i64>,
     fingerprints: Vec<String>,
     enabled: bool,
-    /// The tenant that it is of, where a surface's own call has made it.
+    /// The tenant that it is of, where a surface's own call has made it; absent for every other.
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
     #[schemars(with = "WireTime")]
     created_at: String,

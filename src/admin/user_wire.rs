@@ -113,6 +113,7 @@ impl From<User> for UserOut {
 pub struct SessionOut {
     /// `sid` of tokens; the cookie holds something else.
     id: String,
+    user_id: String,
     user_agent: String,
     address: String,
     amr: Vec<String>,
@@ -131,7 +132,7 @@ impl From<Session> for SessionOut {
         let Session {
             provider: _,
             id,
-            user: _,
+            user,
             auth_time,
             amr,
             user_agent,
@@ -146,6 +147,7 @@ impl From<Session> for SessionOut {
         } = session;
         Self {
             id: id.to_string(),
+            user_id: user.to_string(),
             user_agent,
             address,
             amr: amr.iter().map(str::to_owned).collect(),
@@ -163,6 +165,7 @@ impl From<Session> for SessionOut {
 pub struct GrantOut {
     /// `grant_id` of tokens.
     id: String,
+    user_id: String,
     client_id: String,
     scope: String,
     audience: Vec<String>,
@@ -196,10 +199,10 @@ impl From<RefreshFamily> for GrantOut {
             epochs: _,
             max_ttl: _,
         } = family;
-        let PersonGrant { id, provider: _, client, user: _, session, scope, audience, claims: _, auth_time, amr } =
-            grant;
+        let PersonGrant { id, provider: _, client, user, session, scope, audience, claims: _, auth_time, amr } = grant;
         Self {
             id: id.to_string(),
+            user_id: user.to_string(),
             client_id: client.to_string(),
             scope: scope.as_str().to_owned(),
             audience: list(&audience),

@@ -79,7 +79,7 @@ impl Command {
             Self::Create { provider, fields, data } => {
                 let mut body = data.body(given(&fields))?;
                 body.extend(provider.map(|provider| ("provider".to_owned(), json!(provider))));
-                rest.show(Call::post(path(&["api-keys"])?, Value::Object(body))).await
+                rest.show(Call::create(path(&["api-keys"])?, Value::Object(body))).await
             }
             Self::List { paging } => {
                 let columns = ["id", "name", "role", "provider", "hint", "expires_at", "last_used_at"];

@@ -40,6 +40,8 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     pub body: Option<Value>,
     pub if_match: Option<String>,
+    /// It makes something, and must not do so twice.
+    pub once: bool,
 }
 
 /// What came back, whatever its status.
@@ -54,7 +56,7 @@ pub struct Answer {
 
 impl Call {
     pub fn new(verb: Verb, path: Path) -> Self {
-        Self { verb, path: path.0, query: Vec::new(), body: None, if_match: None }
+        Self { verb, path: path.0, query: Vec::new(), body: None, if_match: None, once: false }
     }
 
     pub fn get(path: Path) -> Self {
@@ -63,6 +65,11 @@ impl Call {
 
     pub fn post(path: Path, body: Value) -> Self {
         Self { body: Some(body), ..Self::new(Verb::Post, path) }
+    }
+
+    /// A call that makes something with an id of its own.
+    pub fn create(path: Path, body: Value) -> Self {
+        Self { once: true, ..Self::post(path, body) }
     }
 
     pub fn patch(path: Path, body: Value) -> Self {

@@ -215,7 +215,7 @@ impl Command {
                 for (name, value) in [("client_id", client_id), ("subject", subject), ("client_secret", chosen)] {
                     body.extend(value.map(|value| (name.to_owned(), json!(value))));
                 }
-                rest.show(Call::post(at.path(&["clients"])?, Value::Object(body))).await
+                rest.show(Call::create(at.path(&["clients"])?, Value::Object(body))).await
             }
             Self::List { at, paging } => {
                 let columns =

@@ -65,7 +65,7 @@ impl Command {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         match self {
             Self::Create { at, domain } => {
-                rest.show(Call::post(at.path(&["domains"])?, json!({ "domain": domain }))).await
+                rest.show(Call::create(at.path(&["domains"])?, json!({ "domain": domain }))).await
             }
             Self::List { at, paging } => {
                 let columns = ["id", "domain", "verified", "primary", "issuer"];

@@ -39,7 +39,7 @@ Without the master key these can never be opened again, and `keys reset --yes` e
   - every API key: a new owner key is printed once
   - opaque access tokens, one-time tokens, refresh tokens, authorization codes
   - every session: people log in again; browsers are strangers again
-  - secrets of webhooks
+  - secrets of webhooks: they are switched off until you rotate their secret
 Providers, clients, accounts and their passwords, scopes, domains, trusted issuers and events stay.
 Stop every server before. Nothing was changed.";
 
@@ -86,6 +86,7 @@ fn reset(settings: &Settings, yes: bool, as_json: bool) -> Result<(), CliError> 
         "api_keys_ended": lost.api_keys,
         "sessions_ended": lost.sessions,
         "refresh_families_ended": lost.refresh_families,
+        "webhooks_switched_off": lost.webhooks,
     });
     Ok(output::show(&shown, as_json)?)
 }

@@ -229,8 +229,8 @@ impl Local {
             deadline: deadline_in(COMMAND_TIMEOUT),
             surface: "cli",
             domain: None,
-            trail: crate::domain::Trail::default(),
             effect: Effect::Commit,
+            trail: crate::domain::Trail::default(),
         }
     }
 

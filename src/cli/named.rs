@@ -80,7 +80,7 @@ impl<F: Args + Serialize> Command<F> {
             Self::Create { at, name, fields, data } => {
                 let mut body = data.body(given(&fields))?;
                 body.insert("name".to_owned(), json!(name));
-                rest.show(Call::post(at.path(&[collection])?, Value::Object(body))).await
+                rest.show(Call::create(at.path(&[collection])?, Value::Object(body))).await
             }
             Self::List { at, paging } => {
                 let columns: &[&str] = match collection {

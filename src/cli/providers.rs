@@ -91,7 +91,7 @@ impl Command {
             Self::Create { slug, fields, data } => {
                 let mut body = data.body(given(&fields))?;
                 body.insert("slug".to_owned(), json!(slug));
-                rest.show(Call::post(path(&["providers"])?, Value::Object(body))).await
+                rest.show(Call::create(path(&["providers"])?, Value::Object(body))).await
             }
             Self::List { paging } => {
                 rest.list(Call::get(path(&["providers"])?), &["slug", "name", "issuer", "enabled"], &paging).await

@@ -12,12 +12,18 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
+use crate::app;
 use crate::cli::CliError;
 use crate::cli::call::{Answer, Call};
+use crate::domain::Wall;
+use crate::domain::clock::SystemWall;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of one answer, bytes: 500 items of a list are far smaller.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// How often a call that makes something is sent at most.
+const TRIES: u32 = 3;
 
 pub struct Remote {
     /// Without a slash at the end.
@@ -51,13 +57,39 @@ impl Remote {
         Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), key, client })
     }
 
+    /// A call that makes something is sent again where its answer was lost, and then makes nothing more.
     pub async fn call(&self, call: &Call) -> Result<Answer, CliError> {
+        if !call.once {
+            return Ok(self.send(call, None).await?);
+        }
+        let random = app::system_random();
+        let value = app::request_ids(random)(SystemWall.now());
+        let mut tries = 1;
+        loop {
+            let answered = self.send(call, Some(&value)).await;
+            let wait = match &answered {
+                Err(Lost { may_have_arrived: true, .. }) if tries < TRIES => Duration::ZERO,
+                // The first one still runs.
+                Ok(answer) if tries > 1 && tries < TRIES && answer.status == 409 && answer.retry_after.is_some() => {
+                    Duration::from_secs(1)
+                }
+                _ => return Ok(answered?),
+            };
+            tries += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn send(&self, call: &Call, once: Option<&str>) -> Result<Answer, Lost> {
         let method = Method::from_bytes(call.verb.name().as_bytes());
         let method = method.map_err(|_| CliError::Usage("no such method".to_owned()))?;
         let mut request = self.client.request(method, format!("{}{}", self.base, call.target()));
         request = request.header(AUTHORIZATION, bearer(&self.key)?);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        if let Some(value) = once {
+            request = request.header("idempotency-key", value);
         }
         if let Some(tag) = &call.if_match {
             request = request.header(IF_MATCH, tag);
@@ -68,25 +100,44 @@ impl Remote {
         Ok(Answer { status, etag, retry_after, body: self.body(answer).await? })
     }
 
-    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, CliError> {
+    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, Lost> {
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(CliError::Refused("the answer is larger than 64 MiB".to_owned()));
+                return Err(CliError::Refused("the answer is larger than 64 MiB".to_owned()).into());
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> CliError {
+    fn unreachable(&self, error: &reqwest::Error) -> Lost {
         if error.is_builder() {
-            return CliError::Usage(
-                "the call cannot be written as HTTP: a value has characters that no header takes".to_owned(),
-            );
+            let why = "the call cannot be written as HTTP: a value has characters that no header takes";
+            return CliError::Usage(why.to_owned()).into();
         }
         let why = if error.is_timeout() { "took too long".to_owned() } else { root_cause(error) };
-        CliError::Unreachable(format!("{} is not reached: {why}", self.base))
+        let error_said = CliError::Unreachable(format!("{} is not reached: {why}", self.base));
+        Lost { error: error_said, may_have_arrived: !error.is_connect() }
+    }
+}
+
+/// A call without an answer.
+struct Lost {
+    error: CliError,
+    /// Nobody knows whether the server has done it.
+    may_have_arrived: bool,
+}
+
+impl From<CliError> for Lost {
+    fn from(error: CliError) -> Self {
+        Self { error, may_have_arrived: false }
+    }
+}
+
+impl From<Lost> for CliError {
+    fn from(lost: Lost) -> Self {
+        lost.error
     }
 }
 

@@ -149,7 +149,7 @@ impl Owner {
 
     async fn run(&self, act: Act, rest: &Rest) -> Result<(), CliError> {
         match act {
-            Act::Create(expiry) => rest.show(Call::post(self.path(&[])?, json!(given(&expiry)))).await,
+            Act::Create(expiry) => rest.show(Call::create(self.path(&[])?, json!(given(&expiry)))).await,
             Act::List => {
                 let columns = ["id", "hint", "created_at", "expires_at", "last_used_at", "revoked_at"];
                 rest.table(Call::get(self.path(&[])?), &columns).await

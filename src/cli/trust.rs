@@ -190,7 +190,7 @@ impl Command {
         match self {
             Self::Create { at, fields, data } => {
                 let body = data.body(fields.given()?)?;
-                rest.show(Call::post(at.path(&["trusted-issuers"])?, Value::Object(body))).await
+                rest.show(Call::create(at.path(&["trusted-issuers"])?, Value::Object(body))).await
             }
             Self::List { at, paging } => {
                 let columns = ["id", "issuer", "purpose", "map_to", "clients", "audiences", "enabled"];

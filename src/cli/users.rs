@@ -150,7 +150,7 @@ impl Command {
                 let mut body = data.body(given(&fields))?;
                 body.extend(password.given()?);
                 body.insert("username".to_owned(), json!(username));
-                rest.show(Call::post(at.path(&["users"])?, Value::Object(body))).await
+                rest.show(Call::create(at.path(&["users"])?, Value::Object(body))).await
             }
             Self::List { at, paging } => {
                 let columns = ["id", "username", "email", "name", "enabled", "locked_at", "has_password"];

@@ -85,7 +85,7 @@ impl Command {
                 let mut body = data.body(given(&fields))?;
                 body.insert("url".to_owned(), json!(url));
                 body.extend(provider.map(|provider| ("provider".to_owned(), json!(provider))));
-                rest.show(Call::post(at(&[])?, Value::Object(body))).await
+                rest.show(Call::create(at(&[])?, Value::Object(body))).await
             }
             Self::List { paging } => {
                 rest.list(Call::get(at(&[])?), &["id", "provider", "url", "events", "enabled"], &paging).await
@@ -108,8 +108,7 @@ impl Command {
             Self::Test { id } => rest.show(Call::post(at(&[&id, "test"])?, json!({}))).await,
             Self::Deliveries { id, state, paging } => {
                 let call = Call::get(at(&[&id, "deliveries"])?).query("state", state);
-                rest.list(call, &["id", "state", "attempts", "created_at", "next_attempt_at", "last_error"], &paging)
-                    .await
+                rest.list(call, &["id", "state", "attempts", "created_at", "next_at", "error"], &paging).await
             }
             Self::Retry { id, delivery_id } => {
                 let call = Call::post(at(&[&id, "deliveries", &delivery_id, "retry"])?, json!({}));

@@ -119,7 +119,7 @@ fn push_person(json: &mut JsonObject, person: &PersonIdClaims) {
     let texts =
         [("nonce", nonce.as_deref()), ("at_hash", at_hash.as_deref()), ("sid", sid.as_ref().map(|sid| sid.as_str()))];
     json.known_texts(texts);
-    let Profile { preferred_username, name, email, email_verified, groups, updated_at } = profile;
+    let Profile { preferred_username, name, email, email_verified, groups, roles, updated_at } = profile;
     json.known_texts([
         ("preferred_username", preferred_username.as_deref()),
         ("name", name.as_deref()),
@@ -128,8 +128,10 @@ fn push_person(json: &mut JsonObject, person: &PersonIdClaims) {
     if let Some(verified) = email_verified {
         json.boolean("email_verified", *verified);
     }
-    if let Some(groups) = groups {
-        json.texts("groups", groups.iter().map(String::as_str));
+    for (name, texts) in [("groups", groups), ("roles", roles)] {
+        if let Some(texts) = texts {
+            json.texts(name, texts.iter().map(String::as_str));
+        }
     }
     if let Some(at) = updated_at {
         json.number("updated_at", *at);

@@ -20,9 +20,9 @@ pub struct Context {
     pub surface: &'static str,
     /// The verified domain that the request was sent to; `None`: the public URL.
     pub domain: Option<ServedDomain>,
+    pub effect: Effect,
     /// What is gathered for `explain`.
     pub trail: Trail,
-    pub effect: Effect,
 }
 
 /// What becomes of the change that a management call makes.

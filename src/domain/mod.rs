@@ -20,6 +20,7 @@ pub mod grant;
 pub mod id;
 pub mod issuer_url;
 pub mod key;
+pub mod named;
 pub mod network;
 pub mod once_call;
 pub mod page;
@@ -50,6 +51,7 @@ pub use id::{
     ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId,
     UserId, WebhookId,
 };
+pub use named::{Named, NamedKind};
 pub use network::Network;
 pub use once_call::OnceCall;
 pub use person::{AuthorizationCode, PersonGrant, RefreshFamily};

@@ -121,6 +121,15 @@ pub struct TrustedIssuerFilter {
     pub issuer: Option<String>,
 }
 
+/// What a list of sessions or grants is narrowed by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldFilter {
+    /// Id of the account.
+    pub user: Option<String>,
+    /// `client_id`; of a session, one that takes part in it.
+    pub client: Option<String>,
+}
+
 /// What a list of domains is narrowed by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DomainFilter {

@@ -146,8 +146,8 @@ impl RefusalKind {
             Self::RateLimited { .. } => "throttle.room",
             Self::UnknownResource => "resource.known",
             Self::Conflict => "resource.no_conflict",
+            Self::UnderWay { .. } => "call.first",
             Self::Stale => "resource.version",
-            Self::UnderWay { .. } => "idempotency_key.free",
             Self::Invalid(_) => "fields.acceptable",
         }
     }

@@ -235,6 +235,7 @@ pub struct Profile {
     pub email: Option<String>,
     pub email_verified: Option<bool>,
     pub groups: Option<Vec<String>>,
+    pub roles: Option<Vec<String>>,
     /// Epoch seconds.
     pub updated_at: Option<i64>,
 }

@@ -61,8 +61,8 @@ impl Edge {
             deadline: deadline_in(self.request_timeout),
             surface,
             domain: self.domain(request.headers()),
-            trail: Trail::default(),
             effect: Effect::Commit,
+            trail: Trail::default(),
         }
     }
 

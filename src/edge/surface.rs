@@ -69,6 +69,7 @@ impl<'a> From<&'a Failed> for Failure<'a> {
 }
 
 /// One operation: where it is mounted and what the OpenAPI document says of it.
+#[derive(Clone)]
 pub struct RouteSpec {
     pub method: Method,
     /// Below the provider's base, e.g. `/oauth2/token`.

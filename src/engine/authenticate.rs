@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
-use crate::engine::explain::credentials::{ended_key, ended_secret, live_secrets, note_auth_method, note_key};
+use crate::engine::explain::credentials::{Fit, ended_key, ended_secret, live_secrets, note_auth_method, note_key};
 use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
@@ -84,23 +84,23 @@ impl Engine {
             self.0.caches.api_keys.invalidate(&entry.key.id);
             found = self.find_api_key(ctx, key.expose_secret()).await?;
         }
-        if let Some((entry, _)) = &found {
-            note_key(ctx, entry);
-        }
         let why = match &found {
             Some((entry, owner)) => match entry.secret(&owner.secret, now) {
                 Some(secret) if entry.key.is_live(now) => {
+                    note_key(ctx, entry);
                     self.note_api_key_used(ctx, entry, secret);
                     return Ok(Caller::ApiKey(Arc::clone(entry)));
                 }
                 Some(_) => {
+                    note_key(ctx, entry);
                     ctx.trail.failed("api_key.live", ended_key(entry));
                     "API key expired or deleted"
                 }
                 None => {
-                    let values =
-                        facts![api_key: Fact::text(entry.key.id.as_str()), secret: Fact::text(owner.secret.as_str())];
-                    ctx.trail.failed("api_key.secret_live", values);
+                    note_key(ctx, entry);
+                    let key = Fact::text(entry.key.id.as_str());
+                    ctx.trail
+                        .failed("api_key.secret_live", facts![api_key: key, secret: Fact::text(owner.secret.as_str())]);
                     "secret of the API key expired or revoked"
                 }
             },
@@ -178,12 +178,14 @@ impl Engine {
         let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
         // Which check runs depends on what is presented only, so that its time tells nothing.
         let generated = credential::kind_of(secret.expose_secret()) == Some(SecretKind::ClientSecret);
-        let mut proven = if generated {
+        let mut fit = if generated {
             self.generated_secret_fits(ctx, usable, secret.expose_secret())
+        } else if self.chosen_secret_fits(ctx, &client_id, usable, secret).await? {
+            Fit::Proven
         } else {
-            self.chosen_secret_fits(ctx, &client_id, usable, secret).await?
+            usable.map_or(Fit::No, |client| Fit::Unknown(live_secrets(client, ctx)))
         };
-        let unknown = |client: &&Arc<ClientEntry>| generated && !proven && may_be_old(ctx, client.loaded_at);
+        let unknown = |client: &&Arc<ClientEntry>| generated && fit != Fit::Proven && may_be_old(ctx, client.loaded_at);
         if client.as_ref().filter(unknown).is_some()
             && credential::is_well_formed(SecretKind::ClientSecret, secret.expose_secret())
         {
@@ -191,32 +193,28 @@ impl Engine {
             self.0.caches.clients.invalidate(&(provider.provider.id.clone(), client_id.clone()));
             client = self.usable_client(ctx, provider, &client_id).await?;
             let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
-            proven = self.generated_secret_fits(ctx, usable, secret.expose_secret());
+            fit = self.generated_secret_fits(ctx, usable, secret.expose_secret());
         }
+        fit.note(ctx);
         match client {
-            Some(client) if proven => Ok(Caller::Client(client)),
+            Some(client) if fit == Fit::Proven => Ok(Caller::Client(client)),
             Some(client) if !via.fits(client.auth_method) => {
                 note_auth_method(ctx, &client, via.name());
                 Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
             }
-            Some(client) => {
-                if !generated {
-                    ctx.trail.failed("client.secret_known", live_secrets(ctx, &client));
-                }
-                Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret"))
-            }
+            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
 
-    fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> bool {
+    fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> Fit {
         let now = ctx.now.seconds();
         let secrets = self.secrets();
         let peppers = &secrets.peppers;
         let Some(client) = client else {
             // The same work for a client that does not exist; what it says is not believed.
             let _unused = peppers.matches(&self.0.decoy_secret, secret);
-            return false;
+            return Fit::No;
         };
         let mut used: Option<&SecretEntry> = None;
         for entry in &client.secrets {
@@ -226,11 +224,13 @@ impl Engine {
         }
         let live = used.filter(|entry| now < entry.expires_at);
         match (live, used) {
-            (Some(entry), _) => self.note_secret_used(ctx, entry),
-            (None, Some(ended)) => ctx.trail.failed("client.secret_live", ended_secret(ended)),
-            (None, None) => ctx.trail.failed("client.secret_known", live_secrets(ctx, client)),
+            (Some(entry), _) => {
+                self.note_secret_used(ctx, entry);
+                Fit::Proven
+            }
+            (None, Some(ended)) => Fit::Ended(ended_secret(ended)),
+            (None, None) => Fit::Unknown(live_secrets(client, ctx)),
         }
-        live.is_some()
     }
 
     /// Argon2: remembered for five minutes when right, throttled before it is computed.

@@ -154,6 +154,8 @@ impl Engine {
                     caches.users.invalidate(&(provider.into(), user.into()));
                 }
             }
+            // Who is in them is not known here, and they seldom change.
+            ChangedTable::Groups => caches.users.clear(),
             // Taken in together, before this.
             ChangedTable::Revoked | ChangedTable::Domains | ChangedTable::DataKeys => {}
             ChangedTable::Sessions => {

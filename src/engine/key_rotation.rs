@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::clock::deadline_in;
 use crate::domain::event::Event;
 use crate::domain::key::{KeyState, StoredSigningKey};
-use crate::domain::{Context, Fault, Provider, UnixTime};
+use crate::domain::{Context, Fault, Provider, ProviderId, UnixTime};
 use crate::engine::Engine;
 use crate::engine::signing_keys::outliving;
 use crate::engine::tick::{BACKGROUND_TIMEOUT, background_context};
@@ -97,7 +97,7 @@ impl Engine {
         key: StoredSigningKey,
     ) -> Result<bool, Fault> {
         let (now, owner, alg) = (ctx.now, provider.id.clone(), due.alg);
-        let event = self.event_of_rotation(ctx, provider);
+        let event = self.event_of_key(ctx, &provider.id, "signing_key.created", &key.kid);
         let made = self
             .0
             .db
@@ -119,14 +119,21 @@ impl Engine {
         Ok(made)
     }
 
-    fn event_of_rotation(&self, ctx: &Context, provider: &Provider) -> Event {
+    /// What nobody asked for: a step of the life of a signing key.
+    pub(in crate::engine) fn event_of_key(
+        &self,
+        ctx: &Context,
+        provider: &ProviderId,
+        action: &'static str,
+        kid: &str,
+    ) -> Event {
         Event {
             id: self.0.random.uuid_v7(ctx.now),
             at: ctx.now.millis(),
-            provider: Some(provider.id.clone()),
-            actor: "grantd".to_owned(),
-            action: "signing_key.created",
-            target: provider.slug.clone(),
+            provider: Some(provider.clone()),
+            actor: "system".to_owned(),
+            action,
+            target: kid.to_owned(),
             request_id: String::new(),
             details: "{}".to_owned(),
         }

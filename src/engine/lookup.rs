@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::domain::clock::monotonic;
 use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
-use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, SessionId, UserId};
+use crate::domain::{
+    ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, ProviderSlug, Refusal, SessionId, User, UserId,
+};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner, KeySecretEntry};
 use crate::engine::cache::clients::{ClientEntry, SecretEntry};
 use crate::engine::cache::keys::KeyRing;
-use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::providers::{ProviderEntry, SlugEntry};
 use crate::engine::cache::sessions::SessionEntry;
 use crate::engine::cache::users::UserEntry;
 use crate::engine::cache::{Cache, Weigh};
@@ -20,7 +22,7 @@ use crate::engine::changes::client_change_id;
 use crate::store::api_keys::KeyDigest;
 use crate::store::usage::UsageKind;
 use crate::store::{
-    Conn, api_key_secrets, api_keys, client_secrets, clients, issuers, provider_domains, providers, sessions,
+    Conn, api_key_secrets, api_keys, client_secrets, clients, issuers, named, provider_domains, providers, sessions,
     signing_keys, users,
 };
 
@@ -66,6 +68,21 @@ impl Engine {
             Ok(Some(ProviderEntry::of(provider, issuers, domains)))
         })
         .await
+    }
+
+    /// The slug of the provider with this id; neither ever changes.
+    pub(in crate::engine) async fn slug_of_id(
+        &self,
+        ctx: &Context,
+        id: &ProviderId,
+    ) -> Result<Option<ProviderSlug>, Fault> {
+        let wanted = id.clone();
+        let found = self
+            .cached(ctx, &self.0.caches.slugs_by_id, id, move |conn| {
+                Ok(providers::by_id(conn, &wanted)?.map(|provider| SlugEntry(provider.slug.into())))
+            })
+            .await?;
+        Ok(found.map(|entry| entry.0.clone()))
     }
 
     pub(in crate::engine) async fn client(
@@ -141,9 +158,20 @@ impl Engine {
         let key = (provider.clone(), id.clone());
         let wanted = key.clone();
         self.cached(ctx, &self.0.caches.users, &key, move |conn| {
-            Ok(users::get(conn, &wanted.0, &wanted.1)?.map(UserEntry::of))
+            let Some(user) = users::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
+            let roles = named::roles_of_groups(conn, &wanted.0, &user.groups)?;
+            Ok(Some(UserEntry::of(user, roles)))
         })
         .await
+    }
+
+    /// The roles that an account has by its groups. Nothing is read for one without groups.
+    pub(in crate::engine) async fn roles_by_groups(&self, ctx: &Context, user: &User) -> Result<Vec<String>, Fault> {
+        if user.groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (provider, groups) = (user.provider.clone(), user.groups.clone());
+        self.0.db.read(ctx.deadline, move |conn| named::roles_of_groups(conn, &provider, &groups)).await
     }
 
     /// The session with this id, ended or not.

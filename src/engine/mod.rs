@@ -17,7 +17,7 @@ use crate::engine::cache::Cache;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
-use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::cache::providers::{ProviderEntry, SlugEntry};
 use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::changes::ChangeFeed;
@@ -196,6 +196,7 @@ pub(in crate::engine) struct Inner {
 
 struct Caches {
     slugs: Cache<ProviderSlug, ProviderEntry>,
+    slugs_by_id: Cache<ProviderId, SlugEntry>,
     keys: Cache<ProviderId, KeyRing>,
     clients: Cache<ClientKey, ClientEntry>,
     digests: Cache<[u8; 32], DigestOwner>,
@@ -209,6 +210,7 @@ impl Caches {
     fn new(bytes: u64) -> Self {
         Self {
             slugs: Cache::new(bytes / 8, 3000),
+            slugs_by_id: Cache::new(bytes / 64, 100),
             keys: Cache::new(bytes / 8, 8192),
             clients: Cache::new(bytes * 3 / 8, 400),
             digests: Cache::new(bytes / 32, 100),
@@ -220,6 +222,7 @@ impl Caches {
 
     fn clear(&self) {
         self.slugs.clear();
+        self.slugs_by_id.clear();
         self.keys.clear();
         self.clients.clear();
         self.digests.clear();

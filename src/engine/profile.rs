@@ -4,14 +4,15 @@
 use crate::domain::token::Profile;
 use crate::domain::{ScopeSet, User};
 
-/// The scopes that cover claims about a person. `groups` is one that an admin gives a client.
-pub const PROFILE_SCOPES: [&str; 3] = ["profile", "email", "groups"];
+/// The scopes that cover claims about a person. `groups` and `roles` are such that an admin gives a client.
+pub const PROFILE_SCOPES: [&str; 4] = ["profile", "email", "groups", "roles"];
 
 /// Which scope covers which claim (OIDC Core §5.4).
-const COVERS: [(&str, &[&str]); 3] = [
+const COVERS: [(&str, &[&str]); 4] = [
     ("profile", &["preferred_username", "name", "updated_at"]),
     ("email", &["email", "email_verified"]),
     ("groups", &["groups"]),
+    ("roles", &["roles"]),
 ];
 
 /// The scopes that cover these claims.
@@ -27,8 +28,9 @@ pub struct Asked<'a> {
     pub claims: &'a [String],
 }
 
-/// What this person's account says of what was asked. Nothing and empty are left out.
-pub fn profile(user: &User, asked: &Asked<'_>) -> Profile {
+/// What this person's account says of what was asked; `by_groups` are the roles that its groups give it.
+/// Nothing and empty are left out.
+pub fn profile(user: &User, by_groups: &[String], asked: &Asked<'_>) -> Profile {
     let may = |scope: &str, claim: &str| {
         let by_name = asked.claims.iter().any(|own| own == claim) && asked.of_client.contains(scope);
         asked.granted.contains(scope) || by_name
@@ -36,12 +38,15 @@ pub fn profile(user: &User, asked: &Asked<'_>) -> Profile {
     let email = user.email.clone();
     let email_verified = email.as_ref().map(|_| user.email_verified);
     let groups = (!user.groups.is_empty()).then(|| user.groups.clone());
+    let others = by_groups.iter().filter(|role| !user.roles.contains(role));
+    let roles: Vec<String> = user.roles.iter().chain(others).cloned().collect();
     Profile {
         preferred_username: may("profile", "preferred_username").then(|| user.username.clone()),
         name: user.name.clone().filter(|_| may("profile", "name")),
         email: email.filter(|_| may("email", "email")),
         email_verified: email_verified.filter(|_| may("email", "email_verified")),
         groups: groups.filter(|_| may("groups", "groups")),
+        roles: (!roles.is_empty() && may("roles", "roles")).then_some(roles),
         updated_at: may("profile", "updated_at").then_some(user.updated_at),
     }
 }
@@ -59,7 +64,7 @@ pub mod tests {
             email_verified: true,
             name: Some("Ann".into()),
             groups: vec!["staff".into()],
-            roles: Vec::new(),
+            roles: vec!["admin".into()],
             password: None,
             password_changed_at: None,
             enabled: true,
@@ -75,7 +80,11 @@ pub mod tests {
     fn asked(granted: &str, of_client: &str, claims: &[&str]) -> Profile {
         let (granted, of_client) = (ScopeSet::parse(granted).unwrap(), ScopeSet::parse(of_client).unwrap());
         let claims: Vec<String> = claims.iter().map(|claim| (*claim).to_owned()).collect();
-        profile(&ann(), &Asked { granted: &granted, of_client: &of_client, claims: &claims })
+        profile(
+            &ann(),
+            &["reader".to_owned(), "admin".to_owned()],
+            &Asked { granted: &granted, of_client: &of_client, claims: &claims },
+        )
     }
 
     #[test]
@@ -91,6 +100,8 @@ pub mod tests {
         let mail = Profile { email: Some("ann@example.com".into()), email_verified: Some(true), ..Profile::default() };
         assert_eq!(asked("email", "email", &[]), mail);
         assert_eq!(asked("groups", "groups", &[]).groups, Some(vec!["staff".into()]));
+        let roles = asked("roles", "roles", &[]);
+        assert_eq!(roles, Profile { roles: Some(vec!["admin".into(), "reader".into()]), ..Profile::default() });
     }
 
     #[test]
@@ -102,9 +113,9 @@ pub mod tests {
 
     #[test]
     fn what_an_account_does_not_have_is_left_out() {
-        let bare = User { email: None, name: None, groups: Vec::new(), ..ann() };
-        let scope = ScopeSet::parse("profile email groups").unwrap();
-        let said = profile(&bare, &Asked { granted: &scope, of_client: &scope, claims: &[] });
+        let bare = User { email: None, name: None, groups: Vec::new(), roles: Vec::new(), ..ann() };
+        let scope = ScopeSet::parse("profile email groups roles").unwrap();
+        let said = profile(&bare, &[], &Asked { granted: &scope, of_client: &scope, claims: &[] });
         let expected = Profile { preferred_username: Some("ann".into()), updated_at: Some(7), ..Profile::default() };
         assert_eq!(said, expected);
     }

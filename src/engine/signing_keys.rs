@@ -8,7 +8,6 @@ use tokio::time::timeout_at;
 
 use crate::crypto::signer::{self, NewSigningKey};
 use crate::crypto::{Random, Sealer};
-use crate::domain::event::Event;
 use crate::domain::key::{KeyState, StoredSigningKey};
 use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, UnixTime};
 use crate::engine::Engine;
@@ -91,24 +90,18 @@ impl Engine {
 
     async fn promote(&self, ctx: &Context, provider: ProviderId, alg: SigningAlg) -> Result<(), Fault> {
         let (owner, now) = (provider.clone(), ctx.now);
-        let event = Event {
-            id: self.0.random.uuid_v7(now),
-            at: now.millis(),
-            provider: Some(provider.clone()),
-            actor: "system".to_owned(),
-            action: "signing_key.promoted",
-            target: alg.name().to_owned(),
-            request_id: ctx.request_id.clone(),
-            details: "{}".to_owned(),
-        };
+        let mut event = self.event_of_key(ctx, &provider, "signing_key.activated", "");
         let promoted = self
             .0
             .db
             .write_background(ctx.deadline, move |tx| {
                 let promoted = signing_keys::promote_due(tx, &owner, alg, now.seconds())?;
                 if promoted {
-                    events::insert(tx, &event)?;
                     tx.changed(ChangedTable::SigningKeys, owner.as_str(), now)?;
+                    let keys = signing_keys::list(tx, &owner)?;
+                    let active = keys.into_iter().find(|key| key.alg == alg && key.state == KeyState::Active);
+                    event.target = active.map(|key| key.kid).unwrap_or_default();
+                    events::insert(tx, &event)?;
                 }
                 Ok(promoted)
             })

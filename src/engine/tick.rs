@@ -59,7 +59,7 @@ pub(in crate::engine) fn background_context(now: UnixTime) -> Context {
         deadline: deadline_in(BACKGROUND_TIMEOUT),
         surface: "background",
         domain: None,
-        trail: crate::domain::Trail::default(),
         effect: Effect::Commit,
+        trail: crate::domain::Trail::default(),
     }
 }

@@ -36,7 +36,7 @@ impl Engine {
         let of_client = client.map(|client| client.scope.clone()).unwrap_or_default();
         let wanted = self.claims_by_name(ctx, &claims, &of_client, person.grant).await?;
         let asked = Asked { granted: &claims.scope, of_client: &of_client, claims: &wanted };
-        Ok(UserInfo { subject: claims.subject.clone(), profile: profile(&user.user, &asked) })
+        Ok(UserInfo { subject: claims.subject.clone(), profile: profile(&user.user, &user.roles_by_groups, &asked) })
     }
 
     /// The claims that the grant asked for by name. Only a token that lacks a scope its client has

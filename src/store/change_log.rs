@@ -33,6 +33,8 @@ pub enum ChangedTable {
     Users,
     /// Row id: `<provider id>/<session id>`.
     Sessions,
+    /// What the groups of a provider give their members. Row id: the provider's id.
+    Groups,
     /// Verified domains of providers. Row id: the domain's id, or that of a provider that was deleted.
     Domains,
     /// Row id: the key's id, or empty for all of them.
@@ -40,7 +42,7 @@ pub enum ChangedTable {
 }
 
 impl ChangedTable {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Providers,
         Self::SigningKeys,
         Self::Clients,
@@ -50,6 +52,7 @@ impl ChangedTable {
         Self::Sessions,
         Self::Domains,
         Self::DataKeys,
+        Self::Groups,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -63,6 +66,7 @@ impl ChangedTable {
             Self::Sessions => "sessions",
             Self::Domains => "provider_domains",
             Self::DataKeys => "data_keys",
+            Self::Groups => "provider_groups",
         }
     }
 

@@ -34,6 +34,7 @@ pub mod login_failures;
 pub mod logout_deliveries;
 pub mod meta;
 mod migrate;
+pub mod named;
 mod postgres;
 pub mod provider_domains;
 mod provider_policy;

@@ -3,11 +3,15 @@
 
 use diesel::prelude::*;
 
+use crate::domain::page::{Found, HeldFilter, ListRequest};
 use crate::domain::session::Amr;
 use crate::domain::token::{Epochs, Jti};
-use crate::domain::{AudienceSet, Fault, GrantId, PersonGrant, RefreshFamily, ScopeSet, SessionId, UnixTime, UserId};
+use crate::domain::{
+    AudienceSet, Fault, GrantId, PersonGrant, ProviderId, RefreshFamily, ScopeSet, SessionId, UnixTime, UserId,
+};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::listing::{By, Listing, Sort, in_order};
 
 const TABLE: &str = "refresh_families";
 /// Most families of one person that are shown.
@@ -200,6 +204,31 @@ pub fn list_live_of_user(conn: &mut Conn, user: &UserId, now: i64) -> Result<Vec
         .limit(LISTED)
         .load(conn)?;
     rows.into_iter().map(RefreshFamily::try_from).collect()
+}
+
+/// Those of a provider that still work at `now` (epoch seconds) and pass the filter.
+pub fn find(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    request: &ListRequest<HeldFilter>,
+    now: i64,
+) -> Result<Found<RefreshFamily>, Fault> {
+    let HeldFilter { user, client } = &request.filter;
+    let mut listing = Listing::of(conn, "refresh_families", "id");
+    listing.only_with("provider_id = ?", provider.as_str());
+    listing.only(&format!("revoked_at IS NULL AND idle_ends_at > {now} AND ends_at > {now}"));
+    if let Some(user) = user {
+        listing.only_with("user_id = ?", user);
+    }
+    if let Some(client) = client {
+        listing.only_with("client_id = ?", client);
+    }
+    let found = listing.ids(conn, &[Sort { name: "created_at", by: By::Id }], request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> =
+        each!(conn, conn => refresh_families::table.filter(refresh_families::id.eq_any(ids)).load(conn))?;
+    let items = rows.into_iter().map(RefreshFamily::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(in_order(found, items, |family| family.grant.id.to_string()))
 }
 
 /// The claims that were asked for when the grant was given; `None` if there is no such family.

@@ -16,6 +16,8 @@ pub struct Lost {
     pub api_keys: usize,
     pub sessions: usize,
     pub refresh_families: usize,
+    /// Switched off, until their secret is rotated.
+    pub webhooks: usize,
 }
 
 /// Ends them at `now` (epoch seconds), and deletes every data key that is not in `kept`. What rows must
@@ -37,8 +39,14 @@ pub fn give_up(conn: &mut Conn, pepper: &str, kept: &[&str], now: i64) -> Result
         )?,
         sessions: plain(conn, "DELETE FROM sessions")?,
         refresh_families: plain(conn, "DELETE FROM refresh_families")?,
+        webhooks: plain(
+            conn,
+            "UPDATE webhooks SET enabled = NOT enabled, old_secret = NULL, old_secret_until = NULL, \
+             version = version + 1 WHERE enabled AND deleted_at IS NULL",
+        )?,
     };
     plain(conn, "DELETE FROM authorization_codes")?;
+    plain(conn, "DELETE FROM idempotency_keys")?;
     at(conn, "UPDATE api_key_secrets SET revoked_at = $1 WHERE revoked_at IS NULL")?;
     keyed(conn, "UPDATE api_key_secrets SET pepper_id = $1")?;
     keyed(conn, "UPDATE api_keys SET pepper_id = $1")?;

@@ -15,13 +15,17 @@ diesel::table! {
     }
 }
 
-/// Those of `names` that exist at the provider.
+/// Those of `names` that exist at the provider, their rows held until the transaction ends, so that none
+/// is deleted meanwhile. On SQLite there is one writer and nothing to hold.
 pub fn existing(conn: &mut Conn, provider: &ProviderId, names: &[&str]) -> Result<BTreeSet<String>, Fault> {
-    let rows: Vec<String> = each!(conn, conn => scopes::table
+    let wanted = scopes::table
         .filter(scopes::provider_id.eq(provider.as_str()))
         .filter(scopes::name.eq_any(names.iter().copied()))
-        .select(scopes::name)
-        .load(conn))?;
+        .select(scopes::name);
+    let rows: Vec<String> = match conn {
+        Conn::Sqlite(conn) => wanted.load(conn)?,
+        Conn::Postgres(conn) => wanted.for_share().load(conn)?,
+    };
     Ok(rows.into_iter().collect())
 }
 

@@ -4,10 +4,12 @@
 
 use diesel::prelude::*;
 
+use crate::domain::page::{Found, HeldFilter, ListRequest};
 use crate::domain::session::{Amr, Session};
 use crate::domain::{Fault, ProviderId, SessionId, UnixTime, UserId};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
+use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::{ChangedTable, Tx, logout_deliveries, refresh_families};
 
 diesel::table! {
@@ -173,6 +175,34 @@ pub fn list_live(conn: &mut Conn, user: &UserId, now: i64) -> Result<Vec<Session
         .limit(LISTED)
         .load(conn)?;
     rows.into_iter().map(Session::try_from).collect()
+}
+
+/// Those that are not over at `now` (epoch seconds) and pass the filter.
+pub fn find(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    request: &ListRequest<HeldFilter>,
+    now: i64,
+) -> Result<Found<Session>, Fault> {
+    let HeldFilter { user, client } = &request.filter;
+    let mut listing = Listing::of(conn, "sessions", "id");
+    listing.only_with("provider_id = ?", provider.as_str());
+    listing.only(&format!("ended_at IS NULL AND idle_ends_at > {now} AND ends_at > {now}"));
+    if let Some(user) = user {
+        listing.only_with("user_id = ?", user);
+    }
+    if let Some(client) = client {
+        listing.only_with(
+            "(EXISTS (SELECT 1 FROM session_clients c WHERE c.session_id = sessions.id AND c.client_id = ?) OR \
+             EXISTS (SELECT 1 FROM refresh_families f WHERE f.session_id = sessions.id AND f.client_id = ?))",
+            client,
+        );
+    }
+    let found = listing.ids(conn, &[Sort { name: "created_at", by: By::Id }], request)?;
+    let ids = &found.items;
+    let rows: Vec<Row> = each!(conn, conn => sessions::table.filter(sessions::id.eq_any(ids)).load(conn))?;
+    let items = rows.into_iter().map(Session::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(in_order(found, items, |session| session.id.to_string()))
 }
 
 /// The same person logged in again: `session` is the row as it shall be, under a new secret. `false`

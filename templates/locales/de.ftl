@@ -26,6 +26,7 @@ scope-openid = wissen, wer Sie sind, anhand einer Kennung Ihres Kontos
 scope-profile = Ihren Benutzernamen und Ihren Namen sehen
 scope-email = Ihre E-Mail-Adresse sehen
 scope-groups = die Gruppen sehen, zu denen Sie gehören
+scope-roles = die Rollen sehen, die Sie haben
 scope-offline-access = den Zugriff behalten, während Sie nicht angemeldet sind
 scope-other = verwenden: { $scope }
 

@@ -26,6 +26,7 @@ scope-openid = know who you are, by an identifier of your account
 scope-profile = see your username and your name
 scope-email = see your email address
 scope-groups = see the groups you belong to
+scope-roles = see the roles you have
 scope-offline-access = keep this access while you are not signed in
 scope-other = use: { $scope }
 

@@ -62,7 +62,7 @@ impl Planner<'_> {
         let found = current::provider(self.rest, &slug).await?;
         match &found {
             None => {
-                let call = Call::post(PROVIDER.path("", None)?, body(&wanted.provider.fields));
+                let call = Call::create(PROVIDER.path("", None)?, body(&wanted.provider.fields));
                 let fields = made_of(&PROVIDER, &wanted.provider.fields);
                 self.push(Act::Create, (&PROVIDER, None), slug.clone(), fields, call);
             }
@@ -130,7 +130,7 @@ impl Planner<'_> {
             members.insert("provider".to_owned(), json!(provider));
         }
         let name = kind.name_of(&item.fields);
-        let mut call = Call::post(kind.path(provider.unwrap_or_default(), None)?, body(&members));
+        let mut call = Call::create(kind.path(provider.unwrap_or_default(), None)?, body(&members));
         // A generated id moves with its client.
         if kind.id == "client_id" && is_uuid_shaped(&name) {
             call = call.query("keep_id", Some(true));

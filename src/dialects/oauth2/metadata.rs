@@ -19,7 +19,7 @@ const AUTH_METHODS: [&str; 3] =
     [AuthMethod::ClientSecretBasic.name(), AuthMethod::ClientSecretPost.name(), AuthMethod::PrivateKeyJwt.name()];
 /// Public clients too.
 const ALL_METHODS: [&str; 4] = [AUTH_METHODS[0], AUTH_METHODS[1], AUTH_METHODS[2], AuthMethod::None.name()];
-const CLAIMS: [&str; 17] = [
+const CLAIMS: [&str; 18] = [
     "iss",
     "sub",
     "aud",
@@ -36,6 +36,7 @@ const CLAIMS: [&str; 17] = [
     "email",
     "email_verified",
     "groups",
+    "roles",
     "updated_at",
 ];
 

@@ -53,7 +53,7 @@ fn body_token(call: &Call<'_>) -> Result<Option<SecretString>, Refusal> {
 
 fn answer(info: &UserInfo) -> UserInfoAnswer<'_> {
     let UserInfo { subject, profile } = info;
-    let Profile { preferred_username, name, email, email_verified, groups, updated_at } = profile;
+    let Profile { preferred_username, name, email, email_verified, groups, roles, updated_at } = profile;
     UserInfoAnswer {
         sub: subject,
         preferred_username: preferred_username.as_deref(),
@@ -61,6 +61,7 @@ fn answer(info: &UserInfo) -> UserInfoAnswer<'_> {
         email: email.as_deref(),
         email_verified: *email_verified,
         groups: groups.as_deref(),
+        roles: roles.as_deref(),
         updated_at: *updated_at,
     }
 }

@@ -123,5 +123,7 @@ pub struct UserInfoAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<i64>,
 }

@@ -23,9 +23,8 @@ async fn mint(here: &Here<'_>) -> Result<HttpResponse, Failed> {
     let (mint, ask) = read(&here.received.body)?;
     let (ctx, provider) = (&here.received.ctx, here.provider()?);
     let client_id = here.received.path("client_id");
-    let client = here.engine.read_surface_client(ctx, here.actor, provider, client_id).await?;
-    let mint = MintAsk { for_client: Some(client.client_id), ..mint };
-    let granted = here.engine.mint_as(ctx, here.actor, provider, mint, &ask).await?;
+    let mint = MintAsk { for_client: Some(client_id.into()), ..mint };
+    let granted = here.engine.mint_for_own_client(ctx, here.actor, provider, mint, &ask).await?;
     Ok(HttpResponse::Created().json(TokenAnswer {
         access_token: granted.access_token.expose_secret(),
         expires_at: time(ctx.now.seconds() + granted.expires_in),

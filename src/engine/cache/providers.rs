@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::domain::{Context, DomainName, Provider, Refusal};
+use crate::domain::{Context, DomainName, Provider, ProviderSlug, Refusal};
 use crate::engine::cache::Weigh;
 use crate::store::issuers::Issuers;
 
@@ -14,6 +14,16 @@ pub struct ProviderEntry {
     pub issuers: Issuers,
     /// Where it answers: below the public URL, then its verified domains, the first proven first.
     places: Vec<Place>,
+}
+
+/// The slug of a provider, found by its id.
+pub struct SlugEntry(pub ProviderSlug);
+
+impl Weigh for SlugEntry {
+    fn weight(&self) -> usize {
+        // A slug has at most 63 characters.
+        size_of::<Self>() + 64
+    }
 }
 
 /// One address of a provider.

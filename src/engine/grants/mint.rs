@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use crate::domain::api_key::Role;
 use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted, PresentedClient, ProviderRef};
-use crate::domain::id::{is_client_id, is_uuid_shaped};
+use crate::domain::id::{is_client_id, is_slug, is_uuid_shaped};
 use crate::domain::scope::is_of_login;
 use crate::domain::token::{AccessTokenFormat, AccessTyp, Jti};
 use crate::domain::{
@@ -25,7 +25,7 @@ use crate::engine::counters::IssuedBy;
 use crate::engine::grants::free_claims;
 use crate::engine::grants::{Owner, Terms};
 use crate::engine::introspect::key_reaches;
-use crate::engine::manage::Actor;
+use crate::engine::manage::{Actor, unknown_provider};
 use crate::engine::{Engine, policy};
 use crate::store::{api_keys, clients, users};
 
@@ -97,10 +97,46 @@ impl Engine {
                 return Err(Refusal::forbidden("Only an API key mints here.").into());
             }
         };
-        let slug = self.managed_provider(ctx, actor, provider).await?.slug;
-        let named = ProviderRef { slug: slug.as_str().into(), must_serve: None, key_decides: false };
-        let provider = self.provider(ctx, &named).await?;
+        let provider = self.visible_provider(ctx, actor, provider).await?;
         self.mint(ctx, &provider, &caller, mint, ask).await
+    }
+
+    /// As [`Engine::mint_as`], for a client that the calling surface has made; another does not exist there.
+    pub async fn mint_for_own_client(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        provider: &str,
+        mint: MintAsk,
+        ask: &Ask,
+    ) -> Result<Granted, Failed> {
+        actor.require(Role::Member)?;
+        let entry = self.visible_provider(ctx, actor, provider).await?;
+        let client = match &mint.for_client {
+            Some(id) if is_client_id(id.as_str()) => self.client(ctx, &entry.provider.id, id).await?,
+            _ => None,
+        };
+        if !client.is_some_and(|client| client.is_of(ctx.surface)) {
+            return Err(Refusal::unknown("There is no such client.").into());
+        }
+        self.mint_as(ctx, actor, provider, mint, ask).await
+    }
+
+    /// The live provider with this id or slug, if the actor may see it.
+    async fn visible_provider(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        id_or_slug: &str,
+    ) -> Result<Arc<ProviderEntry>, Failed> {
+        let slug = match is_uuid_shaped(id_or_slug) {
+            true => self.slug_of_id(ctx, &id_or_slug.into()).await?,
+            false => is_slug(id_or_slug).then(|| id_or_slug.into()),
+        };
+        let slug = slug.ok_or_else(unknown_provider)?;
+        let named = ProviderRef { slug, must_serve: None, key_decides: false };
+        let entry = self.provider(ctx, &named).await?;
+        if actor.sees(&entry.provider.id) { Ok(entry) } else { Err(unknown_provider().into()) }
     }
 
     /// Who mints, and at which provider.

@@ -48,6 +48,8 @@ impl Engine {
             issued_token_type: None,
             force_jwt: ask.force_jwt,
         };
-        self.grant_to_person(ctx, provider, client, &UserEntry::of(user), new, GrantType::Password).await
+        let roles = self.roles_by_groups(ctx, &user).await?;
+        let entry = UserEntry::of(user, roles);
+        self.grant_to_person(ctx, provider, client, &entry, new, GrantType::Password).await
     }
 }

@@ -248,7 +248,7 @@ impl Engine {
                 nonce,
                 at_hash: Some(at_hash(alg, access_token.expose_secret())),
                 sid: grant.session.clone(),
-                profile: profile(&user.user, &asked),
+                profile: profile(&user.user, &user.roles_by_groups, &asked),
             }),
         };
         key.sign_id(&claims).map(SecretString::from)

@@ -34,6 +34,8 @@ pub mod data_keys;
 pub mod domains;
 pub mod effect;
 pub mod fields;
+pub mod held;
+pub mod named;
 pub mod policies;
 pub mod provider_fields;
 pub mod providers_resource;
@@ -278,8 +280,8 @@ mod tests {
             deadline: deadline_in(wait),
             surface: "admin",
             domain: None,
-            trail: crate::domain::Trail::default(),
             effect: Effect::Commit,
+            trail: crate::domain::Trail::default(),
         }
     }
 

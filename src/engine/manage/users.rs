@@ -9,6 +9,7 @@ use crate::domain::user::PasswordHash;
 use crate::domain::{Context, Decision, Failed, Fault, ProviderId, Refusal, Role, SessionId, UnixTime, User, UserId};
 use crate::engine::Engine;
 use crate::engine::changes::user_change_id;
+use crate::engine::manage::named::make_names;
 use crate::engine::manage::user_fields::{self, NewPassword, UserDraft};
 use crate::engine::manage::{Actor, Expected, conflict, if_current, require_version, stale, until_written};
 use crate::engine::names::{keys_of, name_key};
@@ -61,6 +62,7 @@ impl Engine {
             if !users::insert(tx, &row, &keys_of(&row))? {
                 return Ok(Decision::Refuse(name_taken()));
             }
+            make_names(tx, &row, now)?;
             tx.changed(ChangedTable::Users, &user_change_id(&row.provider, &row.id), now)?;
             Ok(Decision::Allow(()))
         })
@@ -289,6 +291,9 @@ fn replace_user(
     }
     if !users::update(tx, user, &keys, version)? {
         return Ok(Decision::Refuse(stale()));
+    }
+    if user.deleted_at.is_none() {
+        make_names(tx, user, now)?;
     }
     tx.changed(ChangedTable::Users, &user_change_id(&user.provider, &user.id), now)?;
     let except = match ends {

@@ -60,6 +60,7 @@ fn sentence(ui: &Ui, scope: &str) -> String {
         "profile" => ui.t("scope-profile"),
         "email" => ui.t("scope-email"),
         "groups" => ui.t("scope-groups"),
+        "roles" => ui.t("scope-roles"),
         "offline_access" => ui.t("scope-offline-access"),
         other => ui.with("scope-other", "scope", other),
     }

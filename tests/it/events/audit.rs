@@ -188,15 +188,6 @@ on_both_apps! {
         assert_eq!(newest(&app, "grant.created").await["details"]["by"], json!("password"));
     }
 
-    async fn a_key_that_begins_to_sign_is_told(app: TestApp) {
-        let rotated = app.admin("POST", "/providers/default/signing-keys/rotate").json(&json!({"alg": "ES256"})).send().await;
-        assert_eq!(rotated.status, 200, "{}", rotated.text());
-        app.pass(3601);
-        app.tick().await;
-        let told = newest(&app, "signing_key.promoted").await;
-        assert_eq!((&told["target"], &told["actor"], &told["provider"]), (&json!("ES256"), &json!("system"), &json!("default")));
-    }
-
     async fn the_tokens_of_machines_are_counted_and_told_only_where_it_is_switched_on(app: TestApp) {
         let setup = Setup { environment: &[("GRANTD_EVENTS__MACHINE_TOKENS", "true")], ..Setup::default() };
         let telling = app.started_again_as(setup).await;

@@ -100,6 +100,7 @@ on_both_apps! {
         app.tick().await;
         let new = kid_of_a_token(&app, &client).await;
         assert_ne!(new, old);
+        assert_eq!(events(&app, "signing_key.activated").await, 2);
         assert!(kids(&app).await.contains(&old), "retired, and published as long as a token may live");
         app.pass(1_209_600);
         app.engine.clean_up(app.context().now).await.unwrap();

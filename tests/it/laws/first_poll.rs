@@ -114,6 +114,24 @@ on_both_apps! {
         }
     }
 
+    async fn a_usegrant_token_is_ready_on_the_first_poll(app: TestApp) {
+        let key = app.api_key(json!({"role": "admin"})).await;
+        let made = |path: String| app.post(&path).bearer(&key).json(&json!({"name": "Acme", "description": "x", "audience": "api"})).send();
+        let provider = text(&made("/v1/providers".to_owned()).await.json(), "id");
+        let client = text(&made(format!("/v1/providers/{provider}/clients")).await.json(), "id");
+        let mut ctx = app.context();
+        ctx.surface = "usegrant";
+        let actor = app.engine.actor(&ctx, Some(&key.as_str().into())).await.unwrap();
+        let ask = Ask { force_jwt: true, signing_alg: Some(grantd::domain::SigningAlg::Rs256), ..Ask::default() };
+        let mint = || MintAsk { for_client: Some(client.as_str().into()), ..MintAsk::default() };
+        app.engine.mint_for_own_client(&ctx, &actor, &provider, mint(), &ask).await.unwrap();
+        for _ in 0..3 {
+            let minted = app.engine.mint_for_own_client(&ctx, &actor, &provider, mint(), &ask);
+            let Poll::Ready(granted) = first_poll(minted) else { panic!("it waited") };
+            granted.unwrap();
+        }
+    }
+
     async fn a_node_that_knows_nothing_yet_has_to_read(app: TestApp) {
         let client = app.client(json!({})).await;
         let token = app.token(&client).await;

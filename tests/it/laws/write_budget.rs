@@ -79,6 +79,19 @@ on_both_apps! {
         }
     }
 
+    async fn a_usegrant_token_touches_no_row(app: TestApp) {
+        let key = app.api_key(json!({"role": "admin"})).await;
+        let made = |path: String| app.post(&path).bearer(&key).json(&json!({"name": "Acme", "description": "x", "audience": "api"})).send();
+        let provider = text(&made("/v1/providers".to_owned()).await.json(), "id");
+        let client = text(&made(format!("/v1/providers/{provider}/clients")).await.json(), "id");
+        for warm in [true, false, false] {
+            let call = app.post(&format!("/v1/providers/{provider}/clients/{client}/tokens")).bearer(&key);
+            let (status, sent) = cost(&app, call).await;
+            assert_eq!(status, 201);
+            assert!(warm || sent == NOTHING, "{sent:?}");
+        }
+    }
+
     async fn an_assertion_costs_one_write_and_one_round_trip(app: TestApp) {
         let signer = Signer::es256();
         let fields = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [signer.jwk("k1")]}});

@@ -24,6 +24,7 @@ pub struct Case {
 impl Case {
     /// By the owner, with a query if any.
     pub fn call<'a>(&self, app: &'a TestApp, query: &str) -> Call<'a> {
+        let query = if self.path.contains('?') { query.replace('?', "&") } else { query.to_owned() };
         let call = app.admin(self.method, &format!("{}{query}", self.path));
         match &self.body {
             Some(body) => call.json(body),
@@ -34,7 +35,7 @@ impl Case {
 
 /// Whether the route takes an `Idempotency-Key`: it answers 201 and is no mint.
 pub fn is_creating(case: &Case) -> bool {
-    case.operation.starts_with("create_")
+    case.operation.starts_with("create_") || case.operation.ends_with("_secrets")
 }
 
 /// The operations of all routes that are no GET.
@@ -60,6 +61,8 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     let secret = text(&made(&format!("/providers/default/clients/{}/secrets", client.id), json!({})).await, "id");
     app.provider("doomed", json!({})).await;
     let key = text(&made("/api-keys", json!({"name": "before"})).await, "id");
+    let key_secrets = format!("/api-keys/{key}/secrets");
+    let key_secret = text(&made(&key_secrets, json!({})).await, "id");
     let issuer = json!({"issuer": "https://idp.example.net", "audiences": ["api"], "jwks": {"keys": []}});
     let trusted = text(&made("/providers/default/trusted-issuers", issuer.clone()).await, "id");
     let proven = crate::domains::proven(app, "default", &crate::domains::fresh_name()).await;
@@ -67,6 +70,17 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     crate::domains::publish(&domain);
     let second = made("/providers/default/domains", json!({"domain": crate::domains::fresh_name()})).await;
     let p = |rest: &str| format!("/providers/default/{rest}");
+    for (kind, name) in [("scopes", "a:old"), ("roles", "old"), ("groups", "old")] {
+        made(&format!("/providers/default/{kind}"), json!({"name": name})).await;
+    }
+    let third = app.logged_in("eve").await;
+    let fourth = app.logged_in("eva").await;
+    for who in [&third, &fourth] {
+        app.tokens(&web, who, &Wish::default()).await;
+    }
+    let one = app.logged_in("eli").await;
+    let one_grant = app.tokens(&web, &one, &Wish::default()).await;
+    let one_grant = app.family_of(&text(&one_grant, "access_token")).await.grant.id.to_string();
     let user = |rest: &str| p(&format!("users/{}{rest}", who.user));
     let token = json!({"token": "a.b.c"});
     let case = |operation, method, path: String, body: Value, changes| {
@@ -98,6 +112,7 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
             false,
         ),
         case("create_client_secret", "POST", p(&format!("clients/{}/secrets", client.id)), json!({}), true),
+        case("rotate_client_secrets", "POST", p(&format!("clients/{}/secrets/rotate", client.id)), json!({}), true),
         case("revoke_client_secret", "DELETE", p(&format!("clients/{}/secrets/{secret}", client.id)), nothing(), true),
         case("revoke_client_tokens", "DELETE", p(&format!("clients/{}/tokens", client.id)), nothing(), true),
         case("delete_client", "DELETE", p(&format!("clients/{}", client.id)), nothing(), true),
@@ -110,8 +125,31 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
         case("lock_user", "POST", user("/lock"), nothing(), true),
         case("unlock_user", "DELETE", user("/lock"), nothing(), true),
         case("delete_user", "DELETE", user(""), nothing(), true),
+        case(
+            "create_scope",
+            "POST",
+            p("scopes"),
+            json!({"name": "https://api.example/read", "description": "all of it"}),
+            true,
+        ),
+        case("update_scope", "PATCH", p("scopes/a:old"), json!({"description": "after"}), true),
+        case("delete_scope", "DELETE", p("scopes/a:old"), nothing(), true),
+        case("create_role", "POST", p("roles"), json!({"name": "made / 50%"}), true),
+        case("update_role", "PATCH", p("roles/old"), json!({"description": "after"}), true),
+        case("delete_role", "DELETE", p("roles/old"), nothing(), true),
+        case("create_group", "POST", p("groups"), json!({"name": "made", "roles": ["by act"]}), true),
+        case("update_group", "PATCH", p("groups/old"), json!({"roles": ["given"]}), true),
+        case("delete_group", "DELETE", p("groups/old"), nothing(), true),
+        case("revoke_grant", "DELETE", p(&format!("grants/{one_grant}")), nothing(), true),
+        case("end_session", "DELETE", p(&format!("sessions/{}", one.session)), nothing(), true),
+        case("revoke_grants", "DELETE", p(&format!("grants?user={}", third.user)), nothing(), true),
+        case("end_sessions", "DELETE", p(&format!("sessions?user={}", fourth.user)), nothing(), true),
         case("create_api_key", "POST", "/api-keys".to_owned(), json!({"name": "made"}), true),
         case("update_api_key", "PATCH", format!("/api-keys/{key}"), json!({"name": "after"}), true),
+        case("create_api_key_secret", "POST", key_secrets.clone(), json!({}), true),
+        case("rotate_api_key_secrets", "POST", format!("{key_secrets}/rotate"), json!({"overlap_seconds": 60}), true),
+        case("revoke_api_key_secret", "DELETE", format!("{key_secrets}/{key_secret}"), nothing(), true),
+        case("rotate_data_key", "POST", "/data-keys/rotate".to_owned(), json!({"purpose": "browser"}), true),
         case("revoke_api_key_tokens", "DELETE", format!("/api-keys/{key}/tokens"), nothing(), true),
         case("delete_api_key", "DELETE", format!("/api-keys/{key}"), nothing(), true),
         case("create_trusted_issuer", "POST", p("trusted-issuers"), issuer, true),

@@ -3,6 +3,9 @@
 
 mod cases;
 mod contents;
+mod held;
 mod lists;
+mod named;
 mod once;
+mod races;
 mod tried;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -367,6 +370,44 @@ fn what_a_file_cannot_mean_is_told_with_its_line_before_anything_is_done() {
     assert_eq!(home.json(&["provider", "show", "acme"])["name"], "acme");
 }
 
+/// A server on which a provider is changed by somebody else after every reading of it. What came in.
+fn restless() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while reader.read_line(&mut head).unwrap_or(0) > 2 {}
+            let is_change = head.starts_with("PATCH");
+            heads.lock().unwrap().push(head);
+            let (status, body) = if is_change {
+                ("412 x", json!({"detail": "It was changed meanwhile; read it again.", "request_id": "r"}))
+            } else {
+                ("200 OK", json!({"slug": "acme", "name": "old", "enabled": true}))
+            };
+            let body = body.to_string();
+            let head =
+                format!("HTTP/1.1 {status}\r\netag: \"7\"\r\nconnection: close\r\ncontent-length: {}", body.len());
+            let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
+        }
+    });
+    (base, seen)
+}
+
+#[test]
+fn what_somebody_changed_since_the_plan_is_not_overwritten() {
+    let (base, seen) = restless();
+    let desk = Home::bare(Kind::Sqlite).with("GRANTD_SERVER", &base).with("GRANTD_KEY", OWNER);
+    let ran = apply(&desk, "version: 1\nproviders:\n  - slug: acme\n    name: new\n", &["--yes"]);
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("changed meanwhile") && ran.stderr.contains("0 of 1 were done"), "{ran:?}");
+    let heads = seen.lock().unwrap();
+    assert!(heads.last().is_some_and(|head| head.contains("if-match: \"7\"")), "{heads:?}");
+}
+
 #[test]
 fn what_the_first_start_made_ends_only_when_it_is_asked_for() {
     let home = Home::bare(Kind::Sqlite);
@@ -381,7 +422,7 @@ fn what_the_first_start_made_ends_only_when_it_is_asked_for() {
     // From standard input nobody can be asked.
     let mut command = home.command(&["apply", "-f", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"version: 1\nproviders:\n  - slug: x\n").unwrap();
+    child.stdin.take().unwrap().write_all(b"version: 1\nproviders:\n  - slug: x\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }

@@ -20,6 +20,7 @@ mod one_time;
 mod public_url;
 mod rekey;
 mod remote_command;
+mod resource_commands;
 mod shell;
 mod strict_clients;
 mod token_surfaces;

@@ -60,7 +60,7 @@ fn a_new_master_key_in_the_data_directory_ends_nothing_under_load() {
         )?;
         if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
     };
-    under_load(&[api.clone()], &ask, || {
+    under_load(std::slice::from_ref(&api), &ask, || {
         for _ in 0..3 {
             let done = home.json(&["keys", "rekey"]);
             assert_eq!(done["data_keys"], 5);

@@ -1,8 +1,8 @@
 //! The command line against a server: the same commands, the same words, another place.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 
@@ -236,6 +236,65 @@ fn the_key_goes_nowhere_else_when_a_server_redirects() {
     assert!(told.recv().unwrap().contains(OWNER));
     elsewhere.set_nonblocking(true).unwrap();
     assert!(elsewhere.accept().is_err(), "the redirect was followed");
+}
+
+#[test]
+fn what_was_made_although_its_answer_was_lost_is_not_made_twice() {
+    let home = Home::on(Kind::Sqlite);
+    let server = home.serve();
+    // Between the desk and the server stands somebody who loses the first answer to a POST.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let target = server.http.address().to_owned();
+    std::thread::spawn(move || {
+        let mut lost = 0;
+        for mut stream in listener.incoming().flatten() {
+            let mut there = TcpStream::connect(&target).unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+                head.push_str(&line);
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            there.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
+            there.write_all(&body).unwrap();
+            let mut answer = Vec::new();
+            there.read_to_end(&mut answer).unwrap();
+            if head.starts_with("POST") && lost == 0 {
+                lost += 1;
+                continue;
+            }
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    let desk = Desk::nowhere();
+    let made = desk.home.json(&[
+        "client",
+        "create",
+        "--name",
+        "once",
+        "--grant",
+        "client_credentials",
+        "--server",
+        &base,
+        "--key-file",
+        &desk.key_file,
+    ]);
+    let named = |client: &&Value| client["client_name"] == "once";
+    let listed = home.json(&["client", "list"]);
+    assert_eq!(listed["items"].as_array().unwrap().iter().filter(named).count(), 1, "{listed}");
+    // And the answer that was lost is the one that came.
+    let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+    server.http.token(id, secret).expect(200);
 }
 
 #[test]

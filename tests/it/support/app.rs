@@ -40,7 +40,7 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 32] = [
+pub const TABLES: [&str; 36] = [
     "api_key_secrets",
     "meta",
     "data_keys",
@@ -70,13 +70,13 @@ pub const TABLES: [&str; 32] = [
     "trusted_issuers",
     "tenants",
     "trust_policies",
+    "idempotency_keys",
+    "provider_roles",
+    "provider_groups",
     "webhooks",
     "webhook_patterns",
     "webhook_deliveries",
     "explanations",
-    "idempotency_keys",
-    "provider_roles",
-    "provider_groups",
 ];
 
 /// The wall clock of a test.
@@ -312,8 +312,8 @@ impl TestApp {
             deadline: deadline_in(Duration::from_secs(20)),
             surface: "oauth2",
             domain: None,
-            trail: grantd::domain::Trail::default(),
             effect: Effect::Commit,
+            trail: grantd::domain::Trail::default(),
         }
     }
 
