@@ -11,7 +11,7 @@ CREATE TABLE api_key_secrets (
     expires_at INTEGER,
     revoked_at INTEGER
 ) STRICT;
-CREATE INDEX api_key_secrets_of_key ON api_key_secrets (key_id, id);
+CREATE INDEX api_key_secrets_by_owner ON api_key_secrets (key_id, id);
 
 INSERT INTO api_key_secrets (id, key_id, pepper_id, digest, hint, created_at)
 SELECT id, id, pepper_id, digest, hint, created_at FROM api_keys;
