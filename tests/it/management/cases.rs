@@ -63,7 +63,7 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     let key = text(&made("/api-keys", json!({"name": "before"})).await, "id");
     let key_secrets = format!("/api-keys/{key}/secrets");
     let key_secret = text(&made(&key_secrets, json!({})).await, "id");
-    let issuer = json!({"issuer": "https://idp.example.net", "audiences": ["api"], "jwks": {"keys": []}});
+    let issuer = json!({"issuer": "https://idp.example.net", "audiences": ["api"]});
     let trusted = text(&made("/providers/default/trusted-issuers", issuer.clone()).await, "id");
     let proven = crate::domains::proven(app, "default", &crate::domains::fresh_name()).await;
     let domain = made("/providers/default/domains", json!({"domain": crate::domains::fresh_name()})).await;

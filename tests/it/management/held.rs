@@ -19,6 +19,7 @@ on_both_apps! {
         let (one, two) = (app.web_client(json!({})).await, app.web_client(json!({})).await);
         let mut tokens = Vec::new();
         for (client, who) in [(&one, &ada), (&two, &ada), (&one, &bob)] {
+            app.pass(1);
             tokens.push(text(&app.tokens(client, who, &Wish::default()).await, "access_token"));
         }
         let (a, b) = (ada.user.as_str(), bob.user.as_str());

@@ -201,10 +201,12 @@ on_both_apps! {
         assert_eq!((names(&second), &second["next_cursor"]), (vec!["cyd".to_owned()], &json!(null)));
         assert_eq!(names(&list("?username=ADA").await), ["ada"]);
         assert_eq!(names(&list("?email=Bob%40Example.com").await), ["bob"]);
-        for nobody in ["?username=ad", "?username=ada%40example.com", "?email=ada", "?username=ada&email=bob%40example.com", "?username=%25", "?username=%00", "?email=%00"] {
+        for nobody in ["?username=ad", "?username=ada%40example.com", "?email=ada", "?username=ada&email=bob%40example.com", "?username=%25"] {
             assert_eq!(names(&list(nobody).await), [""; 0], "{nobody}");
         }
-        assert_eq!(app.admin("GET", &format!("{USERS}?limit=0")).send().await.status, 400);
+        for bad in ["?limit=0", "?username=%00", "?email=%00"] {
+            assert_eq!(app.admin("GET", &format!("{USERS}{bad}")).send().await.status, 400, "{bad}");
+        }
     }
 
     async fn no_answer_and_no_event_carries_a_password_or_a_hash(app: TestApp) {
