@@ -33,7 +33,7 @@ pub struct ExplanationOut {
     outcome: &'static str,
     /// The client or API key, if there is such a one.
     client_id: Option<String>,
-    /// Id of the provider.
+    /// Slug of the provider.
     provider: Option<String>,
     address: String,
     /// The rule that decided.
@@ -70,8 +70,8 @@ impl From<Step> for StepOut {
     }
 }
 
-impl From<Explanation> for ExplanationOut {
-    fn from(explanation: Explanation) -> Self {
+impl ExplanationOut {
+    fn of(explanation: Explanation, provider: Option<String>) -> Self {
         let Explanation {
             request_id,
             at,
@@ -80,7 +80,7 @@ impl From<Explanation> for ExplanationOut {
             kind,
             outcome,
             client,
-            provider,
+            provider: _,
             address,
             rule,
             sentence,
@@ -95,10 +95,10 @@ impl From<Explanation> for ExplanationOut {
             kind: kind.into_owned(),
             outcome: outcome.name(),
             client_id: client.map(|id| id.to_string()),
-            provider: provider.map(|id| id.to_string()),
+            provider,
             address: address.to_string(),
             rule: rule.into_owned(),
-            sentence,
+            sentence: sentence.into_owned(),
             steps: steps.into_iter().map(StepOut::from).collect(),
             skipped,
         }
@@ -115,8 +115,8 @@ pub fn reads(doc: &mut OperationDoc<'_>) {
 
 pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let explanation = engine.explain(&received.ctx, actor, received.path("request_id")).await?;
-        Ok(HttpResponse::Ok().json(ExplanationOut::from(explanation)))
+        let (explanation, provider) = engine.explain(&received.ctx, actor, received.path("request_id")).await?;
+        Ok(HttpResponse::Ok().json(ExplanationOut::of(explanation, provider)))
     })
     .await
 }

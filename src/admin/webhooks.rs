@@ -2,18 +2,18 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use url::form_urlencoded;
 
+use crate::admin::call::shown_once;
 use crate::admin::fields::fields;
 use crate::admin::input::Fields;
 use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
-use crate::domain::Refusal;
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook};
+use crate::domain::Refusal;
 use crate::edge::describe::{JSON, PROBLEM, WireTime};
 use crate::edge::{OperationDoc, Received};
 use crate::engine::Engine;
@@ -71,9 +71,17 @@ pub struct WebhookOut {
     secret: Option<String>,
 }
 
+impl WebhookOut {
+    /// What was only tried has no secret.
+    fn with_secret(received: &Received, shown: ShownWebhook) -> Self {
+        let secret = shown.secret.as_ref().and_then(|secret| shown_once(received, secret));
+        Self { secret, ..Self::from(shown) }
+    }
+}
+
 impl From<ShownWebhook> for WebhookOut {
     fn from(shown: ShownWebhook) -> Self {
-        let ShownWebhook { webhook, provider_slug, secret } = shown;
+        let ShownWebhook { webhook, provider_slug, secret: _ } = shown;
         let Webhook { id, provider: _, url, events, enabled, secrets, failures, version: _, created_at, updated_at } =
             webhook;
         Self {
@@ -86,7 +94,7 @@ impl From<ShownWebhook> for WebhookOut {
             old_secret_until: secrets.previous.map(|(_, until)| time(until)),
             created_at: time(created_at),
             updated_at: time(updated_at),
-            secret: secret.as_ref().map(SecretString::expose_secret).map(str::to_owned),
+            secret: None,
         }
     }
 }
@@ -168,7 +176,7 @@ pub async fn create(request: HttpRequest, payload: web::Payload, engine: web::Da
         let draft = WebhookFields::draft(&mut Fields::of(received, false)?);
         let made = engine.create_webhook(&received.ctx, actor, draft).await?;
         let (id, version) = (made.webhook.id.clone(), made.webhook.version);
-        Ok(created(received, id.as_str(), Some(version), &WebhookOut::from(made)))
+        Ok(created(received, id.as_str(), Some(version), &WebhookOut::with_secret(received, made)))
     })
     .await
 }
@@ -211,7 +219,7 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         let WebhookSecretRotation { overlap_seconds } = WebhookSecretRotation::read(Fields::of(received, true)?)?;
         let id = received.path("webhook_id");
         let rotated = engine.rotate_webhook_secret(&received.ctx, actor, id, overlap_seconds, expected).await?;
-        Ok(shown(rotated.webhook.version, &WebhookOut::from(rotated)))
+        Ok(shown(rotated.webhook.version, &WebhookOut::with_secret(received, rotated)))
     })
     .await
 }

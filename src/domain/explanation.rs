@@ -137,7 +137,7 @@ pub struct Explanation {
     pub address: IpAddr,
     /// The rule that decided.
     pub rule: Word,
-    pub sentence: String,
+    pub sentence: Word,
     pub steps: Vec<Step>,
     /// Of the same kind, client and address so many more were decided and not written.
     pub skipped: u64,

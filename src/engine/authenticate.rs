@@ -11,7 +11,7 @@ use crate::crypto::{AssertionFlaw, assertion_client_id, assertion_key, credentia
 use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
-use crate::domain::explanation::{Fact, Facts, facts};
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{PresentedClient, SecretVia};
 use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::explain::credentials::{Fit, ended_key, ended_secret, live_secrets, note_auth_method, note_key};
 use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
@@ -83,6 +84,9 @@ impl Engine {
             self.0.caches.api_keys.invalidate(&entry.key.id);
             found = self.find_api_key(ctx, key.expose_secret()).await?;
         }
+        if let Some((entry, _)) = &found {
+            note_key(ctx, entry);
+        }
         let why = match &found {
             Some((entry, owner)) => match entry.secret(&owner.secret, now) {
                 Some(secret) if entry.key.is_live(now) => {
@@ -91,15 +95,13 @@ impl Engine {
                     return Ok(Caller::ApiKey(Arc::clone(entry)));
                 }
                 Some(_) => {
-                    note_key(ctx, entry);
                     ctx.trail.failed("api_key.live", ended_key(entry));
                     "API key expired or deleted"
                 }
                 None => {
-                    note_key(ctx, entry);
-                    let key = Fact::text(entry.key.id.as_str());
-                    ctx.trail
-                        .failed("api_key.secret_live", facts![api_key: key, secret: Fact::text(owner.secret.as_str())]);
+                    let values =
+                        facts![api_key: Fact::text(entry.key.id.as_str()), secret: Fact::text(owner.secret.as_str())];
+                    ctx.trail.failed("api_key.secret_live", values);
                     "secret of the API key expired or revoked"
                 }
             },
@@ -201,7 +203,12 @@ impl Engine {
                 note_auth_method(ctx, &client, via.name());
                 Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
             }
-            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
+            Some(client) => {
+                if !generated {
+                    ctx.trail.failed("client.secret_known", live_secrets(ctx, &client));
+                }
+                Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret"))
+            }
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
@@ -228,7 +235,7 @@ impl Engine {
                 Fit::Proven
             }
             (None, Some(ended)) => Fit::Ended(ended_secret(ended)),
-            (None, None) => Fit::Unknown(client.secrets.iter().filter(|entry| now < entry.expires_at).count()),
+            (None, None) => Fit::Unknown(live_secrets(ctx, client)),
         }
     }
 
@@ -422,60 +429,6 @@ impl Engine {
             Err(too_many) => too_many.into(),
         }
     }
-}
-
-/// What a presented client secret came to.
-#[derive(PartialEq)]
-enum Fit {
-    Proven,
-    /// It was the client's.
-    Ended(Facts),
-    /// None of the client's, with the number of those that live.
-    Unknown(usize),
-    /// Nothing is to be said of it.
-    No,
-}
-
-impl Fit {
-    /// For `explain`.
-    fn note(&self, ctx: &Context) {
-        match self {
-            Self::Ended(facts) => ctx.trail.failed("client.secret_live", facts.clone()),
-            Self::Unknown(live) => {
-                let live = i64::try_from(*live).unwrap_or(i64::MAX);
-                ctx.trail.failed("client.secret_known", facts![live: Fact::Number(live)]);
-            }
-            Self::Proven | Self::No => {}
-        }
-    }
-}
-
-/// An API key that exists: who asks, and at which provider, for `explain`.
-fn note_key(ctx: &Context, entry: &ApiKeyEntry) {
-    ctx.trail.client(&entry.key.id.as_str().into());
-    if let Some(provider) = &entry.key.provider {
-        ctx.trail.provider(provider);
-    }
-}
-
-fn ended_key(entry: &ApiKeyEntry) -> Facts {
-    let key = &entry.key;
-    let ended_at = [key.expires_at, key.deleted_at].into_iter().flatten().min().unwrap_or_default();
-    facts![api_key: Fact::text(key.id.as_str()), hint: Fact::text(&key.hint), ended_at: Fact::Time(ended_at)]
-}
-
-fn ended_secret(secret: &SecretEntry) -> Facts {
-    facts![
-        secret: Fact::text(&secret.id_text()),
-        hint: Fact::text(secret.hint()),
-        ended_at: Fact::Time(secret.expires_at),
-        because: Fact::word(if secret.is_revoked { "it was revoked" } else { "it expired" }),
-    ]
-}
-
-fn note_auth_method(ctx: &Context, client: &ClientEntry, used: &'static str) {
-    let registered = Fact::word(client.auth_method.name());
-    ctx.trail.failed("client.auth_method", facts![registered: registered, used: Fact::word(used)]);
 }
 
 /// A JWT or one of our sealed tokens.

@@ -186,7 +186,7 @@ pub(in crate::engine) struct Inner {
     own_hosts: Vec<String>,
     options: EngineOptions,
     /// This process, in explanations.
-    node: String,
+    node: &'static str,
     explanations: Kept,
     /// Tokens of machines that no event has told of yet.
     issued: Issued,
@@ -240,7 +240,8 @@ impl Engine {
         let txt_records = TxtRecords::new(upstream.txt.clone());
         let fetcher = Fetcher::new(upstream);
         let process_pepper = Peppers::ephemeral(&random);
-        let node = random.base62(NODE_LENGTH);
+        // Once a process: explanations borrow it.
+        let node: &'static str = random.base62(NODE_LENGTH).leak();
         Ok(Self(Arc::new(Inner {
             db,
             passwords,

@@ -11,7 +11,7 @@ use crate::domain::secret::SecretKind;
 use crate::domain::token::{Revocation, RevokedKind};
 use crate::domain::{AccessClaims, Context, Decision, Effect, Failed, Fault, GrantId, PersonGrant, UnixTime};
 use crate::engine::Engine;
-use crate::engine::authenticate::Caller;
+use crate::engine::authenticate::{Caller, ENV};
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::grants::person::derivation;
 use crate::engine::introspect::key_reaches;
@@ -57,14 +57,22 @@ impl Engine {
             log::info!("{} token {} left alone: it is another's", ctx.request_id, claims.jti);
             return Ok(false);
         }
+        let (issued_to, row_target) = (claims.client_id, claims.jti.to_string());
         let revocation = Revocation {
             provider: provider.provider.id.clone(),
             kind: RevokedKind::Token,
             id: claims.jti,
             expires_at: claims.expires_at,
         };
+        let event = Event { target: row_target, ..self.token_event(ctx, provider, caller, &issued_to) };
         let (row, now) = (revocation.clone(), ctx.now);
-        self.write_revocation(ctx, revocation, move |tx| note_revoked(tx, &row, now).map(|_first| ())).await?;
+        let revoke = move |tx: &mut Tx<'_>| {
+            if note_revoked(tx, &row, now)? {
+                events::insert(tx, &event)?;
+            }
+            Ok(())
+        };
+        self.write_revocation(ctx, revocation, revoke).await?;
         Ok(true)
     }
 
@@ -87,8 +95,23 @@ impl Engine {
             log::info!("{} refresh family {} left alone: it is another's", ctx.request_id, family.grant.id);
             return Ok(false);
         }
-        self.revoke_grant(ctx, provider, family.grant.id, None).await?;
+        let event = Event { actor: name_of(caller), ..self.grant_event(ctx, &family.grant, "grant.revoked") };
+        self.revoke_grant(ctx, provider, family.grant.id, Some(event)).await?;
         Ok(true)
+    }
+
+    /// A token was taken back.
+    fn token_event(&self, ctx: &Context, provider: &ProviderEntry, caller: &Caller, issued_to: &str) -> Event {
+        Event {
+            id: self.0.random.uuid_v7(ctx.now),
+            at: ctx.now.millis(),
+            provider: Some(provider.provider.id.clone()),
+            actor: name_of(caller),
+            action: "token.revoked",
+            target: String::new(),
+            request_id: ctx.request_id.clone(),
+            details: format!("{{\"issued_to\":\"{issued_to}\"}}"),
+        }
     }
 
     /// Ends a person's grant: its refresh family and every access token of it. The event is written
@@ -177,6 +200,15 @@ fn note_revoked(tx: &mut Tx<'_>, revocation: &Revocation, now: UnixTime) -> Resu
         tx.changed(ChangedTable::Revoked, &revocation.id.to_string(), now)?;
     }
     Ok(first)
+}
+
+/// As it stands in events.
+fn name_of(caller: &Caller) -> String {
+    match caller {
+        Caller::Client(client) => client.client_id.to_string(),
+        Caller::ApiKey(entry) => entry.key.id.to_string(),
+        Caller::Env => ENV.to_owned(),
+    }
 }
 
 /// An API key may take back what it made for a client.

@@ -106,6 +106,16 @@ impl Engine {
             let read = move |conn: &mut _| webhooks::get(conn, &wanted);
             let found = self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), read).await?;
             let Some(webhook) = found.filter(|webhook| webhook.enabled) else { break };
+            let secrets = match self.webhook_secrets(&webhook, now) {
+                Ok(secrets) => secrets,
+                Err(fault) => {
+                    // As after `keys reset`: it needs a new secret, and is not asked about every second.
+                    let (id, rest) = (webhook.id.clone(), now.seconds() + MOST_REST);
+                    let note = move |tx: &mut Tx<'_>| webhooks::note_failure(tx, &id, rest);
+                    self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), note).await?;
+                    return Err(fault);
+                }
+            };
             let limit = if webhook.failures > 0 { 1 } else { OF_ONE };
             let claimed = webhook.id.clone();
             let claim = move |tx: &mut Tx<'_>| webhook_deliveries::claim_due(tx, &claimed, now.seconds(), LEASE, limit);
@@ -114,7 +124,6 @@ impl Engine {
                 break;
             }
             tries += due.len();
-            let secrets = self.webhook_secrets(&webhook, now)?;
             let told = join_all(due.iter().map(|delivery| self.tell_event(&webhook, &secrets, delivery, now))).await;
             let mut all_taken = true;
             for (delivery, told) in due.iter().zip(told) {
@@ -131,7 +140,8 @@ impl Engine {
     fn webhook_secrets(&self, webhook: &Webhook, now: UnixTime) -> Result<Vec<SecretString>, Fault> {
         let WebhookSecrets { current, previous } = &webhook.secrets;
         let previous = previous.iter().filter(|(_, until)| now.seconds() < *until).map(|(sealed, _)| sealed);
-        let open = |sealed: &Vec<u8>| message::open_secret(&self.secrets().signing, &webhook.id, sealed);
+        let keys = self.secrets();
+        let open = |sealed: &Vec<u8>| message::open_secret(&keys.signing, &webhook.id, sealed);
         std::iter::once(current).chain(previous).map(open).collect()
     }
 

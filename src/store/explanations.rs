@@ -119,7 +119,7 @@ impl TryFrom<Row> for Explanation {
             provider: provider_id.map(ProviderId::from),
             address,
             rule: Cow::Owned(rule),
-            sentence,
+            sentence: Cow::Owned(sentence),
             steps: steps.into_iter().map(Step::try_from).collect::<Result<_, _>>()?,
             skipped,
         })
@@ -153,7 +153,7 @@ pub fn insert(conn: &mut Conn, explanation: &Explanation) -> Result<(), Fault> {
         client: client.as_ref().map(ToString::to_string),
         address: *address,
         rule: rule.clone().into_owned(),
-        sentence: sentence.clone(),
+        sentence: sentence.clone().into_owned(),
         steps: steps.iter().map(StoredStep::from).collect(),
         skipped: *skipped,
     };

@@ -22,6 +22,7 @@ impl Engine {
         asked: Asked,
         session: Session,
     ) -> Result<Authorize, Failed> {
+        ctx.trail.kind("authorization");
         let Asked { target, request } = asked;
         let secret = credential::generate(SecretKind::AuthorizationCode, &self.0.random);
         let StoredSecret::Digest { pepper_id, digest } = self.secrets().peppers.digest(secret.expose_secret()) else {

@@ -60,7 +60,6 @@ impl Engine {
         params: AuthorizeParams,
         browser: &Browser,
     ) -> Result<Authorize, Failed> {
-        ctx.trail.kind("authorization");
         self.require_fresh()?;
         let provider = self.provider(ctx, provider).await?;
         self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New }).await
@@ -140,6 +139,7 @@ impl Engine {
         let target = match self.authorize_target(ctx, provider, &visit.params).await {
             Ok(target) => target,
             Err(Failed::Refused(refusal)) => {
+                ctx.trail.kind("authorization");
                 ctx.trail.refused_as(&refusal);
                 return Ok(Authorize::Page(refusal));
             }
@@ -280,6 +280,7 @@ fn denied(ctx: &Context, target: &Target) -> Authorize {
 
 /// The client is told of an error (RFC 6749 §4.1.2.1), and `explain` of the same.
 fn sent_back(ctx: &Context, target: &Target, error: &str, said: &str) -> Authorize {
+    ctx.trail.kind("authorization");
     ctx.trail.refused("authorization.request", format!("{error}: {said}"));
     target.back.with_error(error, said)
 }

@@ -188,7 +188,7 @@ mod tests {
             provider: None,
             address: Ipv4Addr::LOCALHOST.into(),
             rule: Cow::Borrowed("a.b"),
-            sentence: "x".repeat(100),
+            sentence: "x".repeat(100).into(),
             steps: Vec::new(),
             skipped: 0,
         }

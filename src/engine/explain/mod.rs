@@ -12,8 +12,9 @@ use crate::domain::{Context, Explanation, Failed, Fault, Refusal, RefusalKind, R
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 use crate::engine::tick::BACKGROUND_TIMEOUT;
-use crate::store::{Tx, explanations};
+use crate::store::{Tx, explanations, providers};
 
+pub mod credentials;
 pub mod kept;
 mod sentences;
 
@@ -44,25 +45,25 @@ impl Engine {
                 let decided = decisive(&mut steps, refusal);
                 let said = sentence(&decided.rule, &decided.values);
                 let said = said.map_or_else(|| sentence_of(refusal), |said| censored(&said, MAX_SENTENCE));
-                (Ending::Refused, decided.rule.clone(), said)
+                (Ending::Refused, decided.rule, said.into())
             }
-            (End::Failed(fault), _) => (Ending::Failed, rule_of(fault).into(), sentence_of_fault(fault)),
-            (End::Turned(why), _) => (Ending::Refused, "request.readable".into(), why.to_owned()),
+            (End::Failed(fault), _) => (Ending::Failed, rule_of(fault).into(), sentence_of_fault(fault).into()),
+            (End::Turned(why), _) => (Ending::Refused, "request.readable".into(), why.to_owned().into()),
             (End::Answered, Some((rule, said))) => {
                 let decided = steps.iter().find(|step| step.outcome == Outcome::Failed);
                 let rule = decided.map_or(Cow::Borrowed(rule), |step| step.rule.clone());
                 let own = decided.and_then(|step| sentence(&step.rule, &step.values));
-                (Ending::Refused, rule, own.map_or(said, |own| censored(&own, MAX_SENTENCE)))
+                (Ending::Refused, rule, own.map_or(said, |own| censored(&own, MAX_SENTENCE)).into())
             }
             (End::Answered, None) => {
                 kind?;
-                (Ending::Granted, "granted".into(), "Every rule let it pass.".to_owned())
+                (Ending::Granted, "granted".into(), "Every rule let it pass.".into())
             }
         };
         Some(Explanation {
             request_id: ctx.request_id.clone(),
             at: ctx.now,
-            node: Cow::Owned(self.0.node.clone()),
+            node: Cow::Borrowed(self.0.node),
             surface: Cow::Borrowed(ctx.surface),
             kind: Cow::Borrowed(kind.unwrap_or(ctx.surface)),
             outcome,
@@ -78,7 +79,13 @@ impl Engine {
 
     /// Why the request with this id was decided as it was. A key that is bound to a provider sees only
     /// what was decided there.
-    pub async fn explain(&self, ctx: &Context, actor: &Actor, request_id: &str) -> Result<Explanation, Failed> {
+    /// With the slug of its provider.
+    pub async fn explain(
+        &self,
+        ctx: &Context,
+        actor: &Actor,
+        request_id: &str,
+    ) -> Result<(Explanation, Option<String>), Failed> {
         actor.require(Role::Admin)?;
         let found = match self.0.explanations.find(request_id) {
             Some(found) => Some(found),
@@ -92,7 +99,15 @@ impl Engine {
             None => true,
             Some(bound) => found.provider.as_ref() == Some(bound),
         });
-        visible.ok_or_else(|| self.not_kept(ctx, actor, request_id).into())
+        let found = visible.ok_or_else(|| self.not_kept(ctx, actor, request_id))?;
+        let slug = match found.provider.clone() {
+            None => None,
+            Some(id) => {
+                let read = move |conn: &mut _| providers::by_id(conn, &id);
+                self.0.db.read(ctx.deadline, read).await?.map(|provider| provider.slug)
+            }
+        };
+        Ok((found, slug))
     }
 
     /// Says why there is nothing, as far as the id and this node know. To a bound key no more than that it

@@ -4,7 +4,7 @@ use crate::crypto::webhook::rfc3339;
 use crate::domain::explanation::{Fact, Facts};
 
 /// Rule and sentence; `{name}` stands for the value of that name.
-const SENTENCES: [(&str, &str); 38] = [
+const SENTENCES: [(&str, &str); 39] = [
     ("provider.known", "There is no provider {provider}."),
     ("provider.live", "The provider {provider} is disabled or deleted."),
     ("provider.serves", "The provider {provider} has not turned on the surface {surface}."),
@@ -17,6 +17,7 @@ const SENTENCES: [(&str, &str); 38] = [
     ("client.secret_known", "The secret is none of the {live} that the client has now."),
     ("client.grant_type", "The client may not use {asked}; it may use {allowed}."),
     ("api_key.live", "The API key {api_key} (…{hint}) ended at {ended_at}."),
+    ("api_key.secret_live", "The secret {secret} of the API key {api_key} has expired or was revoked."),
     ("api_key.known", "There is no such API key."),
     ("api_key.provider", "The API key is bound to another provider."),
     ("role.reaches", "This needs role {needed}; the API key has role {role}."),

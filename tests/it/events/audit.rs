@@ -92,6 +92,7 @@ on_both_apps! {
         app.provider("acme", json!({})).await;
         let key = admin_of(&app, "acme").await;
         app.client(json!({})).await;
+        app.pass(1);
         app.client_of("acme", json!({})).await;
         app.api_key(json!({"role": "admin", "name": "unbound"})).await;
         let seen = app.get("/admin/v1/events?limit=500").bearer(&key).send().await.json();
@@ -180,6 +181,7 @@ on_both_apps! {
         app.redeem("", &client, &code).await;
         app.redeem("", &client, &code).await;
         assert_eq!(newest(&app, "code.replayed").await["target"], grant["target"]);
+        app.pass(1);
         let fields = [("grant_type", "password"), ("username", "ada"), ("password", crate::support::browser::PASSWORD), ("scope", "openid")];
         assert_eq!(app.as_client("", &client, &fields).await.status, 200);
         app.tick().await;

@@ -113,13 +113,15 @@ on_both_apps! {
         }
     }
 
-    async fn a_revocation_is_one_row_and_one_change(app: TestApp) {
+    async fn a_revocation_is_one_row_one_event_and_one_change(app: TestApp) {
         let client = app.client(json!({})).await;
         app.token(&client).await;
         for _ in 0..3 {
             let token = app.token(&client).await;
             let (status, sent) = cost(&app, form(&app, "/oauth2/revoke", &client, &[("token", &token)])).await;
-            assert_eq!((status, sent.reads, sent.writes), (200, 0, 2), "{sent:?}");
+            // The revocation, its event (on SQLite with a second statement for the webhooks), the change.
+            let writes = if app.kind == crate::support::databases::Kind::Postgres { 3 } else { 4 };
+            assert_eq!((status, sent.reads, sent.writes), (200, 0, writes), "{sent:?}");
             let again = cost(&app, form(&app, "/oauth2/revoke", &client, &[("token", &token)])).await;
             assert_eq!(again, (200, NOTHING), "it is revoked already");
             let unknown = cost(&app, form(&app, "/oauth2/revoke", &client, &[("token", "ga_x")])).await;
