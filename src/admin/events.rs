@@ -63,7 +63,7 @@ impl From<RecordedEvent> for EventOut {
 /// The filters, for the document.
 fn filters(doc: &mut OperationDoc<'_>) {
     let text = || json!({"type": "string", "minLength": 1, "maxLength": MAX_VALUE});
-    let action = json!({"type": "string", "pattern": "^[a-z][a-z_]{0,62}\\.([a-z][a-z_]{0,62}|\\*)$"});
+    let action = json!({"type": "string", "maxLength": 100, "pattern": "^(\\*|[a-z_]+\\.([a-z_]+|\\*))$"});
     doc.query("provider", "Slug or id of a provider.", text());
     doc.query("actor", "Who did it.", text());
     doc.query("action", "As `client.created`, or `client.*` for all of a family.", action);
