@@ -17,7 +17,7 @@ pub struct Operations {
 }
 
 /// Headings, in the order in which they stand, and what is below them.
-const TAGS: [(&str, &str); 20] = [
+const TAGS: [(&str, &str); 23] = [
     ("Standard endpoints", "OAuth 2.0 and OpenID Connect by the RFCs' own words, and minting."),
     ("Forward auth", "For gateways that ask whether a request may pass."),
     ("Providers", "An issuer with its own keys, clients and users."),
@@ -38,8 +38,6 @@ const TAGS: [(&str, &str); 20] = [
     ("Deepgram", "The token and key API of Deepgram."),
     ("VocalStack", "The client-side tokens of VocalStack."),
     ("UseGrant", "The API of UseGrant."),
-];
-const MORE_TAGS: [(&str, &str); 3] = [
     ("Endorsed", "The access tokens of Endorsed."),
     ("Pages", "What a person sees in a browser."),
     ("Operations", "For whoever runs the server."),
@@ -91,7 +89,7 @@ impl Operations {
         let used = |tag: &str| {
             paths.values().filter_map(Value::as_object).flat_map(|item| item.values()).any(|op| op["tags"][0] == tag)
         };
-        let tags = TAGS.iter().chain(&MORE_TAGS).filter(|(name, _)| used(name));
+        let tags = TAGS.iter().filter(|(name, _)| used(name));
         let tags: Vec<Value> = tags.map(|(name, about)| json!({"name": name, "description": about})).collect();
         let document = json!({
             "openapi": "3.1.0",
