@@ -77,9 +77,10 @@ pub fn makes<B: JsonSchema, T: JsonSchema>(doc: &mut OperationDoc<'_>, required:
 /// A call that makes something each time: sent again with the same value, it gives the same answer. Its
 /// handler commits once and does not read what it wrote.
 pub fn takes_idempotency_key(doc: &mut OperationDoc<'_>) {
-    doc.request_header(
+    doc.request_header_of(
         IDEMPOTENCY_KEY,
         "Sent again with the same value within 24 hours, the call gives the same answer and makes nothing more.",
+        json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
     );
     doc.with_header(201, "Idempotency-Replayed", "`true`: this answer was given before.");
     doc.answers_as::<Problem>(

@@ -62,10 +62,11 @@ impl From<RecordedEvent> for EventOut {
 
 /// The filters, for the document.
 fn filters(doc: &mut OperationDoc<'_>) {
-    let text = || json!({"type": "string", "maxLength": MAX_VALUE});
+    let text = || json!({"type": "string", "minLength": 1, "maxLength": MAX_VALUE});
+    let action = json!({"type": "string", "maxLength": 100, "pattern": "^(\\*|[a-z_]+\\.([a-z_]+|\\*))$"});
     doc.query("provider", "Slug or id of a provider.", text());
     doc.query("actor", "Who did it.", text());
-    doc.query("action", "As `client.created`, or `client.*` for all of a family.", text());
+    doc.query("action", "As `client.created`, or `client.*` for all of a family.", action);
     doc.query("target", "What it was done to.", text());
     doc.query("request_id", "The `x-request-id` of the request that did it.", text());
     doc.query("since", "From this time on.", json!({"type": "string", "format": "date-time"}));

@@ -81,7 +81,7 @@ pub fn describe(doc: &mut OperationDoc<'_>) {
     let days = || json!({"type": "integer", "minimum": 0, "maximum": MOST_DAYS});
     doc.query("unused_days", "Neither made nor used for so many days.", days());
     doc.query("expires_within_days", "Ending within so many days.", days());
-    doc.query("provider", "Of this provider only; id or slug.", json!({"type": "string"}));
+    doc.query("provider", "Of this provider only; id or slug.", json!({"type": "string", "minLength": 1}));
     lists::<ReportedSecretOut>(doc);
 }
 

@@ -135,7 +135,7 @@ impl From<Delivery> for DeliveryOut {
 }
 
 pub fn lists(doc: &mut OperationDoc<'_>) {
-    doc.query("provider", "Slug or id of a provider: its own only.", json!({"type": "string"}));
+    doc.query("provider", "Slug or id of a provider: its own only.", json!({"type": "string", "minLength": 1}));
     describe::lists::<WebhookOut>(doc);
 }
 

@@ -184,6 +184,11 @@ impl<'a> OperationDoc<'a> {
         self.parameter("header", name, description, json!({"type": "string"}), false)
     }
 
+    /// The same with a schema of its own.
+    pub fn request_header_of(&mut self, name: &str, description: &str, schema: Value) -> &mut Self {
+        self.parameter("header", name, description, schema, false)
+    }
+
     pub fn required_header(&mut self, name: &str, description: &str, schema: Value) -> &mut Self {
         self.parameter("header", name, description, schema, true)
     }

@@ -17,7 +17,7 @@ pub struct Operations {
 }
 
 /// Headings, in the order in which they stand, and what is below them.
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 23] = [
     ("Standard endpoints", "OAuth 2.0 and OpenID Connect by the RFCs' own words, and minting."),
     ("Forward auth", "For gateways that ask whether a request may pass."),
     ("Providers", "An issuer with its own keys, clients and users."),
@@ -29,15 +29,15 @@ const TAGS: [(&str, &str); 18] = [
     ("Signing keys", "What tokens are signed with: next, active, retired."),
     ("Scopes, roles and groups", "Names of what may be done, and of those who may."),
     ("Sessions and grants", "Who is logged in, and what they have allowed which client."),
-    ("Events", "The audit trail, webhooks, and why a request was refused or granted."),
+    ("Events", "The audit trail."),
+    ("Webhooks", "Who is told of events, and how that went."),
+    ("Explain", "Why a request was refused or granted."),
     ("Reports", "What should be looked after."),
     ("Data keys", "What the server seals with."),
     ("Run:ai", "The token API of NVIDIA Run:ai."),
     ("Deepgram", "The token and key API of Deepgram."),
     ("VocalStack", "The client-side tokens of VocalStack."),
     ("UseGrant", "The API of UseGrant."),
-];
-const MORE_TAGS: [(&str, &str); 3] = [
     ("Endorsed", "The access tokens of Endorsed."),
     ("Pages", "What a person sees in a browser."),
     ("Operations", "For whoever runs the server."),
@@ -89,7 +89,7 @@ impl Operations {
         let used = |tag: &str| {
             paths.values().filter_map(Value::as_object).flat_map(|item| item.values()).any(|op| op["tags"][0] == tag)
         };
-        let tags = TAGS.iter().chain(&MORE_TAGS).filter(|(name, _)| used(name));
+        let tags = TAGS.iter().filter(|(name, _)| used(name));
         let tags: Vec<Value> = tags.map(|(name, about)| json!({"name": name, "description": about})).collect();
         let document = json!({
             "openapi": "3.1.0",

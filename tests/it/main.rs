@@ -17,6 +17,7 @@ mod oauth2;
 mod openapi;
 mod people;
 mod process;
+mod roles;
 mod runai;
 mod store;
 mod support;

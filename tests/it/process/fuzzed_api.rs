@@ -62,7 +62,8 @@ fn seen(api: &Api, providers: &[&str]) -> BTreeMap<String, Value> {
         for list in lists {
             let path = format!("{at}/{list}");
             let items = read(api, &format!("{path}?limit=500"));
-            for client in items["items"].as_array().into_iter().flatten().filter_map(|item| item["client_id"].as_str()) {
+            for client in items["items"].as_array().into_iter().flatten().filter_map(|item| item["client_id"].as_str())
+            {
                 let secrets = format!("{path}/{client}/secrets");
                 all.insert(secrets.clone(), read(api, &secrets));
             }

@@ -10,6 +10,7 @@ mod domains;
 mod durability;
 mod first_run;
 mod foreign_issuer;
+mod fuzzed_api;
 mod gateway;
 mod gateway_examples;
 mod key_drills;
