@@ -1,7 +1,7 @@
 //! What the OpenAPI document says of management calls: the shapes that they have in common.
 
 use schemars::JsonSchema;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admin::fields::{Body, Change, New};
 use crate::admin::list::{ListSpec, Listed};
@@ -127,6 +127,9 @@ pub fn every(doc: &mut OperationDoc<'_>) {
             "`true`: everything is checked, nothing is changed. The answer is what it would be, without secrets.";
         doc.query("dry_run", about, json!({"type": "boolean", "default": false}));
     }
+    if let Some(example) = example(doc.operation_id()) {
+        doc.takes_example(&example);
+    }
     if doc.has_body() {
         doc.answers_as::<Problem>(415, PROBLEM, "The body is not `application/json`.");
         doc.answers_as::<Problem>(422, PROBLEM, "A field is wrong; `errors` names every one.");
@@ -134,6 +137,32 @@ pub fn every(doc: &mut OperationDoc<'_>) {
     for (status, about) in FAILURES {
         doc.answers_as::<Problem>(status, PROBLEM, about);
     }
+}
+
+/// Bodies of the calls that people make first.
+fn example(operation_id: &str) -> Option<Value> {
+    Some(match operation_id {
+        "create_provider" => json!({"slug": "acme", "name": "Acme", "default_audience": "https://api.acme.example"}),
+        "create_client" => json!({
+            "client_name": "Reports", "grant_types": ["client_credentials"], "scope": "orders:read",
+            "audience": ["https://api.acme.example"],
+        }),
+        "update_client" => json!({"scope": "orders:read orders:write", "access_token_ttl": null}),
+        "create_client_secret" => json!({"expires_at": "2030-01-31T12:00:00Z"}),
+        "create_user" => {
+            json!({"username": "alice", "email": "alice@acme.example", "password": "correct horse battery"})
+        }
+        "update_user" => json!({"groups": ["staff"]}),
+        "create_api_key" => json!({"name": "billing", "role": "member", "provider": "acme", "scope": "orders:read"}),
+        "create_trusted_issuer" => json!({
+            "issuer": "https://token.actions.githubusercontent.com", "audiences": ["https://id.acme.example"],
+            "clients": ["deploy"], "map_to": "client",
+            "conditions": [{"claim": "repository", "operator": "equals", "value": "acme/shop"}],
+        }),
+        "create_domain" => json!({"domain": "login.acme.example"}),
+        "update_domain" => json!({"primary": true}),
+        _ => return None,
+    })
 }
 
 const FAILURES: [(u16, &str); 9] = [

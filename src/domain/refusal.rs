@@ -146,7 +146,7 @@ impl RefusalKind {
             Self::RateLimited { .. } => "throttle.room",
             Self::UnknownResource => "resource.known",
             Self::Conflict => "resource.no_conflict",
-            Self::UnderWay { .. } => "call.first",
+            Self::UnderWay { .. } => "idempotency_key.free",
             Self::Stale => "resource.version",
             Self::Invalid(_) => "fields.acceptable",
         }

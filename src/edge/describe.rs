@@ -123,6 +123,10 @@ impl<'a> OperationDoc<'a> {
         there.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
     }
 
+    pub fn operation_id(&self) -> &str {
+        self.operation["operationId"].as_str().unwrap_or_default()
+    }
+
     /// Whether a body is described.
     pub fn has_body(&self) -> bool {
         self.operation.contains_key("requestBody")

@@ -84,6 +84,9 @@ impl Engine {
             self.0.caches.api_keys.invalidate(&entry.key.id);
             found = self.find_api_key(ctx, key.expose_secret()).await?;
         }
+        if let Some((entry, _)) = &found {
+            note_key(ctx, entry);
+        }
         let why = match &found {
             Some((entry, owner)) => match entry.secret(&owner.secret, now) {
                 Some(secret) if entry.key.is_live(now) => {
@@ -92,15 +95,13 @@ impl Engine {
                     return Ok(Caller::ApiKey(Arc::clone(entry)));
                 }
                 Some(_) => {
-                    note_key(ctx, entry);
                     ctx.trail.failed("api_key.live", ended_key(entry));
                     "API key expired or deleted"
                 }
                 None => {
-                    note_key(ctx, entry);
-                    let key = Fact::text(entry.key.id.as_str());
-                    ctx.trail
-                        .failed("api_key.secret_live", facts![api_key: key, secret: Fact::text(owner.secret.as_str())]);
+                    let values =
+                        facts![api_key: Fact::text(entry.key.id.as_str()), secret: Fact::text(owner.secret.as_str())];
+                    ctx.trail.failed("api_key.secret_live", values);
                     "secret of the API key expired or revoked"
                 }
             },
@@ -183,7 +184,7 @@ impl Engine {
         } else if self.chosen_secret_fits(ctx, &client_id, usable, secret).await? {
             Fit::Proven
         } else {
-            usable.map_or(Fit::No, |client| Fit::Unknown(live_secrets(client, ctx)))
+            Fit::No
         };
         let unknown = |client: &&Arc<ClientEntry>| generated && fit != Fit::Proven && may_be_old(ctx, client.loaded_at);
         if client.as_ref().filter(unknown).is_some()
@@ -202,7 +203,12 @@ impl Engine {
                 note_auth_method(ctx, &client, via.name());
                 Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
             }
-            Some(_) => Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret")),
+            Some(client) => {
+                if !generated {
+                    ctx.trail.failed("client.secret_known", live_secrets(ctx, &client));
+                }
+                Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret"))
+            }
             None => Err(self.failed_unknown(ctx, &client_id)),
         }
     }
@@ -229,7 +235,7 @@ impl Engine {
                 Fit::Proven
             }
             (None, Some(ended)) => Fit::Ended(ended_secret(ended)),
-            (None, None) => Fit::Unknown(live_secrets(client, ctx)),
+            (None, None) => Fit::Unknown(live_secrets(ctx, client)),
         }
     }
 

@@ -51,8 +51,8 @@ impl ChangedTable {
         Self::Users,
         Self::Sessions,
         Self::Domains,
-        Self::DataKeys,
         Self::Groups,
+        Self::DataKeys,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -65,8 +65,8 @@ impl ChangedTable {
             Self::Users => "users",
             Self::Sessions => "sessions",
             Self::Domains => "provider_domains",
-            Self::DataKeys => "data_keys",
             Self::Groups => "provider_groups",
+            Self::DataKeys => "data_keys",
         }
     }
 

@@ -89,6 +89,8 @@ impl Listing {
 
     /// Only rows where the JSON list of texts holds this one.
     pub(in crate::store) fn only_with_item(&mut self, column: &str, item: &str) {
+        // Most rows hold none, and nothing needs to be parsed of these.
+        self.only(&format!("{column} <> '[]'"));
         let condition = if self.is_sqlite {
             format!("EXISTS (SELECT 1 FROM json_each({}.{column}) AS item WHERE item.value = ?)", self.table)
         } else {

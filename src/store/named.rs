@@ -242,12 +242,14 @@ const fn holders(kind: NamedKind) -> &'static [(&'static str, &'static str, &'st
 
 /// Whether the JSON list of texts in a column holds the one that is bound to `name`.
 fn has(conn: &Conn, (table, column): (&str, &str), name: &str) -> String {
-    match conn {
+    let holds = match conn {
         Conn::Sqlite(_) => {
             format!("EXISTS (SELECT 1 FROM json_each({table}.{column}) AS item WHERE item.value = {name})")
         }
         Conn::Postgres(_) => format!("jsonb_exists({table}.{column}::jsonb, {name})"),
-    }
+    };
+    // Most rows hold none, and nothing needs to be parsed of these.
+    format!("{table}.{column} <> '[]' AND {holds}")
 }
 
 /// Whether more than [`MOST_HOLDERS`] rows hold a group or role, too many for one call.

@@ -150,7 +150,7 @@ pub fn account(doc: &mut OperationDoc<'_>) {
     doc.query("done", "What the page says was done.", done);
     html(doc, 200, "The page.");
     onward(doc, "To the login.");
-    doc.needs(&[Security::Session]);
+    doc.needs(&[Security::Session, Security::Nothing]);
 }
 
 pub fn profile(doc: &mut OperationDoc<'_>) {
@@ -173,7 +173,7 @@ pub fn sessions(doc: &mut OperationDoc<'_>) {
 fn changes(doc: &mut OperationDoc<'_>, properties: Value) {
     takes(doc, &properties, &["token"]);
     onward(doc, "Done: back to the page, or to the login.");
-    doc.needs(&[Security::Session]);
+    doc.needs(&[Security::Session, Security::Nothing]);
 }
 
 fn takes(doc: &mut OperationDoc<'_>, properties: &Value, required: &[&str]) {

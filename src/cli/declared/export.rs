@@ -70,7 +70,9 @@ impl Export {
         let version = ("version".to_owned(), Node::from(json!(VERSION)));
         let mut document = vec![version, ("providers".to_owned(), Node::list(providers))];
         if self.all {
-            document.extend(section(&WEBHOOK, current::all(rest, &WEBHOOK, None).await?));
+            // A key that is bound to a provider sees none of them: that must not read as "there are to be none".
+            let webhooks = current::all(rest, &WEBHOOK, None).await?.filter(|found| !found.is_empty());
+            document.extend(section(&WEBHOOK, webhooks));
         }
         Ok(Node::members(document))
     }

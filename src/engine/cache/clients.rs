@@ -187,11 +187,6 @@ impl ClientEntry {
         self.only_surface.as_deref()
     }
 
-    /// Whether it was made on this surface and works there only.
-    pub fn is_of(&self, surface: &str) -> bool {
-        self.only_surface.as_deref() == Some(surface)
-    }
-
     /// Whether it answers on this surface.
     pub fn serves(&self, surface: &str) -> bool {
         self.only_surface.as_deref().is_none_or(|only| only == surface)

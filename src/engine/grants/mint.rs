@@ -116,7 +116,7 @@ impl Engine {
             Some(id) if is_client_id(id.as_str()) => self.client(ctx, &entry.provider.id, id).await?,
             _ => None,
         };
-        if !client.is_some_and(|client| client.is_of(ctx.surface)) {
+        if !client.is_some_and(|client| client.only_surface() == Some(ctx.surface)) {
             return Err(Refusal::unknown("There is no such client.").into());
         }
         self.mint_as(ctx, actor, provider, mint, ask).await

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use crate::ops::reference::view::{Piece, marked};
+
 /// One member, or one member of a member.
 pub struct Row {
     /// `items[].id`
     pub name: String,
     pub kind: String,
     pub required: bool,
-    pub about: String,
+    pub about: Vec<Piece>,
 }
 
 /// Objects within objects, at most.
@@ -42,7 +44,7 @@ fn collect(document: &Value, schema: &Value, prefix: &str, depth: usize, all: &m
             name: path.clone(),
             kind: kind(document, member),
             required: required.contains(&name.as_str()),
-            about: about.to_owned(),
+            about: marked(about),
         });
         collect(document, shape, &format!("{path}."), depth - 1, all);
         collect(document, &shape["items"], &format!("{path}[]."), depth - 1, all);

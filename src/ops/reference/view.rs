@@ -25,7 +25,7 @@ pub struct Entry {
 pub struct OperationView {
     pub entry: Entry,
     pub description: Vec<Piece>,
-    pub auth: String,
+    pub auth: Vec<Piece>,
     pub parameters: Vec<ParameterView>,
     pub body: Option<BodyView>,
     pub answers: Vec<AnswerView>,
@@ -40,7 +40,7 @@ pub struct ParameterView {
 pub struct BodyView {
     pub media_types: String,
     pub required: bool,
-    pub about: String,
+    pub about: Vec<Piece>,
     pub rows: Vec<Row>,
     pub example: String,
 }
@@ -50,7 +50,7 @@ pub struct AnswerView {
     pub about: Vec<Piece>,
     pub media_types: String,
     pub schema: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Vec<Piece>)>,
     /// Of a success only: a failure looks the same everywhere.
     pub rows: Vec<Row>,
     pub example: String,
@@ -110,7 +110,7 @@ impl OperationView {
         let body = operation.get("requestBody").map(|body| body_view(document, body));
         Self {
             description: marked(operation["description"].as_str().unwrap_or_default()),
-            auth: auth(document, operation),
+            auth: marked(&auth(document, operation)),
             parameters: operation["parameters"]
                 .as_array()
                 .into_iter()
@@ -141,8 +141,12 @@ fn auth(document: &Value, operation: &Value) -> String {
 fn parameter(document: &Value, parameter: &Value) -> ParameterView {
     let text = |name: &str| parameter[name].as_str().unwrap_or_default().to_owned();
     let required = parameter["required"] == true;
-    let row =
-        Row { name: text("name"), kind: kind(document, &parameter["schema"]), required, about: text("description") };
+    let row = Row {
+        name: text("name"),
+        kind: kind(document, &parameter["schema"]),
+        required,
+        about: marked(&text("description")),
+    };
     ParameterView { place: text("in"), row }
 }
 
@@ -155,7 +159,7 @@ fn body_view(document: &Value, body: &Value) -> BodyView {
     BodyView {
         media_types: media_types.join(", "),
         required: body["required"] == true,
-        about: schema["description"].as_str().unwrap_or_default().to_owned(),
+        about: marked(schema["description"].as_str().unwrap_or_default()),
         rows: rows(document, schema),
         example: example(first),
     }
@@ -170,7 +174,7 @@ fn answers(document: &Value, operation: &Value) -> Vec<AnswerView> {
         let is_success = status.starts_with('2');
         let headers = answer["headers"].as_object().into_iter().flatten().filter(|(name, _)| *name != "x-request-id");
         let told = |(name, header): (&String, &Value)| {
-            (name.clone(), header["description"].as_str().unwrap_or_default().to_owned())
+            (name.clone(), marked(header["description"].as_str().unwrap_or_default()))
         };
         AnswerView {
             status: status.clone(),

@@ -81,6 +81,16 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     let one = app.logged_in("eli").await;
     let one_grant = app.tokens(&web, &one, &Wish::default()).await;
     let one_grant = app.family_of(&text(&one_grant, "access_token")).await.grant.id.to_string();
+    let hook = json!({"url": "https://hooks.example.net/grantd", "events": ["client.*"]});
+    let webhook = text(&made("/webhooks", hook.clone()).await, "id");
+    let dead = app.admin("POST", &format!("/webhooks/{webhook}/test")).send().await;
+    assert_eq!(dead.status, 202, "{}", dead.text());
+    let dead = text(&dead.json(), "id");
+    app.job(|tx| {
+        let end = "UPDATE webhook_deliveries SET state = 'dead', next_at = NULL, finished_at = created_at";
+        Ok(diesel::RunQueryDsl::execute(diesel::sql_query(end), &mut **tx)?)
+    })
+    .await;
     let user = |rest: &str| p(&format!("users/{}{rest}", who.user));
     let token = json!({"token": "a.b.c"});
     let case = |operation, method, path: String, body: Value, changes| {
@@ -144,6 +154,12 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
         case("end_session", "DELETE", p(&format!("sessions/{}", one.session)), nothing(), true),
         case("revoke_grants", "DELETE", p(&format!("grants?user={}", third.user)), nothing(), true),
         case("end_sessions", "DELETE", p(&format!("sessions?user={}", fourth.user)), nothing(), true),
+        case("create_webhook", "POST", "/webhooks".to_owned(), hook, true),
+        case("update_webhook", "PATCH", format!("/webhooks/{webhook}"), json!({"events": ["user.*"]}), true),
+        case("rotate_webhook_secret", "POST", format!("/webhooks/{webhook}/rotate-secret"), json!({}), true),
+        case("test_webhook", "POST", format!("/webhooks/{webhook}/test"), nothing(), true),
+        case("retry_delivery", "POST", format!("/webhooks/{webhook}/deliveries/{dead}/retry"), nothing(), true),
+        case("delete_webhook", "DELETE", format!("/webhooks/{webhook}"), nothing(), true),
         case("create_api_key", "POST", "/api-keys".to_owned(), json!({"name": "made"}), true),
         case("update_api_key", "PATCH", format!("/api-keys/{key}"), json!({"name": "after"}), true),
         case("create_api_key_secret", "POST", key_secrets.clone(), json!({}), true),

@@ -18,6 +18,7 @@ fn changes(operation: &str) -> [Value; 2] {
         "update_api_key" => [json!({"name": "one"}), json!({"max_ttl": 60})],
         "update_trusted_issuer" => [json!({"max_ttl": 60}), json!({"enabled": false})],
         "update_scope" | "update_role" => [json!({"description": "one"}), json!({"description": "two"})],
+        "update_webhook" => [json!({"events": ["user.*"]}), json!({"enabled": false})],
         "update_group" => [json!({"description": "one"}), json!({"roles": ["two"]})],
         other => panic!("{other}: say here which two changes meet"),
     }

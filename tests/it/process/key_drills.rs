@@ -37,13 +37,22 @@ pub fn under_load(
                 }
             });
         }
+        let _end = Ends(&over);
         work();
-        over.store(true, Ordering::Relaxed);
     });
     let wrong = wrong.into_inner().unwrap();
     let asked = asked.into_inner();
     assert!(wrong.is_empty(), "{} of {asked} failed: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
     asked
+}
+
+/// Ends the load, also when the work panics.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// For so long.

@@ -15,6 +15,7 @@ mod gateway_examples;
 mod key_drills;
 mod limits;
 mod lost_answer;
+mod made_once;
 mod neighbours;
 mod one_time;
 mod public_url;
