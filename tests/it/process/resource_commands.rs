@@ -44,8 +44,12 @@ on_each! {
         works(text(&last, "key"), 200);
         let listed = home.json(&["api-key", "secret", "list", id]);
         assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
+        let refused = desk.run(&["api-key", "secret", "revoke", id, text(&last, "id")]);
+        assert!(refused.status.code() == Some(1) && refused.stderr.contains("last live secret"), "{refused:?}");
+        let next = desk.json(&["api-key", "secret", "create", id, "--expires-at", "2099-01-01T00:00:00Z"]);
         desk.json(&["api-key", "secret", "revoke", id, text(&last, "id")]);
         works(text(&last, "key"), 401);
+        works(text(&next, "key"), 200);
         let report = desk.json(&["report", "secrets", "--expires-within-days", "30"]);
         assert!(report["items"].is_array(), "{report}");
         assert!(home.run(&["report", "secrets"]).stdout.starts_with("KIND"));
