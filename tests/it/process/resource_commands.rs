@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::process::admin::Api;
+use crate::support::client::basic;
 use crate::support::databases::Kind;
 use crate::support::process::{Home, OWNER, Server, on_each};
 
@@ -43,8 +44,12 @@ on_each! {
         works(text(&last, "key"), 200);
         let listed = home.json(&["api-key", "secret", "list", id]);
         assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
+        let refused = desk.run(&["api-key", "secret", "revoke", id, text(&last, "id")]);
+        assert!(refused.status.code() == Some(1) && refused.stderr.contains("last live secret"), "{refused:?}");
+        let next = desk.json(&["api-key", "secret", "create", id, "--expires-at", "2099-01-01T00:00:00Z"]);
         desk.json(&["api-key", "secret", "revoke", id, text(&last, "id")]);
         works(text(&last, "key"), 401);
+        works(text(&next, "key"), 200);
         let report = desk.json(&["report", "secrets", "--expires-within-days", "30"]);
         assert!(report["items"].is_array(), "{report}");
         assert!(home.run(&["report", "secrets"]).stdout.starts_with("KIND"));
@@ -96,6 +101,54 @@ on_each! {
         let said = desk.run(&["explain", refused.header("x-request-id").unwrap()]);
         assert!(said.status.success() && said.stdout.starts_with(text(&explained, "sentence")), "{said:?}");
         assert_eq!(desk.run(&["explain", "nothing"]).status.code(), Some(1));
+    }
+
+    fn scopes_roles_and_groups_are_configuration(home: Home) {
+        let server = home.serve();
+        let desk = desk(&server);
+        desk.json(&["provider", "create", "acme"]);
+        let at = |arguments: &[&str]| desk.json(&[arguments, &["--provider", "acme"]].concat());
+        at(&["scope", "create", "orders:read", "--description", "Read orders"]);
+        at(&["role", "create", "buyer"]);
+        at(&["group", "create", "staff", "--role", "buyer", "--description", "Who works here"]);
+        assert_eq!(at(&["group", "show", "staff"])["roles"], json!(["buyer"]));
+        assert_eq!(at(&["scope", "update", "orders:read", "--description", "All orders"])["description"], "All orders");
+        assert!(desk.run(&["scope", "list", "--provider", "acme"]).stdout.contains("offline_access"));
+        let exported = desk.run(&["export", "--provider", "acme"]).stdout;
+        for line in ["      - name: orders:read", "        description: All orders", "      - name: staff", "          - buyer"] {
+            assert!(exported.lines().any(|own| own == line), "no {line} in {exported}");
+        }
+        assert!(!exported.contains("offline_access"), "{exported}");
+        let other = Home::on(home.kind);
+        let wanted = other.folder().join("wanted.yaml");
+        std::fs::write(&wanted, &exported).unwrap();
+        let wanted = wanted.display().to_string();
+        let applied = other.run(&["apply", "-f", &wanted, "--yes"]);
+        assert!(applied.status.success(), "{applied:?}");
+        assert_eq!(other.run(&["export", "--provider", "acme"]).stdout, exported);
+        assert!(other.run(&["apply", "-f", &wanted, "--yes", "--prune"]).stdout.contains("nothing to do"));
+        at(&["group", "delete", "staff"]);
+        assert_eq!(desk.run(&["group", "show", "staff", "--provider", "acme"]).status.code(), Some(1));
+    }
+
+    fn grants_are_found_by_person_and_ended(home: Home) {
+        let server = home.serve();
+        let desk = desk(&server);
+        let password = home.folder().join("password");
+        std::fs::write(&password, "correct horse battery staple").unwrap();
+        home.json(&["user", "create", "ada", "--password-file", password.to_str().unwrap()]);
+        let client = home.json(&["client", "create", "--client-id", "app", "--grant", "password", "--grant", "refresh_token", "--scope", "openid offline_access"]);
+        let authorization = basic("app", text(&client, "client_secret"));
+        let body = "grant_type=password&username=ada&password=correct+horse+battery+staple&scope=openid+offline_access";
+        let token = server.http.form("/oauth2/token", Some(&authorization), body).expect(200);
+        let listed = desk.json(&["grant", "list", "--user", "ada", "--client", "app"]);
+        assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["client_id"]), (1, &json!("app")), "{listed}");
+        assert!(home.run(&["session", "list", "--user", "ada"]).status.success());
+        assert_eq!(desk.run(&["grant", "revoke"]).status.code(), Some(2), "all of everybody is not meant by accident");
+        desk.json(&["grant", "revoke", "--user", "ada"]);
+        let again = format!("grant_type=refresh_token&refresh_token={}", token.text_of("refresh_token"));
+        server.http.form("/oauth2/token", Some(&authorization), &again).expect(400);
+        assert_eq!(desk.json(&["grant", "list", "--user", "ada"])["items"], json!([]));
     }
 
     fn webhooks_are_made_changed_and_ended(home: Home) {
