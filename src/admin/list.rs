@@ -32,6 +32,8 @@ pub struct ListSpec {
 /// What a filter takes.
 pub enum Kind {
     Text,
+    /// A `client_id`.
+    ClientId,
     Flag,
     OneOf(&'static [&'static str]),
 }
@@ -40,6 +42,7 @@ impl Kind {
     pub fn schema(&self) -> Value {
         match self {
             Self::Text => json!({"type": "string"}),
+            Self::ClientId => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
             Self::Flag => json!({"type": "boolean"}),
             Self::OneOf(words) => json!({"type": "string", "enum": words}),
         }

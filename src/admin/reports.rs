@@ -89,7 +89,7 @@ fn asked(received: &Received) -> Result<SecretReportAsk, Refusal> {
     let query = Query::of(received)?;
     let days = |text: &str| text.parse().ok().filter(|days| (0..=MOST_DAYS).contains(days));
     Ok(SecretReportAsk {
-        provider: query.text("provider").filter(|named| !named.is_empty()).map(str::to_owned),
+        provider: query.text("provider").map(str::to_owned),
         unused_days: query.read("unused_days", "must be 0 to 3650", days)?,
         expires_within_days: query.read("expires_within_days", "must be 0 to 3650", days)?,
     })

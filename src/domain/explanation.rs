@@ -228,7 +228,7 @@ impl Trail {
 
     pub fn step(&self, step: Step) {
         let mut noted = self.lock();
-        if noted.steps.len() < MAX_STEPS {
+        if noted.steps.len() < MAX_STEPS && !noted.steps.contains(&step) {
             noted.steps.push(step);
         }
     }

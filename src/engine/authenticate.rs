@@ -21,7 +21,6 @@ use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::explain::credentials::{Fit, ended_key, ended_secret, live_secrets, note_auth_method, note_key};
-use crate::engine::lookup::may_be_old;
 use crate::store::assertion_jtis;
 
 /// A verified chosen secret is remembered this long.
@@ -77,10 +76,9 @@ impl Engine {
         }
         let (mut found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
         let unknown = |(entry, owner): &&(Arc<ApiKeyEntry>, Arc<DigestOwner>)| {
-            entry.secret(&owner.secret, now).is_none() && may_be_old(ctx, entry.loaded_at)
+            entry.secret(&owner.secret, now).is_none() && self.reads_again(ctx, "api-key")
         };
         if let Some((entry, _)) = found.as_ref().filter(unknown) {
-            // Another node may have made this secret a moment ago.
             self.0.caches.api_keys.invalidate(&entry.key.id);
             found = self.find_api_key(ctx, key.expose_secret()).await?;
         }
@@ -90,7 +88,6 @@ impl Engine {
         let why = match &found {
             Some((entry, owner)) => match entry.secret(&owner.secret, now) {
                 Some(secret) if entry.key.is_live(now) => {
-                    note_key(ctx, entry);
                     self.note_api_key_used(ctx, entry, secret);
                     return Ok(Caller::ApiKey(Arc::clone(entry)));
                 }
@@ -186,11 +183,11 @@ impl Engine {
         } else {
             Fit::No
         };
-        let unknown = |client: &&Arc<ClientEntry>| generated && fit != Fit::Proven && may_be_old(ctx, client.loaded_at);
-        if client.as_ref().filter(unknown).is_some()
+        let is_unknown = generated && fit != Fit::Proven;
+        if is_unknown
             && credential::is_well_formed(SecretKind::ClientSecret, secret.expose_secret())
+            && self.reads_again(ctx, client_id.as_str())
         {
-            // Another node may have made this secret a moment ago.
             self.0.caches.clients.invalidate(&(provider.provider.id.clone(), client_id.clone()));
             client = self.usable_client(ctx, provider, &client_id).await?;
             let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
@@ -397,6 +394,13 @@ impl Engine {
             return Ok(None);
         }
         Ok(Some(client))
+    }
+
+    /// Whether what this node holds of an owner is read again for a secret that it does not know, because
+    /// another node may have made it a moment ago. Not for those who fail too often; whether there is such
+    /// an owner makes no difference.
+    fn reads_again(&self, ctx: &Context, claimed: &str) -> bool {
+        self.0.throttle.check(claimed, ctx.client_address, ctx.now).is_ok()
     }
 
     fn throttled(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {

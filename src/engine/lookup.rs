@@ -28,8 +28,6 @@ use crate::store::{
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
-/// Milliseconds.
-const READ_AGAIN_AFTER: i64 = 50;
 
 impl Engine {
     /// The live provider that a request names, serving what the request needs.
@@ -92,13 +90,11 @@ impl Engine {
         client_id: &ClientId,
     ) -> Result<Option<Arc<ClientEntry>>, Fault> {
         let key = (provider.clone(), client_id.clone());
-        let (wanted, now, loaded_at) = (key.clone(), ctx.now.seconds(), ctx.now.millis());
+        let (wanted, now) = (key.clone(), ctx.now.seconds());
         self.cached(ctx, &self.0.caches.clients, &key, move |conn| {
             let Some(client) = clients::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
             let secrets = client_secrets::live_or_ended_lately(conn, &wanted.0, &wanted.1, now)?;
-            let mut entry = ClientEntry::of(client, secrets)?;
-            entry.loaded_at = loaded_at;
-            Ok(Some(entry))
+            ClientEntry::of(client, secrets).map(Some)
         })
         .await
     }
@@ -133,7 +129,7 @@ impl Engine {
         ctx: &Context,
         id: &ApiKeyId,
     ) -> Result<Option<Arc<ApiKeyEntry>>, Fault> {
-        let (wanted, now, loaded_at) = (id.clone(), ctx.now.seconds(), ctx.now.millis());
+        let (wanted, now) = (id.clone(), ctx.now.seconds());
         self.cached(ctx, &self.0.caches.api_keys, id, move |conn| {
             let Some(key) = api_keys::by_id(conn, &wanted)? else { return Ok(None) };
             let secrets = api_key_secrets::live(conn, &wanted, now)?;
@@ -141,9 +137,7 @@ impl Engine {
                 Some(provider) => providers::by_id(conn, provider)?.map(|found| found.slug.into()),
                 None => None,
             };
-            let mut entry = ApiKeyEntry::of(key, bound_to, secrets);
-            entry.loaded_at = loaded_at;
-            Ok(Some(entry))
+            Ok(Some(ApiKeyEntry::of(key, bound_to, secrets)))
         })
         .await
     }
@@ -259,12 +253,6 @@ impl Engine {
             self.0.behind.note_used(UsageKind::ApiKey, entry.key.id.as_str(), ctx.now);
         }
     }
-}
-
-/// Whether an entry that was read at `loaded_at` (epoch milliseconds) may lack what another node has made
-/// since. Bounds how often wrong secrets of one owner read the database.
-pub(in crate::engine) fn may_be_old(ctx: &Context, loaded_at: i64) -> bool {
-    ctx.now.millis() - loaded_at >= READ_AGAIN_AFTER
 }
 
 /// True for one caller a minute.

@@ -11,8 +11,6 @@ pub struct ApiKeyEntry {
     /// Of the provider it is bound to.
     pub provider_slug: Option<ProviderSlug>,
     secrets: Box<[KeySecretEntry]>,
-    /// When it was read, epoch milliseconds.
-    pub loaded_at: i64,
     /// Epoch seconds.
     pub noted_at: AtomicI64,
 }
@@ -34,7 +32,7 @@ impl ApiKeyEntry {
             expires_at: secret.expires_at.unwrap_or(i64::MAX),
             noted_at: AtomicI64::new(0),
         };
-        Self { key, provider_slug, secrets: secrets.into_iter().map(secret).collect(), loaded_at: 0, noted_at }
+        Self { key, provider_slug, secrets: secrets.into_iter().map(secret).collect(), noted_at }
     }
 
     /// The secret with this id, if it works at `now` (epoch seconds).

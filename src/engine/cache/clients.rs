@@ -44,8 +44,6 @@ pub struct ClientEntry {
     pub may_mint: bool,
     pub may_set_subject: bool,
     pub live: bool,
-    /// When it was read, epoch milliseconds.
-    pub loaded_at: i64,
 }
 
 /// A client that people log in to.
@@ -139,7 +137,6 @@ impl ClientEntry {
             format: access_token_format,
             resource_server,
             live,
-            loaded_at: 0,
             client_id,
         })
     }

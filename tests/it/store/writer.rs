@@ -143,7 +143,7 @@ fn a_commit_that_fails_is_a_fault_for_everyone_and_nothing_runs_again() {
         let (runs, outcomes) = batch_of_three(db, |tx| {
             // Checked at the commit, so every job of the batch has succeeded by then.
             tx.batch_execute("PRAGMA defer_foreign_keys = ON")?;
-            tx.batch_execute("INSERT INTO scopes VALUES ('nobody', 'x', 0)")?;
+            tx.batch_execute("INSERT INTO scopes (provider_id, name, created_at) VALUES ('nobody', 'x', 0)")?;
             Ok(Decision::Allow(()))
         })
         .await;
@@ -163,7 +163,7 @@ fn a_broken_constraint_is_told_to_its_own_job_alone() {
         let db = test.db();
         let (runs, [first, second, third]) = batch_of_three(db, |tx| {
             meta::set(tx, "b", "1")?;
-            tx.batch_execute("INSERT INTO scopes VALUES ('nobody', 'x', 0)")?;
+            tx.batch_execute("INSERT INTO scopes (provider_id, name, created_at) VALUES ('nobody', 'x', 0)")?;
             Ok(Decision::Allow(()))
         })
         .await;
