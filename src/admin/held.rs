@@ -37,7 +37,7 @@ pub static ROUTES: &[RouteSpec] = &[
 
 const LIST: ListSpec = ListSpec {
     filters: &[
-        ("user", Kind::Text, "Only those of this user; `id`."),
+        ("user", Kind::Id, "Only those of this user; `id`."),
         ("client", Kind::ClientId, "Only those with this client; `client_id`."),
     ],
     sorts: &["created_at"],

@@ -32,6 +32,8 @@ pub struct ListSpec {
 /// What a filter takes.
 pub enum Kind {
     Text,
+    /// A UUID, as most things are called.
+    Id,
     /// A `client_id`.
     ClientId,
     Flag,
@@ -42,6 +44,7 @@ impl Kind {
     pub fn schema(&self) -> Value {
         match self {
             Self::Text => json!({"type": "string"}),
+            Self::Id => json!({"type": "string", "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"}),
             Self::ClientId => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
             Self::Flag => json!({"type": "boolean"}),
             Self::OneOf(words) => json!({"type": "string", "enum": words}),
