@@ -293,10 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trail_is_bounded_and_taken_once() {
+    fn a_trail_is_bounded_and_taken_once_and_says_nothing_twice() {
         let trail = Trail::default();
-        for _ in 0..100 {
-            trail.clone().passed("a.b", facts![n: Fact::Number(1)]);
+        for _ in 0..2 {
+            trail.passed("a.b", facts![n: Fact::Number(1)]);
+        }
+        assert_eq!(trail.take().steps.len(), 1);
+        for n in 0..100 {
+            trail.clone().passed("a.b", facts![n: Fact::Number(n)]);
         }
         assert_eq!(trail.take().steps.len(), MAX_STEPS);
         assert!(trail.take().steps.is_empty());
