@@ -4,13 +4,14 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::admin::list::{Filters, Kind, ListSpec};
+use crate::admin::problem::Problem;
 use crate::admin::query::Query;
 use crate::admin::user_wire::{GrantOut, SessionOut};
 use crate::admin::wire::value;
 use crate::admin::{call, describe, list as listing, route};
 use crate::domain::Refusal;
 use crate::domain::page::HeldFilter;
-use crate::edge::describe::OperationDoc;
+use crate::edge::describe::{OperationDoc, PROBLEM};
 use crate::edge::{Received, RouteSpec};
 use crate::engine::Engine;
 
@@ -50,6 +51,7 @@ fn describe_end(doc: &mut OperationDoc<'_>) {
     for (name, kind, about) in LIST.filters {
         doc.query(name, about, kind.schema());
     }
+    doc.answers_as::<Problem>(422, PROBLEM, "Neither `user` nor `client` was given.");
     describe::acts(doc);
 }
 

@@ -221,7 +221,7 @@ fn target(filter: &HeldFilter) -> Result<String, Refusal> {
     let named = [("user", user), ("client", client)];
     let parts = named.into_iter().filter_map(|(what, value)| value.as_ref().map(|value| format!("{what} {value}")));
     let target = parts.collect::<Vec<_>>().join(", ");
-    if target.is_empty() { Err(Refusal::malformed("Say whose: user, client or both.")) } else { Ok(target) }
+    if target.is_empty() { Err(Refusal::invalid_field("", "user, client or both must say whose")) } else { Ok(target) }
 }
 
 /// What no account and no client can be called finds nothing, and is not written anywhere either.
