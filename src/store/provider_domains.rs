@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use crate::domain::page::{DomainFilter, Found, ListRequest, Page, PageRequest};
 use crate::domain::{DomainId, Fault, ProviderDomain, ProviderId, ServedDomain};
 use crate::store::connection::{Conn, each};
-use crate::store::issuers;
 use crate::store::listing::{By, Listing, Sort, in_order};
+use crate::store::providers::provider_issuers;
 use crate::store::providers::providers;
 
 diesel::table! {
@@ -27,6 +27,7 @@ diesel::table! {
 
 diesel::joinable!(provider_domains -> providers (provider_id));
 diesel::allow_tables_to_appear_in_same_query!(provider_domains, providers);
+diesel::allow_tables_to_appear_in_same_query!(provider_domains, provider_issuers);
 
 #[derive(Queryable)]
 struct Row {
@@ -43,7 +44,7 @@ struct Row {
     _deleted_at: Option<i64>,
 }
 
-fn provider_domain(row: Row, primary: Option<&str>) -> ProviderDomain {
+fn provider_domain((row, primary): (Row, Option<String>)) -> ProviderDomain {
     let Row {
         id,
         provider_id,
@@ -61,7 +62,7 @@ fn provider_domain(row: Row, primary: Option<&str>) -> ProviderDomain {
         provider: provider_id.into(),
         name: domain,
         challenge,
-        is_primary: issuer.is_some() && issuer.as_deref() == primary,
+        is_primary: issuer.is_some() && issuer == primary,
         issuer,
         verified_at,
         version,
@@ -70,29 +71,42 @@ fn provider_domain(row: Row, primary: Option<&str>) -> ProviderDomain {
     }
 }
 
+/// Domains, each beside the issuer of its provider's new tokens if that is a domain's. One statement: a row
+/// and what was primary at another moment would show a state that never was.
+macro_rules! beside_primary {
+    () => {
+        provider_domains::table
+            .left_join(
+                provider_issuers::table.on(provider_issuers::provider_id
+                    .eq(provider_domains::provider_id)
+                    .and(provider_issuers::is_primary)
+                    .and(provider_issuers::is_base.eq(false))),
+            )
+            .select((provider_domains::all_columns, provider_issuers::issuer.nullable()))
+    };
+}
+
 /// One of the provider that is not deleted.
 pub fn get(conn: &mut Conn, provider: &ProviderId, id: &DomainId) -> Result<Option<ProviderDomain>, Fault> {
-    let row: Option<Row> = provider_domains::table
-        .find(id.as_str())
+    let found: Option<(Row, Option<String>)> = beside_primary!()
+        .filter(provider_domains::id.eq(id.as_str()))
         .filter(provider_domains::provider_id.eq(provider.as_str()))
         .filter(provider_domains::deleted_at.is_null())
         .first(conn)
         .optional()?;
-    let primary = issuers::primary_domain(conn, provider)?;
-    Ok(row.map(|row| provider_domain(row, primary.as_deref())))
+    Ok(found.map(provider_domain))
 }
 
 /// Those of the provider that are not deleted, ordered by id.
 pub fn list(conn: &mut Conn, provider: &ProviderId, page: &PageRequest) -> Result<Page<ProviderDomain>, Fault> {
-    let rows: Vec<Row> = provider_domains::table
+    let rows: Vec<(Row, Option<String>)> = beside_primary!()
         .filter(provider_domains::provider_id.eq(provider.as_str()))
         .filter(provider_domains::id.gt(page.after.as_deref().unwrap_or_default()))
         .filter(provider_domains::deleted_at.is_null())
         .order(provider_domains::id)
         .limit(i64::from(page.limit) + 1)
         .load(conn)?;
-    let primary = issuers::primary_domain(conn, provider)?;
-    let items = rows.into_iter().map(|row| provider_domain(row, primary.as_deref())).collect();
+    let items = rows.into_iter().map(provider_domain).collect();
     Ok(Page::cut(items, page, |domain| domain.id.to_string()))
 }
 
@@ -117,10 +131,9 @@ pub fn find(
     }
     let found = listing.ids(conn, &SORTS, request)?;
     let ids = &found.items;
-    let rows: Vec<Row> =
-        each!(conn, conn => provider_domains::table.filter(provider_domains::id.eq_any(ids)).load(conn))?;
-    let primary = issuers::primary_domain(conn, provider)?;
-    let items = rows.into_iter().map(|row| provider_domain(row, primary.as_deref())).collect();
+    let rows: Vec<(Row, Option<String>)> =
+        each!(conn, conn => beside_primary!().filter(provider_domains::id.eq_any(ids)).load(conn))?;
+    let items = rows.into_iter().map(provider_domain).collect();
     Ok(in_order(found, items, |domain| domain.id.to_string()))
 }
 
