@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::admin::call::shown_once;
@@ -13,6 +13,7 @@ use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
 use crate::domain::Refusal;
+use crate::domain::actions::{ACTIONS, families};
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook};
 use crate::edge::describe::{JSON, PROBLEM, WireTime};
 use crate::edge::{OperationDoc, Received};
@@ -34,9 +35,17 @@ fields! {
         /// https, but in `upstream.allow_networks`.
         url: String { "maxLength": 2048 },
         /// `client.created`, `client.*` for all of a family, or `*`.
-        events: Vec<String> { "minItems": 1, "maxItems": 50 },
+        events: Vec<String> { "minItems": 1, "maxItems": 50, "items": wanted() },
         enabled: bool,
     }
+}
+
+/// What a webhook can want, as a schema.
+fn wanted() -> Value {
+    let families = families().map(|family| format!("{family}.*"));
+    let actions = ACTIONS.iter().map(|(action, _)| (*action).to_owned());
+    let all: Vec<String> = std::iter::once("*".to_owned()).chain(families).chain(actions).collect();
+    json!({"type": "string", "enum": all})
 }
 
 fields! {

@@ -1,6 +1,7 @@
 //! Audit events: what changed, who did it, from where. Written in the transaction of the change.
 
 use crate::domain::ProviderId;
+use crate::domain::actions::{families, is_action};
 
 /// One audit event. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,15 @@ impl ActionPattern {
             (true, "*") => Some(Self::Family(family.to_owned())),
             (true, rest) if is_word(rest) => Some(Self::Exact(text.to_owned())),
             _ => None,
+        }
+    }
+
+    /// Whether an event of this release can fit.
+    pub fn fits_some(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Family(family) => families().any(|known| known == family),
+            Self::Exact(action) => is_action(action),
         }
     }
 

@@ -2,6 +2,7 @@
 //! can fail. Nothing here knows HTTP, JSON, a database or a clock of its own; time and randomness
 //! are handed in. Every other room may look in here, and this room looks nowhere.
 
+pub mod actions;
 pub mod api_key;
 pub mod assertion;
 pub mod audience;

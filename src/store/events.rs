@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use crate::domain::actions::is_action;
 use crate::domain::event::{ActionPattern, Event, EventFilter, RecordedEvent};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::{Fault, ProviderId};
@@ -84,6 +85,7 @@ pub fn insert(conn: &mut Conn, event: &Event) -> Result<(), Fault> {
         wanted_by!("$3", "$4, $5, $6")
     );
     let Event { id, at, provider, actor, action, target, request_id, details } = event;
+    debug_assert!(is_action(action), "{action} is missing in domain/actions.rs");
     let provider = provider.as_ref().map(|provider| provider.as_str());
     let [all, family, exact] = ActionPattern::fitting(action);
     match conn {

@@ -145,9 +145,10 @@ impl Engine {
             Field::Set(patterns) => {
                 let mut unique: Vec<String> = Vec::new();
                 for (at, pattern) in patterns.into_iter().enumerate() {
-                    if ActionPattern::parse(&pattern).is_none() {
-                        let detail = "must be an action as client.created, a family as client.*, or *".to_owned();
-                        wrong(&format!("events/{at}"), detail);
+                    let parsed = ActionPattern::parse(&pattern);
+                    if parsed.is_none_or(|parsed| !parsed.fits_some()) {
+                        let detail = "must be an action that there is, as client.created, a family as client.*, or *";
+                        wrong(&format!("events/{at}"), detail.to_owned());
                     } else if !unique.contains(&pattern) {
                         unique.push(pattern);
                     }

@@ -251,6 +251,8 @@ on_both_apps! {
             (json!({"url": "http://169.254.169.254/", "events": ["*"]}), "/url"),
             (json!({"url": receiver.base, "events": []}), "/events"),
             (json!({"url": receiver.base, "events": ["client.created", "Client.*"]}), "/events/1"),
+            (json!({"url": receiver.base, "events": ["client.creatd"]}), "/events/0"),
+            (json!({"url": receiver.base, "events": ["*", "clients.*"]}), "/events/1"),
             (json!({"url": receiver.base, "events": ["*"], "provider": "nobody"}), "/provider"),
             (json!({"url": receiver.base, "events": ["*"], "secret": "whsec_mine"}), "/secret"),
         ] {

@@ -2,6 +2,7 @@
 //! that what is generated is current, and that no file names the machine it was written on.
 
 mod configuration_reference;
+mod events_reference;
 mod file_length;
 mod first_poll;
 mod layers;
