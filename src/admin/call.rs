@@ -5,6 +5,7 @@ use actix_web::body::to_bytes;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -34,13 +35,28 @@ struct KeptAnswer {
     body: String,
 }
 
+/// What one call does, its type forgotten: what is the same for all of them is compiled once and not
+/// for each of a hundred routes.
+type Handle =
+    Box<dyn for<'r> FnOnce(&'r Received, &'r Engine, &'r Actor) -> LocalBoxFuture<'r, Result<HttpResponse, Failed>>>;
+
 /// One management call: who acts, then what `handle` does. A call that describes an `Idempotency-Key`
 /// takes one.
-pub async fn call(
+pub fn call(
     request: HttpRequest,
     payload: web::Payload,
     engine: web::Data<Engine>,
-    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
+    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed> + 'static,
+) -> impl Future<Output = HttpResponse> {
+    let handle: Handle = Box::new(move |received, engine, actor| Box::pin(handle(received, engine, actor)));
+    carried(request, payload, engine, handle)
+}
+
+async fn carried(
+    request: HttpRequest,
+    payload: web::Payload,
+    engine: web::Data<Engine>,
+    handle: Handle,
 ) -> HttpResponse {
     exchange::<Admin>(request, payload, async |received| {
         let actor = actor_of(received, &engine).await?;
@@ -83,7 +99,7 @@ async fn once(
     engine: &Engine,
     actor: &Actor,
     value: &str,
-    handle: impl AsyncFnOnce(&Received, &Engine, &Actor) -> Result<HttpResponse, Failed>,
+    handle: Handle,
 ) -> Result<HttpResponse, Failed> {
     let request = [received.request.query_string().as_bytes(), b"\n", &received.body].concat();
     let (caller, path) = (actor.name(), received.request.path().to_owned());

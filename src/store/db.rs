@@ -14,7 +14,7 @@ use crate::domain::{Decision, Fault};
 use crate::store::StoreOptions;
 use crate::store::connection::{Conn, Manager};
 use crate::store::fault::is_collision;
-use crate::store::job::{Tx, in_transaction, taken_back};
+use crate::store::job::{Output, Reading, Tx, Work, in_transaction, taken_back};
 use crate::store::queue::Lane;
 use crate::store::statements::{StatementCounts, Statements};
 use crate::store::writer::Writer;
@@ -88,21 +88,23 @@ impl Db {
     /// # Errors
     ///
     /// [`Fault::Busy`] when the deadline passes or the database cannot be reached; what `f` says.
-    pub async fn read<T, F>(&self, deadline: Instant, f: F) -> Result<T, Fault>
+    pub fn read<T, F>(&self, deadline: Instant, f: F) -> impl Future<Output = Result<T, Fault>>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, Fault> + Send + 'static,
     {
-        self.hop(&self.inner.lanes.requests, deadline, deadline, f).await
+        let (reading, output) = Output::of_reading(f);
+        self.read_out(&self.inner.lanes.requests, deadline, reading, output)
     }
 
     /// A read on the connection that requests cannot take: for the poller of the change log.
-    pub async fn poll<T, F>(&self, deadline: Instant, f: F) -> Result<T, Fault>
+    pub fn poll<T, F>(&self, deadline: Instant, f: F) -> impl Future<Output = Result<T, Fault>>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, Fault> + Send + 'static,
     {
-        self.hop(&self.inner.lanes.poll, deadline, deadline, f).await
+        let (reading, output) = Output::of_reading(f);
+        self.read_out(&self.inner.lanes.poll, deadline, reading, output)
     }
 
     /// Runs a job in a transaction and answers after the commit. Allowing and refusing both commit;
@@ -112,12 +114,13 @@ impl Db {
     ///
     /// [`Fault::Busy`] when too much waits or the deadline passes before the job starts. Any other
     /// fault: not committed. A deadline that passes later leaves open whether it was.
-    pub async fn write<T, F>(&self, deadline: Instant, job: F) -> Result<Decision<T>, Fault>
+    pub fn write<T, F>(&self, deadline: Instant, job: F) -> impl Future<Output = Result<Decision<T>, Fault>>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
-        self.transact(Lane::Request, deadline, job).await
+        let (work, output) = Output::of_work(job);
+        self.written(Lane::Request, deadline, work, output)
     }
 
     /// Runs a job as [`Db::write`] does, and takes back all it did.
@@ -125,22 +128,24 @@ impl Db {
     /// # Errors
     ///
     /// As [`Db::write`].
-    pub async fn try_out<T, F>(&self, deadline: Instant, mut job: F) -> Result<Decision<T>, Fault>
+    pub fn try_out<T, F>(&self, deadline: Instant, job: F) -> impl Future<Output = Result<Decision<T>, Fault>>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
-        self.transact(Lane::Request, deadline, move |tx| taken_back(tx, &mut job)).await
+        let (mut work, output) = Output::of_work(job);
+        self.written(Lane::Request, deadline, Box::new(move |tx| taken_back(tx, &mut work)), output)
     }
 
     /// Like [`Db::write`], behind all requests: for cleanup and write-behind. Keep the job small,
     /// one of them joins each batch of the writer.
-    pub async fn write_background<T, F>(&self, deadline: Instant, job: F) -> Result<T, Fault>
+    pub fn write_background<T, F>(&self, deadline: Instant, job: F) -> impl Future<Output = Result<T, Fault>>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     {
-        self.transact(Lane::Background, deadline, job).await
+        let (work, output) = Output::of_work(job);
+        self.written(Lane::Background, deadline, work, output)
     }
 
     /// Runs exactly one guarded statement. On PostgreSQL without `BEGIN`, in one round trip; it is
@@ -154,39 +159,59 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut Conn) -> Result<T, Fault> + Send + 'static,
     {
-        match &self.inner.writer {
-            Some(_) => self.transact(Lane::Request, deadline, move |tx| statement(tx)).await,
-            None => {
-                let tried = move |conn: &mut Conn| repeated(|| statement(conn));
-                self.hop(&self.inner.lanes.requests, deadline, deadline + GRACE, tried).await
-            }
+        if self.is_sqlite() {
+            let (work, output) = Output::of_work(move |tx| statement(tx));
+            return self.written(Lane::Request, deadline, work, output).await;
         }
+        let (reading, output) = Output::of_reading(move |conn| repeated(|| statement(conn)));
+        self.hop(&self.inner.lanes.requests, deadline, deadline + GRACE, reading).await?;
+        output.take()
     }
 
-    async fn transact<T, F>(&self, lane: Lane, deadline: Instant, mut job: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
-    {
+    async fn read_out<T: Send + 'static>(
+        &self,
+        permits: &Arc<Semaphore>,
+        deadline: Instant,
+        reading: Reading,
+        output: Output<T>,
+    ) -> Result<T, Fault> {
+        self.hop(permits, deadline, deadline, reading).await?;
+        output.take()
+    }
+
+    async fn written<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        deadline: Instant,
+        work: Work,
+        output: Output<T>,
+    ) -> Result<T, Fault> {
+        self.transact(lane, deadline, work).await?;
+        output.take()
+    }
+
+    async fn transact(&self, lane: Lane, deadline: Instant, mut work: Work) -> Result<(), Fault> {
         if let Some(writer) = &self.inner.writer {
-            let answer = writer.submit(lane, deadline, job)?;
+            let answer = writer.submit(lane, deadline, work)?;
             return answered(answer, deadline + GRACE).await;
         }
         let permits = match lane {
             Lane::Request => &self.inner.lanes.requests,
             Lane::Background => &self.inner.lanes.background,
         };
-        let transaction = move |conn: &mut Conn| repeated(|| in_transaction(conn, &mut job));
+        let transaction = Box::new(move |conn: &mut Conn| repeated(|| in_transaction(conn, &mut work)));
         self.hop(permits, deadline, deadline + GRACE, transaction).await
     }
 
     /// Permit, thread, connection. The permit goes with the job: a caller that stops waiting does
     /// not free a connection that is still in use.
-    async fn hop<T, F>(&self, permits: &Arc<Semaphore>, deadline: Instant, end: Instant, f: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T, Fault> + Send + 'static,
-    {
+    async fn hop(
+        &self,
+        permits: &Arc<Semaphore>,
+        deadline: Instant,
+        end: Instant,
+        reading: Reading,
+    ) -> Result<(), Fault> {
         let permit = permitted(permits, deadline).await?;
         let pool = self.pool()?;
         let manager = self.inner.manager.clone();
@@ -196,7 +221,7 @@ impl Db {
                 log::warn!("the database cannot be reached: {error}");
                 Fault::busy("the database cannot be reached")
             })?;
-            f(&mut conn.conn).inspect_err(|_| manager.after_fault(&mut conn))
+            reading(&mut conn.conn).inspect_err(|_| manager.after_fault(&mut conn))
         });
         match timeout_at(end.into(), task).await {
             Ok(Ok(outcome)) => outcome,
@@ -256,7 +281,7 @@ async fn permitted(permits: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedS
     }
 }
 
-async fn answered<T>(answer: oneshot::Receiver<Result<T, Fault>>, end: Instant) -> Result<T, Fault> {
+async fn answered(answer: oneshot::Receiver<Result<(), Fault>>, end: Instant) -> Result<(), Fault> {
     match timeout_at(end.into(), answer).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Fault::store("the writer ended before it answered")),

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use diesel::prelude::*;
@@ -74,62 +75,78 @@ pub(in crate::store) fn taken_back<T>(
     }
 }
 
-/// A job in the writer's queue, its type forgotten.
-pub(in crate::store) trait QueuedJob: Send {
-    /// Runs it once; the output is kept until [`QueuedJob::answer`]. May be called again after a
-    /// roll-back.
-    fn run(&mut self, conn: &mut Conn) -> Result<(), Fault>;
-    /// Why it must not be started any more.
-    fn given_up(&self) -> Option<Fault>;
-    fn answer(self: Box<Self>, outcome: Result<(), Fault>);
+/// A job whose types are forgotten: what it comes to waits in an [`Output`]. The hundreds of jobs there
+/// are share the code that carries them, which is most of it. May be run more than once.
+pub(in crate::store) type Work = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send>;
+/// What runs once, on a bare connection.
+pub(in crate::store) type Reading = Box<dyn FnOnce(&mut Conn) -> Result<(), Fault> + Send>;
+
+/// What the last run of a job came to, for whoever waits for it.
+pub(in crate::store) struct Output<T>(Arc<Mutex<Option<T>>>);
+
+impl<T: Send + 'static> Output<T> {
+    /// A job of a transaction, and where its output will lie.
+    pub(in crate::store) fn of_work(
+        mut job: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> (Work, Self) {
+        let (kept, output) = Self::pair();
+        (Box::new(move |tx| job(tx).map(|value| kept.keep(value))), output)
+    }
+
+    /// A read, and where its output will lie.
+    pub(in crate::store) fn of_reading(
+        read: impl FnOnce(&mut Conn) -> Result<T, Fault> + Send + 'static,
+    ) -> (Reading, Self) {
+        let (kept, output) = Self::pair();
+        (Box::new(move |conn| read(conn).map(|value| kept.keep(value))), output)
+    }
+
+    fn pair() -> (Self, Self) {
+        let slot = Arc::new(Mutex::new(None));
+        (Self(Arc::clone(&slot)), Self(slot))
+    }
+
+    fn keep(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+    }
+
+    /// After the job was answered without a fault.
+    pub(in crate::store) fn take(self) -> Result<T, Fault> {
+        let value = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or_else(|| Fault::store("a job of the store left no answer"))
+    }
 }
 
-/// A job and whom to answer.
-pub(in crate::store) struct Typed<T, F> {
-    job: F,
+/// A job in the writer's queue, and whom to answer.
+pub(in crate::store) struct QueuedJob {
+    work: Work,
     deadline: Instant,
-    output: Option<T>,
-    reply: oneshot::Sender<Result<T, Fault>>,
+    reply: oneshot::Sender<Result<(), Fault>>,
 }
 
-impl<T, F> Typed<T, F>
-where
-    T: Send + 'static,
-    F: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
-{
-    pub(in crate::store) fn boxed(
-        job: F,
-        deadline: Instant,
-    ) -> (Box<dyn QueuedJob>, oneshot::Receiver<Result<T, Fault>>) {
+impl QueuedJob {
+    pub(in crate::store) fn new(work: Work, deadline: Instant) -> (Self, oneshot::Receiver<Result<(), Fault>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { job, deadline, output: None, reply }), answer)
+        (Self { work, deadline, reply }, answer)
     }
-}
 
-impl<T, F> QueuedJob for Typed<T, F>
-where
-    T: Send + 'static,
-    F: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
-{
-    fn run(&mut self, conn: &mut Conn) -> Result<(), Fault> {
-        self.output = None;
+    /// Runs it once. May be called again after a roll-back.
+    pub(in crate::store) fn run(&mut self, conn: &mut Conn) -> Result<(), Fault> {
         // Whatever the job broke in itself is never seen again: it runs afresh or is answered.
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.job)(&mut Tx { conn, is_tried: false })));
-        self.output = Some(ran.unwrap_or_else(|_| Err(Fault::store("a write job panicked")))?);
-        Ok(())
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.work)(&mut Tx { conn, is_tried: false })));
+        ran.unwrap_or_else(|_| Err(Fault::store("a write job panicked")))
     }
 
-    fn given_up(&self) -> Option<Fault> {
+    /// Why it must not be started any more.
+    pub(in crate::store) fn given_up(&self) -> Option<Fault> {
         if self.reply.is_closed() {
             return Some(Fault::busy("nobody waits for this write any more"));
         }
         (monotonic() >= self.deadline).then(|| Fault::busy("the write was not reached before its deadline"))
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), Fault>) {
-        let Self { job: _, deadline: _, output, reply } = *self;
-        let answer = outcome.and_then(|()| output.ok_or_else(|| Fault::store("a write job left no answer")));
+    pub(in crate::store) fn answer(self, outcome: Result<(), Fault>) {
         // A receiver that went away meanwhile: the write stands, as with any lost answer.
-        drop(reply.send(answer));
+        drop(self.reply.send(outcome));
     }
 }

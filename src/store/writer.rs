@@ -27,14 +27,14 @@ use tokio::sync::oneshot;
 use crate::domain::Fault;
 use crate::store::connection::{Conn, Manager};
 use crate::store::fault::is_constraint;
-use crate::store::job::{QueuedJob, Tx, Typed};
+use crate::store::job::{QueuedJob, Work};
 use crate::store::queue::{Lane, Queue, Rejected};
 use crate::store::sqlite::SqliteRole;
 
 /// Jobs beside the first one that may share a commit.
 const MORE_PER_BATCH: usize = 64;
 
-type Jobs = Queue<Box<dyn QueuedJob>>;
+type Jobs = Queue<QueuedJob>;
 
 /// The handle of the writer. Dropping it writes what waits, then ends the thread.
 pub(in crate::store) struct Writer {
@@ -56,17 +56,13 @@ impl Writer {
     }
 
     /// Queues a job. The receiver gets its answer after the commit.
-    pub(in crate::store) fn submit<T, F>(
+    pub(in crate::store) fn submit(
         &self,
         lane: Lane,
         deadline: Instant,
-        job: F,
-    ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
-    {
-        let (job, answer) = Typed::boxed(job, deadline);
+        work: Work,
+    ) -> Result<oneshot::Receiver<Result<(), Fault>>, Fault> {
+        let (job, answer) = QueuedJob::new(work, deadline);
         match self.queue.push(lane, job) {
             Ok(()) => Ok(answer),
             Err(Rejected::Full) => Err(Fault::busy("too many writes wait already")),
@@ -122,7 +118,7 @@ impl Worker {
     }
 
     /// Answers those whose time is over, without a transaction.
-    fn only_wanted(&self, jobs: Vec<Box<dyn QueuedJob>>) -> Vec<Box<dyn QueuedJob>> {
+    fn only_wanted(&self, jobs: Vec<QueuedJob>) -> Vec<QueuedJob> {
         let mut wanted = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job.given_up() {
@@ -133,7 +129,7 @@ impl Worker {
         wanted
     }
 
-    fn batch(&mut self, mut jobs: Vec<Box<dyn QueuedJob>>) {
+    fn batch(&mut self, mut jobs: Vec<QueuedJob>) {
         let conn = match self.connection() {
             Ok(conn) => conn,
             Err(fault) => return answer_all(jobs, &fault),
@@ -147,7 +143,7 @@ impl Worker {
             // Its turn comes later than the look at the whole batch: the jobs before took time.
             let step = match job.given_up() {
                 Some(fault) => Step::Refused(fault),
-                None => in_savepoint(conn, job.as_mut()),
+                None => in_savepoint(conn, job),
             };
             match step {
                 Step::Done => outcomes.push(Ok(())),
@@ -166,18 +162,18 @@ impl Worker {
     }
 
     /// The batch is lost: each job once more, alone.
-    fn one_by_one(&mut self, jobs: Vec<Box<dyn QueuedJob>>) {
+    fn one_by_one(&mut self, jobs: Vec<QueuedJob>) {
         self.conn = None;
         for mut job in jobs {
             let outcome = match job.given_up() {
                 Some(fault) => Err(fault),
-                None => self.alone(job.as_mut()),
+                None => self.alone(&mut job),
             };
             job.answer(outcome);
         }
     }
 
-    fn alone(&mut self, job: &mut dyn QueuedJob) -> Result<(), Fault> {
+    fn alone(&mut self, job: &mut QueuedJob) -> Result<(), Fault> {
         let conn = self.connection()?;
         let outcome = begin(conn).map_err(Fault::from).and_then(|()| job.run(conn)).and_then(|()| {
             commit(conn).map_err(|error| {
@@ -201,7 +197,7 @@ impl Worker {
     }
 }
 
-fn in_savepoint(conn: &mut Conn, job: &mut dyn QueuedJob) -> Step {
+fn in_savepoint(conn: &mut Conn, job: &mut QueuedJob) -> Step {
     if sqlite(conn, AnsiTransactionManager::begin_transaction).is_err() {
         return Step::Lost;
     }
@@ -242,7 +238,7 @@ fn not_committed(error: &diesel::result::Error) -> Fault {
 }
 
 /// The same fault for everyone.
-fn answer_all(jobs: Vec<Box<dyn QueuedJob>>, fault: &Fault) {
+fn answer_all(jobs: Vec<QueuedJob>, fault: &Fault) {
     for job in jobs {
         job.answer(Err(match fault {
             Fault::Busy { retry_after, reason } => Fault::Busy { retry_after: *retry_after, reason },
