@@ -66,6 +66,11 @@ impl Peppers {
         StoredSecret::Digest { pepper_id: self.current.id.clone(), digest: self.current.digest(secret) }
     }
 
+    /// Its bytes alone, for what is only kept in memory.
+    pub fn digest_bytes(&self, secret: &str) -> [u8; 32] {
+        self.current.digest(secret)
+    }
+
     /// Whether `secret` is the stored one: constant time in the digest, without allocation. An
     /// Argon2 hash or an unknown pepper is never a match.
     pub fn matches(&self, stored: &StoredSecret, secret: &str) -> bool {

@@ -3,7 +3,6 @@
 //! wrong take the same way and the same time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,19 +11,17 @@ use crate::domain::assertion::AssertionClaims;
 use crate::domain::client::AuthMethod;
 use crate::domain::clock::monotonic;
 use crate::domain::explanation::{Fact, facts};
-use crate::domain::grant::{PresentedClient, SecretVia};
+use crate::domain::grant::PresentedClient;
 use crate::domain::id::is_client_id;
-use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret};
+use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind};
 use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
-use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry, SecretEntry, VerifiedSecret};
+use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry};
 use crate::engine::cache::providers::ProviderEntry;
-use crate::engine::explain::credentials::{Fit, ended_key, ended_secret, live_secrets, note_auth_method, note_key};
+use crate::engine::explain::credentials::{ended_key, note_auth_method, note_key};
 use crate::store::assertion_jtis;
 
-/// A verified chosen secret is remembered this long.
-const REMEMBER: Duration = Duration::from_secs(300);
 /// RFC 7523 §3: how far ahead `exp` and how far back `iat` may lie, seconds. Bounds the jti table.
 const ASSERTION_WINDOW: i64 = 3600;
 /// Clocks that differ a little are forgiven for `nbf` and `iat`, seconds.
@@ -76,7 +73,7 @@ impl Engine {
         }
         let (mut found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
         let unknown = |(entry, owner): &&(Arc<ApiKeyEntry>, Arc<DigestOwner>)| {
-            entry.secret(&owner.secret, now).is_none() && self.reads_again(ctx, "api-key")
+            entry.secret(&owner.secret, now).is_none() && self.0.caches.ended_keys.is_first(&entry.key.id, monotonic())
         };
         if let Some((entry, _)) = found.as_ref().filter(unknown) {
             self.0.caches.api_keys.invalidate(&entry.key.id);
@@ -161,125 +158,6 @@ impl Engine {
                 Err(self.failed_client(ctx, provider, &client_id, "a client that is not public gave no proof"))
             }
             None => Err(self.failed_unknown(ctx, &client_id)),
-        }
-    }
-
-    async fn client_by_secret(
-        &self,
-        ctx: &Context,
-        provider: &ProviderEntry,
-        client_id: ClientId,
-        secret: &SecretString,
-        via: SecretVia,
-    ) -> Result<Caller, Failed> {
-        let mut client = self.usable_client(ctx, provider, &client_id).await?;
-        let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
-        // Which check runs depends on what is presented only, so that its time tells nothing.
-        let generated = credential::kind_of(secret.expose_secret()) == Some(SecretKind::ClientSecret);
-        let mut fit = if generated {
-            self.generated_secret_fits(ctx, usable, secret.expose_secret())
-        } else if self.chosen_secret_fits(ctx, &client_id, usable, secret).await? {
-            Fit::Proven
-        } else {
-            Fit::No
-        };
-        let is_unknown = generated && fit != Fit::Proven;
-        if is_unknown
-            && credential::is_well_formed(SecretKind::ClientSecret, secret.expose_secret())
-            && self.reads_again(ctx, client_id.as_str())
-        {
-            self.0.caches.clients.invalidate(&(provider.provider.id.clone(), client_id.clone()));
-            client = self.usable_client(ctx, provider, &client_id).await?;
-            let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
-            fit = self.generated_secret_fits(ctx, usable, secret.expose_secret());
-        }
-        fit.note(ctx);
-        match client {
-            Some(client) if fit == Fit::Proven => Ok(Caller::Client(client)),
-            Some(client) if !via.fits(client.auth_method) => {
-                note_auth_method(ctx, &client, via.name());
-                Err(self.failed_client(ctx, provider, &client_id, "misplaced client secret"))
-            }
-            Some(client) => {
-                if !generated {
-                    ctx.trail.failed("client.secret_known", live_secrets(ctx, &client));
-                }
-                Err(self.failed_client(ctx, provider, &client_id, "wrong, expired or misplaced client secret"))
-            }
-            None => Err(self.failed_unknown(ctx, &client_id)),
-        }
-    }
-
-    fn generated_secret_fits(&self, ctx: &Context, client: Option<&ClientEntry>, secret: &str) -> Fit {
-        let now = ctx.now.seconds();
-        let secrets = self.secrets();
-        let peppers = &secrets.peppers;
-        let Some(client) = client else {
-            // The same work for a client that does not exist; what it says is not believed.
-            let _unused = peppers.matches(&self.0.decoy_secret, secret);
-            return Fit::No;
-        };
-        let mut used: Option<&SecretEntry> = None;
-        for entry in &client.secrets {
-            if peppers.matches(&entry.stored, secret) {
-                used = Some(entry);
-            }
-        }
-        let live = used.filter(|entry| now < entry.expires_at);
-        match (live, used) {
-            (Some(entry), _) => {
-                self.note_secret_used(ctx, entry);
-                Fit::Proven
-            }
-            (None, Some(ended)) => Fit::Ended(ended_secret(ended)),
-            (None, None) => Fit::Unknown(live_secrets(ctx, client)),
-        }
-    }
-
-    /// Argon2: remembered for five minutes when right, throttled before it is computed.
-    async fn chosen_secret_fits(
-        &self,
-        ctx: &Context,
-        client_id: &ClientId,
-        client: Option<&ClientEntry>,
-        secret: &SecretString,
-    ) -> Result<bool, Failed> {
-        let now = ctx.now.seconds();
-        let chosen = client.and_then(|client| {
-            let live = client.secrets.iter().filter(|entry| now < entry.expires_at);
-            live.filter_map(|entry| match &entry.stored {
-                StoredSecret::Argon2(phc) => Some((client, entry, phc)),
-                StoredSecret::Digest { .. } => None,
-            })
-            .next()
-        });
-        if let Some((client, entry, _)) = chosen
-            && self.is_remembered(client, secret)
-        {
-            self.note_secret_used(ctx, entry);
-            return Ok(true);
-        }
-        self.throttled(ctx, client_id.as_str())?;
-        let phc = chosen.map(|(_, _, phc)| phc.clone());
-        let proven = self.0.passwords.verify(phc, secret.clone(), ctx.deadline).await?;
-        if let Some((client, entry, _)) = chosen.filter(|_| proven) {
-            self.remember(client, secret);
-            self.note_secret_used(ctx, entry);
-        }
-        Ok(proven)
-    }
-
-    fn is_remembered(&self, client: &ClientEntry, secret: &SecretString) -> bool {
-        let Ok(verified) = client.verified.lock() else { return false };
-        verified.as_ref().is_some_and(|known| {
-            monotonic() < known.until && self.0.process_pepper.matches(&known.digest, secret.expose_secret())
-        })
-    }
-
-    fn remember(&self, client: &ClientEntry, secret: &SecretString) {
-        let digest = self.0.process_pepper.digest(secret.expose_secret());
-        if let Ok(mut verified) = client.verified.lock() {
-            *verified = Some(Box::new(VerifiedSecret { digest, until: monotonic() + REMEMBER }));
         }
     }
 
@@ -369,7 +247,8 @@ impl Engine {
     }
 
     /// The client, if it may be used at all on this surface.
-    async fn usable_client(
+
+    pub(in crate::engine) async fn usable_client(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
@@ -378,32 +257,14 @@ impl Engine {
         if !is_client_id(client_id.as_str()) {
             return Ok(None);
         }
-        let Some(client) = self.client(ctx, &provider.provider.id, client_id).await? else {
+        let found = self.client(ctx, &provider.provider.id, client_id).await?;
+        if found.is_none() {
             ctx.trail.failed("client.known", facts![]);
-            return Ok(None);
-        };
-        ctx.trail.client(client_id);
-        let name = || Fact::text(client_id.as_str());
-        if !client.live {
-            ctx.trail.failed("client.enabled", facts![client: name()]);
-            return Ok(None);
         }
-        if !client.serves(ctx.surface) {
-            let only = Fact::text(client.only_surface().unwrap_or_default());
-            ctx.trail.failed("client.surface", facts![client: name(), only_surface: only]);
-            return Ok(None);
-        }
-        Ok(Some(client))
+        Ok(found.filter(|client| is_usable(ctx, client)))
     }
 
-    /// Whether what this node holds of an owner is read again for a secret that it does not know, because
-    /// another node may have made it a moment ago. Not for those who fail too often; whether there is such
-    /// an owner makes no difference.
-    fn reads_again(&self, ctx: &Context, claimed: &str) -> bool {
-        self.0.throttle.check(claimed, ctx.client_address, ctx.now).is_ok()
-    }
-
-    fn throttled(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
+    pub(in crate::engine) fn throttled(&self, ctx: &Context, claimed: &str) -> Result<(), Refusal> {
         self.0.throttle.check(claimed, ctx.client_address, ctx.now).inspect_err(|_| self.counters().throttled.add_one())
     }
 
@@ -415,14 +276,20 @@ impl Engine {
     }
 
     /// A known client failed: noted, for the operator to see.
-    fn failed_client(&self, ctx: &Context, provider: &ProviderEntry, client_id: &ClientId, why: &str) -> Failed {
+    pub(in crate::engine) fn failed_client(
+        &self,
+        ctx: &Context,
+        provider: &ProviderEntry,
+        client_id: &ClientId,
+        why: &str,
+    ) -> Failed {
         self.note_client_failed(ctx, &provider.provider.id, client_id);
         self.refuse_client(ctx, client_id, format!("client {client_id}: {why}"))
     }
 
     /// Not noted: anybody can think up ids, and a table must not grow by it. Nor is the id logged:
     /// people paste secrets where an id belongs.
-    fn failed_unknown(&self, ctx: &Context, client_id: &ClientId) -> Failed {
+    pub(in crate::engine) fn failed_unknown(&self, ctx: &Context, client_id: &ClientId) -> Failed {
         self.refuse_client(ctx, client_id, "a client that is unknown, disabled or not of this kind".to_owned())
     }
 
@@ -433,6 +300,22 @@ impl Engine {
             Err(too_many) => too_many.into(),
         }
     }
+}
+
+/// Whether the client is live and serves where it is used.
+pub(in crate::engine) fn is_usable(ctx: &Context, client: &ClientEntry) -> bool {
+    ctx.trail.client(&client.client_id);
+    let name = || Fact::text(client.client_id.as_str());
+    if !client.live {
+        ctx.trail.failed("client.enabled", facts![client: name()]);
+        return false;
+    }
+    if !client.serves(ctx.surface) {
+        let only = Fact::text(client.only_surface().unwrap_or_default());
+        ctx.trail.failed("client.surface", facts![client: name(), only_surface: only]);
+        return false;
+    }
+    true
 }
 
 /// A JWT or one of our sealed tokens.

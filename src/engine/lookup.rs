@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner, KeySecretEntry};
-use crate::engine::cache::clients::{ClientEntry, SecretEntry};
+use crate::engine::cache::clients::{ClientEntry, ClientKey, SecretEntry};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::{ProviderEntry, SlugEntry};
 use crate::engine::cache::sessions::SessionEntry;
@@ -28,6 +28,13 @@ use crate::store::{
 
 /// Use of a credential is noted at most once in this many seconds.
 const NOTE_EVERY: i64 = 60;
+
+/// The same statements whether there is such a client or not.
+fn read_client(conn: &mut Conn, (provider, client_id): &ClientKey, now: i64) -> Result<Option<ClientEntry>, Fault> {
+    let client = clients::get(conn, provider, client_id)?;
+    let secrets = client_secrets::live_or_ended_lately(conn, provider, client_id, now)?;
+    client.map(|client| ClientEntry::of(client, secrets)).transpose()
+}
 
 impl Engine {
     /// The live provider that a request names, serving what the request needs.
@@ -91,12 +98,17 @@ impl Engine {
     ) -> Result<Option<Arc<ClientEntry>>, Fault> {
         let key = (provider.clone(), client_id.clone());
         let (wanted, now) = (key.clone(), ctx.now.seconds());
-        self.cached(ctx, &self.0.caches.clients, &key, move |conn| {
-            let Some(client) = clients::get(conn, &wanted.0, &wanted.1)? else { return Ok(None) };
-            let secrets = client_secrets::live_or_ended_lately(conn, &wanted.0, &wanted.1, now)?;
-            ClientEntry::of(client, secrets).map(Some)
-        })
-        .await
+        self.cached(ctx, &self.0.caches.clients, &key, move |conn| read_client(conn, &wanted, now)).await
+    }
+
+    /// The client as it is in the database now; what is held of it stays.
+    pub(in crate::engine) async fn client_beside_cache(
+        &self,
+        ctx: &Context,
+        key: &ClientKey,
+    ) -> Result<Option<ClientEntry>, Fault> {
+        let (wanted, now) = (key.clone(), ctx.now.seconds());
+        self.0.db.read(ctx.deadline, move |conn| read_client(conn, &wanted, now)).await
     }
 
     /// The API key, and which of its secrets it is, with one of these digests: one for each pepper.
@@ -223,9 +235,7 @@ impl Engine {
         let fill = cache.begin(key);
         match self.0.db.read(ctx.deadline, read).await? {
             Some(found) => {
-                let entry = Arc::new(found);
-                cache.finish(fill, key.clone(), Arc::clone(&entry));
-                Ok(Some(entry))
+                Ok(Some(cache.finish(fill, key.clone(), Arc::new(found))))
             }
             None => {
                 cache.finish_absent(fill, key.clone(), monotonic());

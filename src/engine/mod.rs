@@ -13,13 +13,13 @@ use crate::crypto::{DataKeys, MasterKey, Passwords, Peppers, Random};
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
 use crate::domain::{ApiKeyId, Fault, Hosts, ProviderId, ProviderSlug};
-use crate::engine::cache::Cache;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
 use crate::engine::cache::providers::{ProviderEntry, SlugEntry};
 use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
+use crate::engine::cache::{Cache, Lately};
 use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
 use crate::engine::data_keys::KeyChain;
@@ -30,6 +30,7 @@ use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
 use crate::engine::signatures::Signatures;
 use crate::engine::throttle::Throttle;
+use crate::engine::turns::Turns;
 use crate::engine::webhooks::Telling;
 use crate::store::Db;
 use crate::store::behind::WriteBehind;
@@ -41,6 +42,7 @@ pub mod authorize;
 pub mod backchannel;
 pub mod cache;
 pub mod changes;
+pub mod client_secret;
 pub mod counters;
 pub mod data_keys;
 pub mod devices;
@@ -76,6 +78,7 @@ pub mod spend;
 pub mod throttle;
 pub mod tick;
 pub mod trust;
+pub mod turns;
 pub mod userinfo;
 pub mod webhooks;
 
@@ -161,6 +164,7 @@ pub(in crate::engine) struct Inner {
     behind: WriteBehind,
     /// Keys the memory of verified chosen secrets; lives as long as the process.
     process_pepper: Peppers,
+    secret_turns: Turns,
     /// One key pair is made at a time: RSA takes a core for a noticeable while.
     key_making: Semaphore,
     /// One round of key rotation at a time.
@@ -199,8 +203,12 @@ struct Caches {
     slugs_by_id: Cache<ProviderId, SlugEntry>,
     keys: Cache<ProviderId, KeyRing>,
     clients: Cache<ClientKey, ClientEntry>,
+    /// For which a wrong secret made us look at the database.
+    wrong_secrets: Lately<ClientKey>,
     digests: Cache<[u8; 32], DigestOwner>,
     api_keys: Cache<ApiKeyId, ApiKeyEntry>,
+    /// Of which a secret came that the entry does not know.
+    ended_keys: Lately<ApiKeyId>,
     users: Cache<UserKey, UserEntry>,
     sessions: Cache<SessionKey, SessionEntry>,
 }
@@ -213,8 +221,10 @@ impl Caches {
             slugs_by_id: Cache::new(bytes / 64, 100),
             keys: Cache::new(bytes / 8, 8192),
             clients: Cache::new(bytes * 3 / 8, 400),
+            wrong_secrets: Lately::new(),
             digests: Cache::new(bytes / 32, 100),
             api_keys: Cache::new(bytes / 8, 400),
+            ended_keys: Lately::new(),
             users: Cache::new(bytes / 8, 500),
             sessions: Cache::new(bytes / 16, 200),
         }
@@ -257,6 +267,7 @@ impl Engine {
             counters: Counters::default(),
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
+            secret_turns: Turns::default(),
             key_making: Semaphore::new(1),
             once_calls: OnceCalls::default(),
             key_rotation: Arc::new(Semaphore::new(1)),

@@ -77,12 +77,18 @@ impl<K: Hash + Eq + Clone, V: Weigh> Cache<K, V> {
         Fill(*self.stripe(key))
     }
 
-    /// Keeps what was read, unless the key was invalidated since `begin`.
-    pub fn finish(&self, fill: Fill, key: K, entry: Arc<V>) {
+    /// Keeps what was read, unless the key was invalidated since `begin`. Answers what all have from now on:
+    /// of several fills at once the first is kept, so that what is noted in an entry is noted for all.
+    pub fn finish(&self, fill: Fill, key: K, entry: Arc<V>) -> Arc<V> {
         let version = self.stripe(&key);
-        if *version == fill.0 {
-            self.entries.insert(key, entry);
+        if *version != fill.0 {
+            return entry;
         }
+        if let Some(first) = self.entries.get(&key) {
+            return first;
+        }
+        self.entries.insert(key, Arc::clone(&entry));
+        entry
     }
 
     /// Remembers for a second that there is no such key, under the same condition.
@@ -122,6 +128,24 @@ impl<K: Hash + Eq + Clone, V: Weigh> Cache<K, V> {
     }
 }
 
+/// For what was something done within the last second: as long as an unknown id is remembered.
+pub struct Lately<K>(QuickCache<K, Instant>);
+
+impl<K: Hash + Eq + Clone> Lately<K> {
+    pub fn new() -> Self {
+        Self(QuickCache::new(ABSENT_MAX))
+    }
+
+    /// Whether it is the first time within a second.
+    pub fn is_first(&self, key: &K, now: Instant) -> bool {
+        if self.0.get(key).is_some_and(|before| now.duration_since(before) < ABSENT_FOR) {
+            return false;
+        }
+        self.0.insert(key.clone(), now);
+        true
+    }
+}
+
 /// A version is a plain number: a panic elsewhere cannot have left it half written.
 fn lock(stripe: &Mutex<u64>) -> MutexGuard<'_, u64> {
     stripe.lock().unwrap_or_else(PoisonError::into_inner)
@@ -153,8 +177,9 @@ mod tests {
         cache.finish(fill, key.clone(), Arc::new(Entry(1)));
         assert!(cache.get(&key).is_none());
         let fill = cache.begin(&key);
-        cache.finish(fill, key.clone(), Arc::new(Entry(1)));
+        let kept = cache.finish(fill, key.clone(), Arc::new(Entry(1)));
         assert!(cache.get(&key).is_some());
+        assert!(Arc::ptr_eq(&kept, &cache.finish(fill, key.clone(), Arc::new(Entry(2)))));
     }
 
     #[test]

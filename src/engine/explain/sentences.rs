@@ -4,7 +4,7 @@ use crate::crypto::webhook::rfc3339;
 use crate::domain::explanation::{Fact, Facts};
 
 /// Rule and sentence; `{name}` stands for the value of that name.
-const SENTENCES: [(&str, &str); 39] = [
+const SENTENCES: [(&str, &str); 40] = [
     ("provider.known", "There is no provider {provider}."),
     ("provider.live", "The provider {provider} is disabled or deleted."),
     ("provider.serves", "The provider {provider} has not turned on the surface {surface}."),
@@ -14,6 +14,7 @@ const SENTENCES: [(&str, &str); 39] = [
     ("client.surface", "The client {client} works on the surface {only_surface} only."),
     ("client.auth_method", "The client proves itself by {registered}, and {used} was used."),
     ("client.secret_live", "The secret {secret} (…{hint}) ended at {ended_at}: {because}."),
+    ("client.secret_formed", "The secret looks like one that was made here, but was mistyped or cut."),
     ("client.secret_known", "The secret is none of the {live} that the client has now."),
     ("client.grant_type", "The client may not use {asked}; it may use {allowed}."),
     ("api_key.live", "The API key {api_key} (…{hint}) ended at {ended_at}."),

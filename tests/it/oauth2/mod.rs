@@ -15,3 +15,4 @@ mod token;
 mod transport;
 mod userinfo;
 mod wire;
+mod wrong_secrets;
