@@ -8,7 +8,7 @@ use crate::domain::{DomainId, Fault, ProviderDomain, ProviderId, ServedDomain};
 use crate::store::connection::{Conn, each};
 use crate::store::issuers;
 use crate::store::listing::{By, Listing, Sort, in_order};
-use crate::store::providers::providers;
+use crate::store::providers::{provider_issuers, providers};
 
 diesel::table! {
     provider_domains (id) {
@@ -27,6 +27,7 @@ diesel::table! {
 
 diesel::joinable!(provider_domains -> providers (provider_id));
 diesel::allow_tables_to_appear_in_same_query!(provider_domains, providers);
+diesel::allow_tables_to_appear_in_same_query!(provider_domains, provider_issuers);
 
 #[derive(Queryable)]
 struct Row {
@@ -70,16 +71,22 @@ fn provider_domain(row: Row, primary: Option<&str>) -> ProviderDomain {
     }
 }
 
-/// One of the provider that is not deleted.
+/// One of the provider that is not deleted. One statement: its version and whether it is primary are those
+/// of one moment, whatever is committed meanwhile.
 pub fn get(conn: &mut Conn, provider: &ProviderId, id: &DomainId) -> Result<Option<ProviderDomain>, Fault> {
-    let row: Option<Row> = provider_domains::table
-        .find(id.as_str())
+    let own = provider_issuers::provider_id
+        .eq(provider_domains::provider_id)
+        .and(provider_issuers::issuer.nullable().eq(provider_domains::issuer));
+    let primary = provider_issuers::is_primary.and(provider_issuers::is_base.eq(false));
+    let row: Option<(Row, Option<String>)> = provider_domains::table
+        .left_join(provider_issuers::table.on(own.and(primary)))
+        .filter(provider_domains::id.eq(id.as_str()))
         .filter(provider_domains::provider_id.eq(provider.as_str()))
         .filter(provider_domains::deleted_at.is_null())
+        .select((provider_domains::all_columns, provider_issuers::issuer.nullable()))
         .first(conn)
         .optional()?;
-    let primary = issuers::primary_domain(conn, provider)?;
-    Ok(row.map(|row| provider_domain(row, primary.as_deref())))
+    Ok(row.map(|(row, primary)| provider_domain(row, primary.as_deref())))
 }
 
 /// Those of the provider that are not deleted, ordered by id.
