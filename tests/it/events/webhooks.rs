@@ -232,6 +232,18 @@ on_both_apps! {
         assert_eq!(actions(&app, "action=webhook.disabled").await.len(), 1);
     }
 
+    async fn what_waits_for_a_webhook_that_is_switched_off_is_told_when_it_is_on_again(app: TestApp) {
+        let receiver = Origin::always(Reply::status(200));
+        let hook = hook(&app, &receiver, json!({})).await;
+        app.client(json!({})).await;
+        for (enabled, tries) in [(false, 0), (true, 1)] {
+            let switched = app.admin("PATCH", &path_of(&hook)).json(&json!({"enabled": enabled})).send().await;
+            assert_eq!(switched.status, 200, "{}", switched.text());
+            assert_eq!(tell(&app, &hook).await, tries, "enabled: {enabled}");
+        }
+        assert_eq!(receiver.asked().len(), 1);
+    }
+
     async fn a_test_reaches_a_webhook_that_wants_nothing_of_the_kind(app: TestApp) {
         let receiver = Origin::always(Reply::status(200));
         let hook = hook(&app, &receiver, json!({"events": ["user.created"]})).await;
