@@ -14,12 +14,21 @@ async fn resources(app: &TestApp) -> Vec<(String, &'static str)> {
     let made = async |path: &str, body: Value| {
         let answer = app.admin("POST", path).json(&body).send().await;
         assert_eq!(answer.status, 201, "{}", answer.text());
-        format!("{path}/{}", answer.json()["id"].as_str().unwrap())
+        format!("{path}/{}", answer.json()["id"].as_str().unwrap_or_default())
     };
     app.provider("acme", json!({})).await;
     let client = app.client(json!({})).await;
     let issuer = json!({"issuer": "https://idp.example.com", "audiences": ["https://a.example"]});
+    let named = async |kind: &str| {
+        made(&format!("/providers/default/{kind}"), json!({"name": "made"})).await;
+        (format!("/providers/default/{kind}/made"), "description")
+    };
+    let hook = json!({"url": "https://hooks.example.net", "events": ["client.*"]});
     vec![
+        named("scopes").await,
+        named("roles").await,
+        named("groups").await,
+        (made("/webhooks", hook).await, "url"),
         ("/providers/acme".to_owned(), "jwks_max_age"),
         (format!("/providers/default/clients/{}", client.id), "access_token_ttl"),
         (path_of(&user(app, json!({"username": "ada"})).await), "name"),
@@ -37,7 +46,11 @@ async fn statuses(calls: impl Iterator<Item = Call<'_>>) -> Vec<u16> {
 
 /// Each a change of its own.
 fn value(field: &str, number: i64) -> Value {
-    if field == "name" { json!(format!("name {number}")) } else { json!(100 + number) }
+    match field {
+        "name" | "description" => json!(format!("{field} {number}")),
+        "url" => json!(format!("https://hooks.example.net/{number}")),
+        _ => json!(100 + number),
+    }
 }
 
 on_both_apps! {

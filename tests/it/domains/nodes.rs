@@ -1,9 +1,14 @@
 //! Domains over several nodes: the map of hosts follows the change log.
 
+use std::cell::Cell;
+
+use futures_util::future::join;
+use grantd::store::{Conn, provider_domains};
 use serde_json::json;
 
 use super::{added, deleted, fresh_name, issuer_at, made_primary, proven, publish, text, verify};
 use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::databases::soon;
 use crate::support::jose::decoded;
 
 on_both_apps! {
@@ -64,5 +69,37 @@ on_both_apps! {
         proven(&app, "default", &fresh_name()).await;
         other.poll().await;
         assert_eq!(issuer_at(&other, &name).await.as_deref(), Ok(ISSUER));
+    }
+
+    async fn what_is_read_of_a_domain_is_of_one_moment(app: TestApp) {
+        let domain = proven(&app, "default", &fresh_name()).await;
+        let provider = app.admin("GET", "/providers/default").send().await.json();
+        let (provider, id) = (text(&provider, "id").to_owned(), text(&domain, "id").to_owned());
+        let read = move |conn: &mut Conn| {
+            let get = |_: usize| provider_domains::get(conn, &provider.as_str().into(), &id.as_str().into());
+            let found: Result<Vec<_>, grantd::domain::Fault> = (0..50).map(get).collect();
+            Ok(found?.into_iter().flatten().collect::<Vec<_>>())
+        };
+        let begin = app.engine.db().read(soon(), read.clone()).await.unwrap()[0].version;
+        let over = Cell::new(false);
+        let switches = async {
+            for number in 0..60 {
+                made_primary(&app, "default", &domain, number % 2 == 0).await;
+            }
+            over.set(true);
+        };
+        let reads = async {
+            let mut seen = 0;
+            while !over.get() {
+                for found in app.engine.db().read(soon(), read.clone()).await.unwrap() {
+                    // Each switch raises the version by one.
+                    assert_eq!(found.is_primary, (found.version - begin) % 2 == 1, "version {}", found.version);
+                    seen += 1;
+                }
+            }
+            seen
+        };
+        let ((), seen) = join(switches, reads).await;
+        assert!(seen > 100, "{seen}");
     }
 }

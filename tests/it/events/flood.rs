@@ -3,6 +3,7 @@
 use grantd::domain::Wall;
 use serde_json::json;
 
+use super::admin_of;
 use crate::support::app::{Setup, TestApp, on_both_apps};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
@@ -44,6 +45,13 @@ on_both_apps! {
         let gone = format!("/explain/{}", first.replace(|c: char| c.is_ascii_digit(), "0"));
         let detail = app.admin("GET", &gone).send().await.json()["detail"].to_string();
         assert!(detail.contains("No explanation is kept"), "{detail}");
+        // Of the same second, as one that was not written would be; who is bound hears nothing of how many come.
+        let unknown = format!("/admin/v1/explain/{}", grantd::crypto::Random::system().uuid_v7(app.wall.now()));
+        for (key, told) in [(app.first.owner_key.clone(), true), (admin_of(&app, "default").await, false)] {
+            let answer = app.get(&unknown).bearer(&key).send().await;
+            let detail = answer.json()["detail"].to_string();
+            assert_eq!((answer.status, detail.contains("refusals were not kept on this node")), (404, told), "{detail}");
+        }
         for _ in 0..5 {
             app.pass(1);
             for _ in 0..20 {

@@ -6,10 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join;
+use grantd::store::webhook_deliveries;
 use serde_json::{Value, json};
 
 use super::{actions, admin_of, items};
 use crate::support::app::{TestApp, on_both_apps};
+use crate::support::databases::soon;
 use crate::support::origin::{Asked, Origin, Reply};
 
 const HOOKS: &str = "/webhooks";
@@ -145,8 +147,15 @@ on_both_apps! {
         for _ in 0..20 {
             app.client(json!({})).await;
         }
+        let due = async || {
+            let now = app.now();
+            app.engine.db().read(soon(), move |conn| webhook_deliveries::due_webhooks(conn, now, 10)).await.unwrap().len()
+        };
+        assert_eq!(due().await, 1);
         assert_eq!(tell(&app, &hook).await, 8, "a few at once, until they fail");
+        assert_eq!(due().await, 0, "others wait, and it rests");
         app.pass(200);
+        assert_eq!(due().await, 1);
         assert_eq!(tell(&app, &hook).await, 1, "then one, to see");
         app.pass(26 * 3600);
         app.engine.clean_up(app.context().now).await.unwrap();
@@ -230,6 +239,18 @@ on_both_apps! {
         tell(&app, &hook).await;
         assert_eq!(app.admin("GET", &path_of(&hook)).send().await.json()["enabled"], json!(false));
         assert_eq!(actions(&app, "action=webhook.disabled").await.len(), 1);
+    }
+
+    async fn what_waits_for_a_webhook_that_is_switched_off_is_told_when_it_is_on_again(app: TestApp) {
+        let receiver = Origin::always(Reply::status(200));
+        let hook = hook(&app, &receiver, json!({})).await;
+        app.client(json!({})).await;
+        for (enabled, tries) in [(false, 0), (true, 1)] {
+            let switched = app.admin("PATCH", &path_of(&hook)).json(&json!({"enabled": enabled})).send().await;
+            assert_eq!(switched.status, 200, "{}", switched.text());
+            assert_eq!(tell(&app, &hook).await, tries, "enabled: {enabled}");
+        }
+        assert_eq!(receiver.asked().len(), 1);
     }
 
     async fn a_test_reaches_a_webhook_that_wants_nothing_of_the_kind(app: TestApp) {

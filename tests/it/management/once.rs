@@ -116,6 +116,25 @@ on_both_apps! {
         }
     }
 
+    async fn what_is_refused_at_its_commit_is_not_answered_as_made_later(app: TestApp) {
+        let node = app.second_node().await;
+        for round in 0..3 {
+            // Each is acceptable while it is tried; one is made.
+            let body = json!({"client_id": format!("wanted-{round}")});
+            let call = |n: usize| {
+                let app = if n.is_multiple_of(2) { &app } else { &node };
+                app.admin("POST", CLIENTS).json(&body).header("idempotency-key", &format!("{round}-{n}"))
+            };
+            let statuses: Vec<u16> = join_all((0..8).map(|n| call(n).send())).await.iter().map(|answer| answer.status).collect();
+            let made = statuses.iter().filter(|status| **status == 201).count();
+            assert!(made == 1 && statuses.iter().all(|status| matches!(status, 201 | 409)), "{statuses:?}");
+            for (n, status) in statuses.into_iter().enumerate() {
+                let again = call(n).send().await;
+                assert_eq!(again.status, status, "{}", again.text());
+            }
+        }
+    }
+
     async fn after_a_day_the_value_is_free_and_the_row_goes(app: TestApp) {
         let first = create(&app, "k", "day").send().await;
         app.pass(86_400 - 1);

@@ -1,4 +1,5 @@
-//! Two who change one thing with the same `ETag`: one is told, and nothing is lost.
+//! Two who change one thing with the same `ETag`: one is told, and nothing is lost. Whoever has read what is
+//! not any more changes nothing.
 
 use futures_util::future::join_all;
 use grantd::admin::Admin;
@@ -6,7 +7,9 @@ use grantd::edge::Surface;
 use serde_json::{Value, json};
 
 use super::cases::cases;
+use super::contents::contents;
 use crate::support::app::{TestApp, on_both_apps};
+use crate::support::documented::document;
 
 /// For each resource with PATCH, two changes of two fields.
 fn changes(operation: &str) -> [Value; 2] {
@@ -22,6 +25,14 @@ fn changes(operation: &str) -> [Value; 2] {
         "update_group" => [json!({"description": "one"}), json!({"roles": ["two"]})],
         other => panic!("{other}: say here which two changes meet"),
     }
+}
+
+/// Whether the document says that an operation takes `If-Match`.
+fn takes_if_match(operation: &str) -> bool {
+    let items = document()["paths"].as_object().unwrap().values().filter_map(Value::as_object);
+    let found = items.flat_map(|item| item.values()).find(|own| own["operationId"] == json!(operation)).unwrap();
+    let mut parameters = found["parameters"].as_array().into_iter().flatten();
+    parameters.any(|parameter| parameter["name"] == json!("If-Match"))
 }
 
 async fn shown(app: &TestApp, path: &str) -> (Value, String) {
@@ -58,5 +69,22 @@ on_both_apps! {
                 assert_eq!(after[name], before[name], "{operation} {name}: {value} was refused");
             }
         }
+    }
+
+    async fn whoever_names_an_etag_that_is_not_the_things_own_is_refused(app: TestApp) {
+        let mut refused = Vec::new();
+        for case in cases(&app).await {
+            let name = case.operation;
+            if takes_if_match(name) {
+                let before = contents(&app).await;
+                let stale = case.call(&app, "").header("if-match", "\"99\"").send().await;
+                assert_eq!(stale.status, 412, "{name}: {}", stale.text());
+                assert_eq!(contents(&app).await, before, "{name}");
+                refused.push(name);
+            }
+            let done = case.call(&app, "").send().await;
+            assert!((200..300).contains(&done.status), "{name}: {}", done.text());
+        }
+        assert!(refused.len() >= 20 && refused.contains(&"rotate_webhook_secret"), "{refused:?}");
     }
 }

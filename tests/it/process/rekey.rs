@@ -179,6 +179,12 @@ fn reset_on(home: &Home, lose: impl FnOnce() -> Home) {
     let (by_choice, _) = api.new_client(&json!({ "client_secret": chosen }));
     api.post("/providers", &json!({"slug": "acme"})).expect(201);
     let kids = api.http.kids("");
+    let once = |api: &Api| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", "order-1")];
+        let answer = api.call("POST", &api.clients(), &headers, Some("{}")).expect(201);
+        (answer.text_of("client_id"), answer.header("idempotency-replayed").is_some())
+    };
+    let (made_before, _) = once(&api);
     let yes = ["keys", "reset", "--yes"];
     assert!(server.stop().success());
     let told = home.run(&yes);
@@ -196,6 +202,8 @@ fn reset_on(home: &Home, lose: impl FnOnce() -> Home) {
         "{done}"
     );
     let server = home.serve();
+    let (made_after, replayed) = once(&Api::of(&home, &server));
+    assert!(made_after != made_before && !replayed, "no answer stays that nobody can open");
     let api = Api::of(&home, &server).acting_as(owner);
     api.get("/api-keys").expect(200);
     api.token(&held.client.0, &held.client.1).expect(401);

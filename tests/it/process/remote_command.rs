@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
+use crate::support::origin::{Origin, Reply};
 use crate::support::process::{Home, OWNER, Ran, Server, on_each};
 use crate::support::tls::{Authority, TlsOrigin};
 
@@ -236,6 +237,23 @@ fn the_key_goes_nowhere_else_when_a_server_redirects() {
     assert!(told.recv().unwrap().contains(OWNER));
     elsewhere.set_nonblocking(true).unwrap();
     assert!(elsewhere.accept().is_err(), "the redirect was followed");
+}
+
+#[test]
+fn an_export_of_events_goes_on_to_the_last_page() {
+    let pages = Origin::answering(|asked| {
+        let at = ["cursor=a", "cursor=b"].iter().position(|word| asked.path.contains(word)).map_or(0, |at| at + 1);
+        let next = [json!("a"), json!("b"), Value::Null][at].clone();
+        Reply::json(json!({"items": [{"id": at}, {"id": at}], "next_cursor": next}))
+    });
+    let desk = Desk::nowhere();
+    let ran =
+        desk.home.run(&["event", "export", "--actor", "cli", "--server", &pages.base, "--key-file", &desk.key_file]);
+    assert!(ran.status.success(), "{ran:?}");
+    let ids: Vec<Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone()).collect();
+    assert_eq!(ids, [0, 0, 1, 1, 2, 2]);
+    assert!(pages.asked().iter().all(|asked| asked.path.contains("actor=cli")), "every page is of the same events");
 }
 
 #[test]
