@@ -234,9 +234,7 @@ impl Engine {
         }
         let fill = cache.begin(key);
         match self.0.db.read(ctx.deadline, read).await? {
-            Some(found) => {
-                Ok(Some(cache.finish(fill, key.clone(), Arc::new(found))))
-            }
+            Some(found) => Ok(Some(cache.finish(fill, key.clone(), Arc::new(found)))),
             None => {
                 cache.finish_absent(fill, key.clone(), monotonic());
                 Ok(None)
