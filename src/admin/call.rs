@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::input::require_json;
 use crate::admin::query::Query;
 use crate::admin::{Admin, AsLocalOperator, parameters, version};
 use crate::domain::{Context, Effect, Failed, Fault, OnceCall, Refusal};
@@ -102,9 +103,12 @@ async fn once(
     handle: Handle,
 ) -> Result<HttpResponse, Failed> {
     let request = [received.request.query_string().as_bytes(), b"\n", &received.body].concat();
-    let (caller, path) = (actor.name(), received.request.path().to_owned());
-    let call =
-        OnceCall { caller: &caller, method: received.request.method().as_str(), path: &path, value, request: &request };
+    let (caller, reach, path) = (actor.name(), actor.reach(), received.request.path().to_owned());
+    let method = received.request.method().as_str();
+    let call = OnceCall { caller: &caller, reach: &reach, method, path: &path, value, request: &request };
+    if !received.body.is_empty() {
+        require_json(received)?;
+    }
     let turn = match engine.begin_once(&received.ctx, &call).await? {
         Begun::First(turn) => turn,
         Begun::Again(answer) => return replayed(&answer),
@@ -116,6 +120,11 @@ async fn once(
         Some(faster) => replayed(&faster),
         None => Ok(answer),
     }
+        Begun::NotAgain => {
+            // Whoever may not make it any more hears that.
+            handle(&with_effect(received, Effect::DryRun), engine, actor).await?;
+            return Err(Engine::not_given_again().into());
+        }
 }
 
 fn with_effect(received: &Received, effect: Effect) -> Received {

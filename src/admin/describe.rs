@@ -12,6 +12,9 @@ use crate::edge::describe::{JSON, PROBLEM, Security};
 
 /// Whoever describes it takes it.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+pub const IF_MATCH: &str = "If-Match";
+const MADE_BEFORE: &str = "There is one like it, or its name was used before. Or the answer to this `Idempotency-Key` was for a \
+                           key that could do other things.";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// `GET` of a list, in pages.
@@ -71,7 +74,7 @@ pub fn makes<B: JsonSchema, T: JsonSchema>(doc: &mut OperationDoc<'_>, required:
     doc.takes::<B>(&[JSON], required);
     doc.answers::<T>(201, "Made.").with_header(201, "Location", "Where it lies.");
     takes_idempotency_key(doc);
-    doc.answers_as::<Problem>(409, PROBLEM, "There is one like it, or its name was used before.");
+    doc.answers_as::<Problem>(409, PROBLEM, MADE_BEFORE);
 }
 
 /// A call that makes something each time: sent again with the same value, it gives the same answer. Its

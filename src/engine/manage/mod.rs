@@ -12,7 +12,7 @@ use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::{
-    ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, UserId,
+    ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, ScopeSet, UserId,
 };
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
@@ -96,6 +96,34 @@ impl Actor {
             Self::LocalOperator => "cli".to_owned(),
             Self::Person(user) => user.to_string(),
         }
+    }
+
+    /// All that decides what it may do, as text to compare. What a key is called or when it was used is
+    /// none of it.
+    pub fn reach(&self) -> String {
+        let Self::Key(entry) = self else { return self.role().name().to_owned() };
+        let ApiKey {
+            id: _,
+            name: _,
+            role,
+            provider,
+            scope,
+            audience,
+            max_ttl,
+            may_set_subject,
+            hint: _,
+            expires_at,
+            last_used_at: _,
+            created_at: _,
+            updated_at: _,
+            deleted_at: _,
+            epoch: _,
+            version: _,
+        } = &entry.key;
+        let provider = provider.as_ref().map(ProviderId::as_str);
+        let (scope, audience) = (scope.as_ref().map(ScopeSet::as_str), audience.as_str());
+        let role = role.name();
+        format!("{role} {provider:?} {scope:?} {audience:?} {max_ttl:?} {may_set_subject} {expires_at:?}")
     }
 
     /// Refuses below `role`.
