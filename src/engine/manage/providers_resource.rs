@@ -112,6 +112,10 @@ impl Engine {
             if fields.is_empty() {
                 return Ok(Some(current));
             }
+            if changed.enabled != current.enabled {
+                // Else whom it was switched off for would switch it on again.
+                actor.require_unbound()?;
+            }
             if current.enabled && !changed.enabled {
                 changed.epoch += 1;
             }
