@@ -191,8 +191,13 @@ impl Engine {
         actor: &Actor,
         id_or_slug: &str,
     ) -> Result<Provider, Failed> {
+        // To a bound key the rule is the same whether there is another or none.
+        let unknown = || match actor.bound_to() {
+            Some(_) => unknown_provider().because("provider.visible", facts![]),
+            None => unknown_provider(),
+        };
         if !is_uuid_shaped(id_or_slug) && !is_slug(id_or_slug) {
-            return Err(unknown_provider().into());
+            return Err(unknown().into());
         }
         let wanted = id_or_slug.to_owned();
         let read = move |conn: &mut _| match providers::by_id(conn, &wanted.as_str().into())? {
@@ -200,9 +205,9 @@ impl Engine {
             None => providers::by_slug(conn, &wanted),
         };
         let found = self.0.db.read(ctx.deadline, read).await?;
-        let there = found.filter(|provider| provider.deleted_at.is_none()).ok_or_else(unknown_provider)?;
+        let there = found.filter(|provider| provider.deleted_at.is_none()).ok_or_else(unknown)?;
         if !actor.sees(&there.id) {
-            return Err(unknown_provider().because("provider.visible", facts![]).into());
+            return Err(unknown().into());
         }
         ctx.trail.provider(&there.id);
         Ok(there)
