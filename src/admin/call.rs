@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin::input::require_json;
 use crate::admin::query::Query;
 use crate::admin::{Admin, AsLocalOperator, parameters, version};
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::{Context, Effect, Failed, Fault, OnceCall, Refusal};
 use crate::edge::credentials::bearer;
 use crate::edge::{Received, exchange};
@@ -78,7 +79,10 @@ async fn carried(
             answer.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
             return Ok(answer);
         }
+            received.ctx.trail.passed("request.dry_run", facts![dry_run: Fact::Flag(true)]);
         match value {
+            // Nothing was changed, so there is nothing to explain.
+            received.ctx.trail.take();
             Some(value) => once(received, &engine, &actor, &value, handle).await,
             None => handle(received, &engine, &actor).await,
         }
