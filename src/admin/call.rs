@@ -73,16 +73,20 @@ async fn carried(
         if value.is_some() && !known.idempotency_key {
             return Err(Refusal::malformed("Idempotency-Key is taken by calls that make something.").into());
         }
+        let is_change = !received.request.method().is_safe();
+        if is_change && !known.if_match && received.request.headers().contains_key(header::IF_MATCH) {
+            return Err(Refusal::malformed("If-Match is taken by calls that change or end one thing.").into());
+        }
         if is_tried {
             // What is only tried makes nothing that could be made twice.
+            received.ctx.trail.passed("request.dry_run", facts![dry_run: Fact::Flag(true)]);
             let mut answer = handle(&with_effect(received, Effect::DryRun), &engine, &actor).await?;
+            // Nothing was changed, so there is nothing to explain.
+            received.ctx.trail.take();
             answer.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
             return Ok(answer);
         }
-            received.ctx.trail.passed("request.dry_run", facts![dry_run: Fact::Flag(true)]);
         match value {
-            // Nothing was changed, so there is nothing to explain.
-            received.ctx.trail.take();
             Some(value) => once(received, &engine, &actor, &value, handle).await,
             None => handle(received, &engine, &actor).await,
         }
@@ -116,6 +120,11 @@ async fn once(
     let turn = match engine.begin_once(&received.ctx, &call).await? {
         Begun::First(turn) => turn,
         Begun::Again(answer) => return replayed(&answer),
+        Begun::NotAgain => {
+            // Whoever may not make it any more hears that.
+            handle(&with_effect(received, Effect::DryRun), engine, actor).await?;
+            return Err(Engine::not_given_again().into());
+        }
     };
     let received = with_effect(received, Effect::WithAnswer);
     let answer = handle(&received, engine, actor).await?;
@@ -124,11 +133,6 @@ async fn once(
         Some(faster) => replayed(&faster),
         None => Ok(answer),
     }
-        Begun::NotAgain => {
-            // Whoever may not make it any more hears that.
-            handle(&with_effect(received, Effect::DryRun), engine, actor).await?;
-            return Err(Engine::not_given_again().into());
-        }
 }
 
 fn with_effect(received: &Received, effect: Effect) -> Received {

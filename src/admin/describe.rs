@@ -114,7 +114,10 @@ pub fn acts(doc: &mut OperationDoc<'_>) {
 }
 
 pub fn honours_if_match(doc: &mut OperationDoc<'_>) {
-    doc.request_header("If-Match", "An `ETag` that was given out: changed since, the answer is 412.");
+    doc.request_header(
+        IF_MATCH,
+        "An `ETag` that was given out, or a list of them: none is current, the answer is 412.",
+    );
     doc.answers_as::<Problem>(412, PROBLEM, "It has changed since.");
 }
 

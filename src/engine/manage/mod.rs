@@ -63,8 +63,8 @@ pub enum Actor {
     Person(UserId),
 }
 
-/// What a change may expect: `If-Match`, the version the caller has seen.
-pub type Expected = Option<i64>;
+/// What a change may expect: `If-Match`, the versions that the caller has seen, any of which will do.
+pub type Expected = Option<Vec<i64>>;
 
 impl Actor {
     pub fn role(&self) -> Role {
@@ -262,8 +262,14 @@ pub(in crate::engine) fn stale() -> Refusal {
 }
 
 /// Refuses a version that the caller did not expect.
-fn require_version(expected: Expected, current: i64) -> Result<(), Refusal> {
-    if expected.is_none_or(|version| version == current) { Ok(()) } else { Err(stale()) }
+fn require_version(expected: &Expected, current: i64) -> Result<(), Refusal> {
+    if expected.as_ref().is_none_or(|versions| versions.contains(&current)) { Ok(()) } else { Err(stale()) }
+}
+
+/// The one version of those expected that is the current one: what a guarded statement holds on to.
+/// `None`: nothing is expected.
+fn expected_now(expected: &Expected, current: i64) -> Result<Option<i64>, Refusal> {
+    require_version(expected, current).map(|()| expected.as_ref().map(|_| current))
 }
 
 /// What a guarded write came to; `None`: the row is not of the version any more that was read.

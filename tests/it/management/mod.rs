@@ -10,3 +10,4 @@ mod named;
 mod once;
 mod races;
 mod tried;
+mod versions;
