@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::panic::PanicHookInfo;
 
 use log::kv::{self, Key, Value, VisitSource};
-use log::{Level, Record, SetLoggerError};
+use log::{Level, LevelFilter, Record, SetLoggerError};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -20,13 +20,20 @@ const TYPICAL_LINE: usize = 192;
 /// Starts the logger of the process: `filter` as env_logger reads it (`info`, `grantd=debug,warn`).
 /// Panics are logged too, in the same form. A second start is an error.
 pub fn start(filter: &str, json: bool) -> Result<(), SetLoggerError> {
-    env_logger::Builder::new()
-        .parse_filters(filter)
+    filtered(filter)
         .target(env_logger::Target::Stderr)
         .format(move |out, record| out.write_all(line(record, SystemWall.now(), json).as_bytes()))
         .try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Of HTTP itself nothing is logged unless the filter names it: whoever sends what is no HTTP makes a line
+/// of level error there, as many as they like.
+fn filtered(filter: &str) -> env_logger::Builder {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_module("actix_http", LevelFilter::Off).parse_filters(filter);
+    builder
 }
 
 /// The default hook prints several lines in its own form, which no reader of JSON lines takes.
@@ -195,6 +202,20 @@ mod tests {
         let mut builder = Record::builder();
         builder.level(Level::Info).target("grantd::edge").key_values(&pairs);
         line(&builder.args(format_args!("{args}")).build(), now, json)
+    }
+
+    #[test]
+    fn a_stranger_who_speaks_no_http_fills_no_log_unless_it_is_asked_for() {
+        let takes = |filter: &str, target: &str| {
+            let record = Record::builder().level(Level::Error).target(target).build();
+            filtered(filter).build().matches(&record)
+        };
+        for filter in ["info", "debug", "grantd=debug,warn"] {
+            assert!(!takes(filter, "actix_http::h1::dispatcher"), "{filter}");
+            assert!(takes(filter, "grantd::edge"), "{filter}");
+            assert!(takes(filter, "actix_server"), "{filter}");
+        }
+        assert!(takes("info,actix_http=error", "actix_http::h1::dispatcher"));
     }
 
     #[test]

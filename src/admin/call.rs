@@ -9,8 +9,10 @@ use futures_util::future::LocalBoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::input::require_json;
 use crate::admin::query::Query;
 use crate::admin::{Admin, AsLocalOperator, parameters, version};
+use crate::domain::explanation::{Fact, facts};
 use crate::domain::{Context, Effect, Failed, Fault, OnceCall, Refusal};
 use crate::edge::credentials::bearer;
 use crate::edge::{Received, exchange};
@@ -71,9 +73,16 @@ async fn carried(
         if value.is_some() && !known.idempotency_key {
             return Err(Refusal::malformed("Idempotency-Key is taken by calls that make something.").into());
         }
+        let is_change = !received.request.method().is_safe();
+        if is_change && !known.if_match && received.request.headers().contains_key(header::IF_MATCH) {
+            return Err(Refusal::malformed("If-Match is taken by calls that change or end one thing.").into());
+        }
         if is_tried {
             // What is only tried makes nothing that could be made twice.
+            received.ctx.trail.passed("request.dry_run", facts![dry_run: Fact::Flag(true)]);
             let mut answer = handle(&with_effect(received, Effect::DryRun), &engine, &actor).await?;
+            // Nothing was changed, so there is nothing to explain.
+            received.ctx.trail.take();
             answer.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
             return Ok(answer);
         }
@@ -102,12 +111,20 @@ async fn once(
     handle: Handle,
 ) -> Result<HttpResponse, Failed> {
     let request = [received.request.query_string().as_bytes(), b"\n", &received.body].concat();
-    let (caller, path) = (actor.name(), received.request.path().to_owned());
-    let call =
-        OnceCall { caller: &caller, method: received.request.method().as_str(), path: &path, value, request: &request };
+    let (caller, reach, path) = (actor.name(), actor.reach(), received.request.path().to_owned());
+    let method = received.request.method().as_str();
+    let call = OnceCall { caller: &caller, reach: &reach, method, path: &path, value, request: &request };
+    if !received.body.is_empty() {
+        require_json(received)?;
+    }
     let turn = match engine.begin_once(&received.ctx, &call).await? {
         Begun::First(turn) => turn,
         Begun::Again(answer) => return replayed(&answer),
+        Begun::NotAgain => {
+            // Whoever may not make it any more hears that.
+            handle(&with_effect(received, Effect::DryRun), engine, actor).await?;
+            return Err(Engine::not_given_again().into());
+        }
     };
     let received = with_effect(received, Effect::WithAnswer);
     let answer = handle(&received, engine, actor).await?;

@@ -12,6 +12,9 @@ use crate::edge::describe::{JSON, PROBLEM, Security};
 
 /// Whoever describes it takes it.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+pub const IF_MATCH: &str = "If-Match";
+const MADE_BEFORE: &str = "There is one like it, or its name was used before. Or the answer to this `Idempotency-Key` was for a \
+                           key that could do other things.";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// `GET` of a list, in pages.
@@ -71,7 +74,7 @@ pub fn makes<B: JsonSchema, T: JsonSchema>(doc: &mut OperationDoc<'_>, required:
     doc.takes::<B>(&[JSON], required);
     doc.answers::<T>(201, "Made.").with_header(201, "Location", "Where it lies.");
     takes_idempotency_key(doc);
-    doc.answers_as::<Problem>(409, PROBLEM, "There is one like it, or its name was used before.");
+    doc.answers_as::<Problem>(409, PROBLEM, MADE_BEFORE);
 }
 
 /// A call that makes something each time: sent again with the same value, it gives the same answer. Its
@@ -111,7 +114,10 @@ pub fn acts(doc: &mut OperationDoc<'_>) {
 }
 
 pub fn honours_if_match(doc: &mut OperationDoc<'_>) {
-    doc.request_header("If-Match", "An `ETag` that was given out: changed since, the answer is 412.");
+    doc.request_header(
+        IF_MATCH,
+        "An `ETag` that was given out, or a list of them: none is current, the answer is 412.",
+    );
     doc.answers_as::<Problem>(412, PROBLEM, "It has changed since.");
 }
 

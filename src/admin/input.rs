@@ -81,7 +81,7 @@ pub fn object(received: &Received, optional: bool) -> Result<Map<String, Value>,
 }
 
 /// `application/json` and everything that ends in `+json` (merge patch, RFC 7396).
-fn require_json(received: &Received) -> Result<(), Refusal> {
+pub fn require_json(received: &Received) -> Result<(), Refusal> {
     let media_type = received.call().media_type();
     if matches!(media_type.as_deref(), Some("application/json" | "application/merge-patch+json")) {
         return Ok(());

@@ -10,6 +10,9 @@ use crate::domain::refusal::FieldError;
 use crate::domain::{Class, Context, Fault, Refusal, RefusalKind};
 use crate::edge::Failure;
 
+/// An answer names no more wrong fields: it should not be many times as large as what was sent.
+const MOST_ERRORS: usize = 50;
+
 /// RFC 9457.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -20,9 +23,12 @@ pub struct Problem<'a> {
     status: u16,
     /// For people. Never contains what was sent.
     detail: &'a str,
-    /// Every field that is wrong.
+    /// Every field that is wrong, the first 50 of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Pointed<'a>>,
+    /// So many more are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_errors: Option<usize>,
     request_id: &'a str,
 }
 
@@ -80,13 +86,16 @@ fn status(class: Class) -> StatusCode {
 }
 
 fn problem(status: StatusCode, detail: &str, errors: &[FieldError], ctx: &Context) -> HttpResponse {
-    let errors = errors.iter().map(|error| Pointed { pointer: &error.pointer, detail: &error.detail });
+    let more = errors.len().saturating_sub(MOST_ERRORS);
+    let errors =
+        errors.iter().take(MOST_ERRORS).map(|error| Pointed { pointer: &error.pointer, detail: &error.detail });
     let body = Problem {
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
         detail,
         errors: errors.collect(),
+        more_errors: (more > 0).then_some(more),
         request_id: &ctx.request_id,
     };
     let mut answer = HttpResponse::build(status).json(body);

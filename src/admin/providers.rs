@@ -58,7 +58,7 @@ fields! {
         },
         /// `#rrggbb`.
         brand_color: String { "pattern": "^#[0-9a-fA-F]{6}$" },
-        /// Switched off it answers nobody, and its tokens end.
+        /// Switched off it answers nobody, and its tokens end. Only a key that is bound to no provider changes it.
         enabled: bool,
     }
 }

@@ -9,23 +9,25 @@ pub fn etag(version: i64) -> String {
     format!("\"{version}\"")
 }
 
-/// The version that `If-Match` names; `None` without the header or for `*`. A tag that we never
-/// gave out matches nothing, which is what a version below the first does.
+/// The versions that `If-Match` names, of which one must be the current one; `None` without the header
+/// or for `*`. A tag that we never gave out matches nothing, nor does a weak one (§8.8.3.2).
 pub fn expected(headers: &HeaderMap) -> Result<Expected, Refusal> {
-    const NEVER: i64 = -1;
-    let mut lines = headers.get_all(header::IF_MATCH);
-    let Some(line) = lines.next() else { return Ok(None) };
-    if lines.next().is_some() {
-        return Err(Refusal::malformed("More than one If-Match."));
+    let mut versions = None;
+    for line in headers.get_all(header::IF_MATCH) {
+        let text = line.to_str().map_err(|_| Refusal::malformed("If-Match cannot be read."))?;
+        let tags = text.split(',').map(str::trim);
+        if text.trim() == "*" {
+            return Ok(None);
+        }
+        versions.get_or_insert_with(Vec::new).extend(tags.filter_map(version_of));
     }
-    let text = line.to_str().map_err(|_| Refusal::malformed("If-Match cannot be read."))?.trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    // A weak tag never matches strongly (§8.8.3.2), but proxies that compress weaken ours.
-    let quoted = text.strip_prefix("W/").unwrap_or(text);
-    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    Ok(Some(inner.and_then(|version| version.parse().ok()).unwrap_or(NEVER)))
+    Ok(versions)
+}
+
+/// As [`etag`] writes it, and in no other spelling.
+fn version_of(tag: &str) -> Option<i64> {
+    let version = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
+    (etag(version) == tag).then_some(version)
 }
 
 #[cfg(test)]
@@ -42,11 +44,12 @@ mod tests {
 
     #[test]
     fn our_own_tags_read_back_and_foreign_ones_match_nothing() {
-        assert_eq!(sent(&etag(7)), Some(7));
-        assert_eq!(sent("W/\"7\""), Some(7));
+        assert_eq!(sent(&etag(7)), Some(vec![7]));
         assert_eq!(sent("*"), None);
-        assert_eq!(sent("\"abc\""), Some(-1));
-        assert_eq!(sent("7"), Some(-1));
+        for foreign in ["\"abc\"", "7", "W/\"7\"", "\"+7\"", "\"07\"", "\" 7\"", "\"", "", ",", "\"7", "\"a,7\""] {
+            assert_eq!(sent(foreign), Some(vec![]), "{foreign}");
+        }
+        assert_eq!(sent("\"7\", W/\"8\",\"x\" , \"9\""), Some(vec![7, 9]));
         assert_eq!(expected(&HeaderMap::new()).unwrap(), None);
     }
 }

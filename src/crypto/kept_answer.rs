@@ -4,7 +4,7 @@
 //! ```text
 //! id     SHA-256 over caller, method, path and value
 //! key    HMAC-SHA-256 over caller and value, under the digest pepper
-//! sealed AES-256-GCM-SIV, bound to the id: SHA-256 of the request | answer
+//! sealed AES-256-GCM-SIV, bound to id and what the caller may do: SHA-256 of the request | answer
 //! ```
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -23,7 +23,7 @@ pub enum Kept {
     Answer(Vec<u8>),
     /// Another request was sent under the same value.
     OfAnother,
-    /// Its pepper is gone, or the row is damaged.
+    /// The caller may do other things now than then; or its pepper is gone, or the row is damaged.
     Unreadable,
 }
 
@@ -40,19 +40,24 @@ pub fn seal(call: &OnceCall<'_>, answer: &[u8], peppers: &Peppers, random: &Rand
         return Err(Fault::crypto("a key text was not digested"));
     };
     let plain = [sha256(call.request).as_slice(), answer].concat();
-    AeadKey::new(&KeyBytes::from(digest.to_vec()))?.seal(Vec::new(), &id_of(call), &plain, random)
+    AeadKey::new(&KeyBytes::from(digest.to_vec()))?.seal(Vec::new(), &bound_to(call), &plain, random)
 }
 
 /// Opens what [`seal`] made, under whatever pepper was current then.
 pub fn open(call: &OnceCall<'_>, sealed: &[u8], peppers: &Peppers) -> Result<Kept, Fault> {
     for (_, digest) in peppers.candidates(&key_text(call)) {
         let key = AeadKey::new(&KeyBytes::from(digest.to_vec()))?;
-        let Some(plain) = key.open(&id_of(call), sealed) else { continue };
+        let Some(plain) = key.open(&bound_to(call), sealed) else { continue };
         let Some((request, answer)) = plain.split_first_chunk::<32>() else { return Ok(Kept::Unreadable) };
         let same = verify_slices_are_equal(request, &sha256(call.request)).is_ok();
         return Ok(if same { Kept::Answer(answer.to_vec()) } else { Kept::OfAnother });
     }
     Ok(Kept::Unreadable)
+}
+
+/// What an answer is sealed to.
+fn bound_to(call: &OnceCall<'_>) -> Vec<u8> {
+    [id_of(call), sha256(call.reach.as_bytes())].concat()
 }
 
 /// Begins as no secret does, so that no digest at rest is ever such a key.
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     fn call<'a>(value: &'a str, request: &'a [u8]) -> OnceCall<'a> {
-        OnceCall { caller: "k1", method: "POST", path: "/a", value, request }
+        OnceCall { caller: "k1", reach: "admin", method: "POST", path: "/a", value, request }
     }
 
     fn pepper(byte: u8) -> KeyBytes {
@@ -91,6 +96,9 @@ mod tests {
             assert_ne!(id_of(&other), id_of(&first));
             assert_eq!(open(&other, &sealed, &peppers).unwrap(), Kept::Unreadable, "{other:?}");
         }
+        let weaker = OnceCall { reach: "default", ..first };
+        assert_eq!(id_of(&weaker), id_of(&first), "the value stays taken");
+        assert_eq!(open(&weaker, &sealed, &peppers).unwrap(), Kept::Unreadable);
         assert_eq!(open(&first, &[], &peppers).unwrap(), Kept::Unreadable);
         let stranger = pepper(9);
         assert_eq!(open(&first, &sealed, &Peppers::new(("p1", &stranger), [])).unwrap(), Kept::Unreadable);

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::external::Outcome;
+use crate::domain::hidden::without_credentials;
 use crate::domain::{ClientId, Context, Failed, Fault, ProviderId, Refusal, UnixTime};
 
 type Word = Cow<'static, str>;
@@ -20,11 +21,7 @@ const MAX_ITEMS: usize = 20;
 /// Most rules of one request.
 const MAX_STEPS: usize = 40;
 /// What stands for something that looks like a credential.
-const HIDDEN: &str = "(looks like a secret)";
-/// How our credentials and tokens begin, and those of the webhooks.
-const SECRET_STARTS: [&str; 8] = ["gk_", "gs_", "gr_", "gc_", "ga_", "gd_", "whsec_", "eyJ"];
-/// A text as long as this without a break is shown to nobody if it looks random.
-const LONGEST_PLAIN: usize = 8;
+pub const HIDDEN: &str = "(looks like a secret)";
 
 /// A value that a rule looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,21 +60,9 @@ pub fn shown(text: &str) -> String {
 
 /// As [`shown`], with another longest length in characters.
 pub fn censored(text: &str, longest: usize) -> String {
-    let is_secret = |part: &str| {
-        SECRET_STARTS.iter().any(|start| part.len() > start.len() + LONGEST_PLAIN && part.starts_with(start))
-    };
-    let is_part = |character: char| character.is_ascii_alphanumeric() || "_-.+/=".contains(character);
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|character| is_part(character) != is_part(first)).unwrap_or(rest.len());
-        let (part, after) = rest.split_at(end);
-        // A path is parts too: only what stands between its slashes can be a credential.
-        let hidden = is_part(first) && part.split(['/', '=']).any(is_secret);
-        out.push_str(if hidden { HIDDEN } else { part });
-        rest = after;
-    }
-    out.chars().filter(|character| !character.is_control()).take(longest).collect()
+    // First what nobody sees: it would part a credential in two.
+    let visible: String = text.chars().filter(|character| !character.is_control()).collect();
+    without_credentials(&visible, HIDDEN).chars().take(longest).collect()
 }
 
 /// One rule that was asked.
@@ -277,11 +262,8 @@ mod tests {
     fn what_looks_like_a_credential_is_never_shown() {
         for (text, expected) in [
             ("gs_abcdefghijklmnop", HIDDEN.to_owned()),
-            ("read gk_abcdefghijklmnop", format!("read {HIDDEN}")),
-            ("https://a.example/?token=ga_abcdefghijklmnop", format!("https://a.example/?{HIDDEN}")),
-            ("eyJhbGciOiJFUzI1NiJ9.e30.c2ln", HIDDEN.to_owned()),
-            ("\"gr_abcdefghijklmnop\"", format!("\"{HIDDEN}\"")),
-            ("whsec_MfKQ9r8GKYqrTwjU", HIDDEN.to_owned()),
+            ("https://a.example/?token=ga_abcdefghijklmnop", format!("https://a.example/?token={HIDDEN}")),
+            ("\"gr_abc\ndefghi\u{1b}jklmnop\"", format!("\"{HIDDEN}\"")),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }

@@ -18,6 +18,7 @@ pub mod external;
 pub mod failed;
 pub mod fault;
 pub mod grant;
+pub mod hidden;
 pub mod id;
 pub mod issuer_url;
 pub mod key;

@@ -5,6 +5,9 @@
 pub struct OnceCall<'a> {
     /// Id of the API key, or what stands for one in events.
     pub caller: &'a str,
+    /// What the caller may do. An answer that was given to a stronger caller, or to a weaker one, is none of its
+    /// own any more.
+    pub reach: &'a str,
     pub method: &'a str,
     pub path: &'a str,
     /// Of the header.

@@ -2,6 +2,7 @@
 //! interface (docs/operations.md): request id, client address, method, path without its query (nor
 //! what follows where a surface takes any path: that is another server's, and may hold a secret), status, microseconds, surface, and the `x-request-id` that was sent in, if one was.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use actix_web::HttpRequest;
@@ -9,11 +10,13 @@ use actix_web::http::StatusCode;
 
 use crate::domain::Context;
 use crate::domain::clock::monotonic;
-use crate::domain::secret::SecretKind;
+use crate::domain::hidden::{has_credential, without_credentials};
 use crate::edge::mount::BELOW;
 
 const SENT_ID_LIMIT: usize = 64;
 const PATH_LIMIT: usize = 256;
+/// What stands in a path for something that looks like a credential; one word, as every field of the line.
+const HIDDEN: &str = "(secret)";
 
 pub fn write(request: &HttpRequest, status: StatusCode, ctx: &Context, began: Instant) {
     if !log::log_enabled!(target: "access", log::Level::Info) {
@@ -52,18 +55,21 @@ fn above_rest<'a>(pattern: &str, path: &'a str) -> &'a str {
     end.and_then(|end| path.get(..end)).unwrap_or("/")
 }
 
-/// A path is ASCII; a long one is nobody's of ours and fills no log.
-fn shown(path: &str) -> &str {
-    path.get(..PATH_LIMIT).unwrap_or(path)
+/// A path is ASCII; a long one is nobody's of ours and fills no log. A credential in it was meant for
+/// another place.
+fn shown(path: &str) -> Cow<'_, str> {
+    match without_credentials(path, HIDDEN) {
+        Cow::Borrowed(path) => Cow::Borrowed(path.get(..PATH_LIMIT).unwrap_or(path)),
+        Cow::Owned(path) => Cow::Owned(path.chars().take(PATH_LIMIT).collect()),
+    }
 }
 
-/// A request id that was sent in: logged only if it looks like one, and not like a credential of
-/// ours that stood in the wrong header.
+/// A request id that was sent in: logged only if it looks like one, and holds no credential that stood in
+/// the wrong header.
 fn sent_id(request: &HttpRequest) -> Option<&str> {
     let sent = request.headers().get("x-request-id")?.to_str().ok()?;
     let plain = sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    let is_secret = SecretKind::ALL.iter().any(|kind| sent.starts_with(kind.prefix()));
-    ((1..=SENT_ID_LIMIT).contains(&sent.len()) && plain && !is_secret).then_some(sent)
+    ((1..=SENT_ID_LIMIT).contains(&sent.len()) && plain && !has_credential(sent)).then_some(sent)
 }
 
 #[cfg(test)]

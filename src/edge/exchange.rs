@@ -10,7 +10,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use crate::domain::clock::monotonic;
-use crate::domain::explanation::End;
+use crate::domain::explanation::{End, HIDDEN};
+use crate::domain::hidden::without_credentials;
 use crate::domain::{Context, Failed, Fault, Refusal};
 use crate::edge::body::{self, Unread};
 use crate::edge::mount::allow_header;
@@ -165,7 +166,10 @@ fn fail_unread<S: Surface>(edge: &Edge, request: &HttpRequest, unread: Unread, c
 /// For a handler that answers a refusal itself, with a form that says what was wrong.
 pub fn log_refusal(refusal: &Refusal, ctx: &Context) {
     ctx.trail.refused_as(refusal);
-    log::info!(target: "grantd::refused", "{} {:?} {refusal}", ctx.request_id, refusal.class());
+    // What it is about may be what somebody sent, who sent a secret in the wrong place.
+    let (request_id, class, about) = (&ctx.request_id, refusal.class(), refusal.to_string());
+    let about = without_credentials(&about, HIDDEN);
+    log::info!(target: "grantd::refused", "{request_id} {class:?} {about}");
 }
 
 fn log_fault(fault: &Fault, ctx: &Context) {
@@ -178,6 +182,7 @@ fn log_fault(fault: &Fault, ctx: &Context) {
         }
         cause = inner.source();
     }
+    let chain = without_credentials(&chain, HIDDEN);
     match fault {
         Fault::Busy { .. } => log::warn!("{} {chain}", ctx.request_id),
         Fault::Store(_) | Fault::Crypto(_) | Fault::Upstream(_) => log::error!("{} {chain}", ctx.request_id),

@@ -65,9 +65,15 @@ fn kind(class: Class) -> Kind {
     }
 }
 
+/// A message tells of no more wrong fields.
+const MOST_ERRORS: usize = 50;
+
 /// `name must be 3 to 50 characters; audience is needed`.
 fn sentences(errors: &[FieldError]) -> String {
-    let told = errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
+    let told = errors
+        .iter()
+        .take(MOST_ERRORS)
+        .map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
     told.collect::<Vec<_>>().join("; ")
 }
 

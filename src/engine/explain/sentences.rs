@@ -8,7 +8,7 @@ const SENTENCES: [(&str, &str); 40] = [
     ("provider.known", "There is no provider {provider}."),
     ("provider.live", "The provider {provider} is disabled or deleted."),
     ("provider.serves", "The provider {provider} has not turned on the surface {surface}."),
-    ("provider.visible", "The API key is bound to another provider."),
+    ("provider.visible", "The API key is bound to a provider, and this is another or none."),
     ("client.known", "There is no client of this id."),
     ("client.enabled", "The client {client} is disabled or deleted."),
     ("client.surface", "The client {client} works on the surface {only_surface} only."),

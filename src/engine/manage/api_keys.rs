@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::{self, ApiKeyDraft, inherit, within_reach};
 use crate::engine::manage::{
-    Actor, Expected, conflict, if_current, require_version, stale, unknown_provider, until_written,
+    Actor, Expected, conflict, expected_now, if_current, require_version, stale, unknown_provider, until_written,
 };
 use crate::store::api_keys::{Change, KeyDigest};
 use crate::store::{ChangedTable, api_keys};
@@ -168,7 +168,7 @@ impl Engine {
         actor.require(Role::Admin)?;
         until_written(ctx, async || {
             let current = self.visible_api_key(ctx, actor, id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let mut draft = draft.clone();
             self.refuse_other_provider(ctx, &current, std::mem::take(&mut draft.provider)).await?;
             let (mut changed, fields) = api_key_fields::apply(draft, &current, ctx.now.seconds())?;
@@ -237,6 +237,7 @@ impl Engine {
         expected: Expected,
     ) -> Result<(), Failed> {
         let key = self.reachable_api_key(ctx, actor, id).await?;
+        let expected = expected_now(&expected, key.version)?;
         let event = self.event(ctx, actor, key.provider.as_ref(), "api_key.deleted", id, &[]);
         let (row, now) = (key.id.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {

@@ -9,11 +9,14 @@ use crate::domain::patch::Field;
 use crate::domain::scope::is_built_in;
 use crate::domain::{Client, ClientId, Context, Decision, Failed, Fault, Provider, Refusal, Role, ScopeSet, UnixTime};
 use crate::engine::Engine;
+use crate::engine::cache::clients::ClientKey;
 use crate::engine::changes::client_change_id;
 use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_fields;
 use crate::engine::manage::client_secrets::{NewSecret, add_secret};
-use crate::engine::manage::{Actor, Expected, conflict, if_current, require_version, stale, until_written};
+use crate::engine::manage::{
+    Actor, Expected, conflict, expected_now, if_current, require_version, stale, until_written,
+};
 use crate::store::{ChangedTable, Tx, api_keys, clients, providers, scopes, users};
 
 const DELETED: &str = "client.deleted";
@@ -197,7 +200,7 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         until_written(ctx, async || {
             let current = self.stored_client(ctx, &provider, client_id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let (mut changed, fields) = client_fields::apply(draft.clone(), &current, &provider, &self.0.fetcher)?;
             if fields.is_empty() {
                 return Ok(Some(current));
@@ -254,9 +257,14 @@ impl Engine {
         client_id: &str,
         expected: Expected,
     ) -> Result<(), Failed> {
-        self.end_client(ctx, actor, provider, client_id, DELETED, move |tx, provider, client, now| {
-            clients::soft_delete(tx, provider, client, expected, now.seconds())
-        })
+        self.end_client(
+            ctx,
+            actor,
+            provider,
+            client_id,
+            (DELETED, expected),
+            |tx, (provider, client), expected, now| clients::soft_delete(tx, provider, client, expected, now.seconds()),
+        )
         .await
     }
 
@@ -268,9 +276,14 @@ impl Engine {
         provider: &str,
         client_id: &str,
     ) -> Result<(), Failed> {
-        self.end_client(ctx, actor, provider, client_id, "client.tokens_revoked", |tx, provider, client, _now| {
-            clients::raise_epoch(tx, provider, client)
-        })
+        self.end_client(
+            ctx,
+            actor,
+            provider,
+            client_id,
+            ("client.tokens_revoked", None),
+            |tx, (provider, client), _, _| clients::raise_epoch(tx, provider, client),
+        )
         .await
     }
 
@@ -280,8 +293,8 @@ impl Engine {
         actor: &Actor,
         provider: &str,
         client_id: &str,
-        action: &'static str,
-        end: impl Fn(&mut Tx<'_>, &crate::domain::ProviderId, &ClientId, UnixTime) -> Result<bool, Fault> + Send + 'static,
+        (action, expected): (&'static str, Expected),
+        end: impl Fn(&mut Tx<'_>, &ClientKey, Option<i64>, UnixTime) -> Result<bool, Fault> + Send + 'static,
     ) -> Result<(), Failed> {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
@@ -289,11 +302,12 @@ impl Engine {
         if action == DELETED && client.is_built_in() {
             return Err(conflict("A built-in client cannot be deleted: disable it.").into());
         }
+        let expected = expected_now(&expected, client.version)?;
         let key = (provider.id.clone(), client.client_id.clone());
         let event = self.event(ctx, actor, Some(&provider.id), action, client_id, &[]);
         let (row, now) = (key.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
-            if !end(tx, &row.0, &row.1, now)? {
+            if !end(tx, &row, expected, now)? {
                 return Ok(Decision::Refuse(stale()));
             }
             tx.changed(ChangedTable::Clients, &client_change_id(&row.0, &row.1), now)?;

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::engine::Engine;
 use crate::engine::manage::fields::Checks;
-use crate::engine::manage::{Actor, Expected, conflict, stale, unknown_provider};
+use crate::engine::manage::{Actor, Expected, conflict, require_version, unknown_provider};
 use crate::store::{ChangedTable, Tx, is_constraint, issuers, provider_domains, providers};
 use crate::upstream::TxtFlaw;
 
@@ -256,9 +256,7 @@ impl Engine {
             checks.refuse("primary", "must be false until the domain is verified");
         }
         checks.finish()?;
-        if expected.is_some_and(|version| version != domain.version) {
-            return Err(stale().into());
-        }
+        require_version(&expected, domain.version)?;
         if primary == domain.is_primary {
             return Ok(domain);
         }
@@ -272,8 +270,8 @@ impl Engine {
                 let Some(current) = provider_domains::get(tx, &domain.provider, &domain.id)? else {
                     return Ok(Decision::Refuse(unknown_domain()));
                 };
-                if expected.is_some_and(|version| version != current.version) {
-                    return Ok(Decision::Refuse(stale()));
+                if let Err(stale) = require_version(&expected, current.version) {
+                    return Ok(Decision::Refuse(stale));
                 }
                 if current.is_primary != primary {
                     switch_primary(tx, &current, primary, now.seconds())?;
@@ -311,8 +309,8 @@ impl Engine {
             let Some(current) = provider_domains::get(tx, &domain.provider, &domain.id)? else {
                 return Ok(Decision::Refuse(unknown_domain()));
             };
-            if expected.is_some_and(|version| version != current.version) {
-                return Ok(Decision::Refuse(stale()));
+            if let Err(stale) = require_version(&expected, current.version) {
+                return Ok(Decision::Refuse(stale));
             }
             if current.is_primary {
                 return Ok(Decision::Refuse(conflict(

@@ -35,6 +35,8 @@ pub enum Begun {
     First(Turn),
     /// It was answered before, with this.
     Again(Vec<u8>),
+    /// It was answered before, with what cannot be given to who calls now: [`Engine::not_given_again`].
+    NotAgain,
 }
 
 /// The right of one call to go on, on this node, until it is dropped.
@@ -88,8 +90,8 @@ impl Engine {
     ///
     /// Refused: another request was sent under the same value; this node is working on the call.
     pub async fn begin_once(&self, ctx: &Context, call: &OnceCall<'_>) -> Result<Begun, Failed> {
-        if let Some(answer) = self.kept_answer(ctx, call).await? {
-            return Ok(Begun::Again(answer));
+        if let Some(begun) = self.answered_before(ctx, call).await? {
+            return Ok(begun);
         }
         let id = kept_answer::id_of(call);
         if !lock(&self.0.once_calls.running).insert(id) {
@@ -98,10 +100,7 @@ impl Engine {
         }
         let turn = Turn { engine: self.clone(), id, request_id: ctx.request_id.clone() };
         // It may have been answered between the look and the turn.
-        Ok(match self.kept_answer(ctx, call).await? {
-            Some(answer) => Begun::Again(answer),
-            None => Begun::First(turn),
-        })
+        Ok(self.answered_before(ctx, call).await?.unwrap_or(Begun::First(turn)))
     }
 
     /// Commits what the call has tried, and keeps its answer. `Some`: another node was faster, and this
@@ -141,27 +140,33 @@ impl Engine {
                 }
                 Ok(None)
             }
-            Decision::Allow(false) => match self.kept_answer(ctx, call).await? {
-                Some(answer) => Ok(Some(answer)),
+            Decision::Allow(false) => match self.answered_before(ctx, call).await? {
+                Some(Begun::Again(answer)) => Ok(Some(answer)),
+                Some(_) => Err(Self::not_given_again().into()),
                 None => Err(Fault::busy("the answer of another node ended at this moment").into()),
             },
         }
     }
 
-    async fn kept_answer(&self, ctx: &Context, call: &OnceCall<'_>) -> Result<Option<Vec<u8>>, Failed> {
+    /// Of a call whose handler has nothing against it, and whose answer is kept for another.
+    pub fn not_given_again() -> Refusal {
+        Refusal::new(
+            RefusalKind::Conflict,
+            "The answer to this Idempotency-Key cannot be given again: what the API key may do has changed since, or \
+             the key of the answer is gone. Look whether the thing was made.",
+        )
+    }
+
+    async fn answered_before(&self, ctx: &Context, call: &OnceCall<'_>) -> Result<Option<Begun>, Failed> {
         let (id, now) = (kept_answer::id_of(call), ctx.now);
         let sealed = self.0.db.read(ctx.deadline, move |conn| idempotency_keys::answer(conn, &id, now)).await?;
         let Some(sealed) = sealed else { return Ok(None) };
         match kept_answer::open(call, &sealed, &self.secrets().peppers)? {
-            Kept::Answer(answer) => Ok(Some(answer)),
+            Kept::Answer(answer) => Ok(Some(Begun::Again(answer))),
+            Kept::Unreadable => Ok(Some(Begun::NotAgain)),
             Kept::OfAnother => Err(Refusal::invalid_field(
                 "",
                 "another request was sent with this Idempotency-Key within the last 24 hours",
-            )
-            .into()),
-            Kept::Unreadable => Err(Refusal::new(
-                RefusalKind::Conflict,
-                "The answer to this Idempotency-Key cannot be read any more: look whether the thing was made.",
             )
             .into()),
         }

@@ -12,7 +12,7 @@ use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::{
-    ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, UserId,
+    ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, ScopeSet, UserId,
 };
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
@@ -63,8 +63,8 @@ pub enum Actor {
     Person(UserId),
 }
 
-/// What a change may expect: `If-Match`, the version the caller has seen.
-pub type Expected = Option<i64>;
+/// What a change may expect: `If-Match`, the versions that the caller has seen, any of which will do.
+pub type Expected = Option<Vec<i64>>;
 
 impl Actor {
     pub fn role(&self) -> Role {
@@ -96,6 +96,34 @@ impl Actor {
             Self::LocalOperator => "cli".to_owned(),
             Self::Person(user) => user.to_string(),
         }
+    }
+
+    /// All that decides what it may do, as text to compare. What a key is called or when it was used is
+    /// none of it.
+    pub fn reach(&self) -> String {
+        let Self::Key(entry) = self else { return self.role().name().to_owned() };
+        let ApiKey {
+            id: _,
+            name: _,
+            role,
+            provider,
+            scope,
+            audience,
+            max_ttl,
+            may_set_subject,
+            hint: _,
+            expires_at,
+            last_used_at: _,
+            created_at: _,
+            updated_at: _,
+            deleted_at: _,
+            epoch: _,
+            version: _,
+        } = &entry.key;
+        let provider = provider.as_ref().map(ProviderId::as_str);
+        let (scope, audience) = (scope.as_ref().map(ScopeSet::as_str), audience.as_str());
+        let role = role.name();
+        format!("{role} {provider:?} {scope:?} {audience:?} {max_ttl:?} {may_set_subject} {expires_at:?}")
     }
 
     /// Refuses below `role`.
@@ -163,8 +191,13 @@ impl Engine {
         actor: &Actor,
         id_or_slug: &str,
     ) -> Result<Provider, Failed> {
+        // To a bound key the rule is the same whether there is another or none.
+        let unknown = || match actor.bound_to() {
+            Some(_) => unknown_provider().because("provider.visible", facts![]),
+            None => unknown_provider(),
+        };
         if !is_uuid_shaped(id_or_slug) && !is_slug(id_or_slug) {
-            return Err(unknown_provider().into());
+            return Err(unknown().into());
         }
         let wanted = id_or_slug.to_owned();
         let read = move |conn: &mut _| match providers::by_id(conn, &wanted.as_str().into())? {
@@ -172,9 +205,9 @@ impl Engine {
             None => providers::by_slug(conn, &wanted),
         };
         let found = self.0.db.read(ctx.deadline, read).await?;
-        let there = found.filter(|provider| provider.deleted_at.is_none()).ok_or_else(unknown_provider)?;
+        let there = found.filter(|provider| provider.deleted_at.is_none()).ok_or_else(unknown)?;
         if !actor.sees(&there.id) {
-            return Err(unknown_provider().because("provider.visible", facts![]).into());
+            return Err(unknown().into());
         }
         ctx.trail.provider(&there.id);
         Ok(there)
@@ -229,8 +262,14 @@ pub(in crate::engine) fn stale() -> Refusal {
 }
 
 /// Refuses a version that the caller did not expect.
-fn require_version(expected: Expected, current: i64) -> Result<(), Refusal> {
-    if expected.is_none_or(|version| version == current) { Ok(()) } else { Err(stale()) }
+fn require_version(expected: &Expected, current: i64) -> Result<(), Refusal> {
+    if expected.as_ref().is_none_or(|versions| versions.contains(&current)) { Ok(()) } else { Err(stale()) }
+}
+
+/// The one version of those expected that is the current one: what a guarded statement holds on to.
+/// `None`: nothing is expected.
+fn expected_now(expected: &Expected, current: i64) -> Result<Option<i64>, Refusal> {
+    require_version(expected, current).map(|()| expected.as_ref().map(|_| current))
 }
 
 /// What a guarded write came to; `None`: the row is not of the version any more that was read.

@@ -11,7 +11,9 @@ use crate::domain::{
 use crate::engine::Engine;
 use crate::engine::manage::fields::{Checks, label};
 use crate::engine::manage::user_fields::names_of;
-use crate::engine::manage::{Actor, Expected, conflict, if_current, require_version, stale, until_written};
+use crate::engine::manage::{
+    Actor, Expected, conflict, expected_now, if_current, require_version, stale, until_written,
+};
 use crate::store::{ChangedTable, Tx, named};
 
 /// A name to be made, or a change to one.
@@ -156,7 +158,7 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         until_written(ctx, async || {
             let current = self.stored_named(ctx, kind, &provider.id, name).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             refuse_built_in(&current)?;
             let (mut changed, fields) = changed(draft.clone(), &current)?;
             if fields.is_empty() {
@@ -194,6 +196,7 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let current = self.stored_named(ctx, kind, &provider.id, name).await?;
         refuse_built_in(&current)?;
+        let expected = expected_now(&expected, current.version)?;
         let event = self.event(ctx, actor, Some(&provider.id), words(kind).deleted, name, &[]);
         let (row, now) = (current, ctx.now);
         self.commit(ctx, event, move |tx| {

@@ -7,7 +7,7 @@ use crate::domain::{Context, Decision, Effect, Failed, Fault, Provider, Refusal,
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{
-    Actor, Expected, conflict, if_current, require_version, stale, unknown_provider, until_written,
+    Actor, Expected, conflict, expected_now, if_current, require_version, stale, unknown_provider, until_written,
 };
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
@@ -107,10 +107,14 @@ impl Engine {
         actor.require(Role::Admin)?;
         until_written(ctx, async || {
             let current = self.managed_provider(ctx, actor, id_or_slug).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let (mut changed, fields) = provider_fields::apply(draft.clone(), &current)?;
             if fields.is_empty() {
                 return Ok(Some(current));
+            }
+            if changed.enabled != current.enabled {
+                // Else whom it was switched off for would switch it on again.
+                actor.require_unbound()?;
             }
             if current.enabled && !changed.enabled {
                 changed.epoch += 1;
@@ -180,6 +184,7 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, id_or_slug).await?;
         actor.require_unbound()?;
+        let expected = expected_now(&expected, provider.version)?;
         let event = self.event(ctx, actor, Some(&provider.id), "provider.deleted", &provider.slug, &[]);
         let (row, now) = (provider.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {

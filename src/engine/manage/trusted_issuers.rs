@@ -11,7 +11,9 @@ use crate::domain::page::{Found, ListRequest, Page, PageRequest, TrustedIssuerFi
 use crate::domain::{ClientId, Context, Decision, Failed, Fault, IssuerId, Provider, Refusal, Role, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::manage::trusted_issuer_fields::{self, TrustedIssuerDraft};
-use crate::engine::manage::{Actor, Expected, if_current, require_version, stale, unknown_provider, until_written};
+use crate::engine::manage::{
+    Actor, Expected, expected_now, if_current, require_version, stale, unknown_provider, until_written,
+};
 use crate::engine::trust::Thoroughness;
 use crate::engine::trust::rules::HandedIn;
 use crate::store::{Tx, clients, issuers, providers, trusted_issuers};
@@ -123,7 +125,7 @@ impl Engine {
         let ours = self.public_url(ctx).await?;
         until_written(ctx, async || {
             let current = self.stored_trusted_issuer(ctx, &provider, id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let (mut changed, fields) = trusted_issuer_fields::apply(draft.clone(), &current, &self.0.fetcher)?;
             if fields.is_empty() {
                 return Ok(Some(current));
@@ -160,6 +162,7 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let issuer = self.stored_trusted_issuer(ctx, &provider, id).await?;
+        let expected = expected_now(&expected, issuer.version)?;
         let event = self.event(ctx, actor, Some(&provider.id), "trusted_issuer.deleted", id, &[]);
         let now = ctx.now.seconds();
         self.commit(ctx, event, move |tx| {

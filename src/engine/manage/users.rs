@@ -213,7 +213,7 @@ impl Engine {
     ) -> Result<User, Failed> {
         until_written(ctx, async || {
             let current = self.stored_user(ctx, provider, id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let Change { mut user, fields, ends } = change(&current)?;
             if fields.is_empty() {
                 return Ok(Some(current));

@@ -233,7 +233,7 @@ impl Engine {
         let WebhookDraft { provider: _, url, events, enabled, slips } = draft;
         let webhook = until_written(ctx, async || {
             let current = self.stored_webhook(ctx, actor, id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let (mut row, fields) =
                 self.drafted(current.clone(), url.clone(), events.clone(), enabled.clone(), slips.clone())?;
             if row == current {
@@ -279,7 +279,7 @@ impl Engine {
         let secret = message::new_secret(&self.0.random);
         let webhook = until_written(ctx, async || {
             let current = self.stored_webhook(ctx, actor, id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let now = ctx.now.seconds();
             let previous = (overlap > 0).then(|| (current.secrets.current.clone(), now + overlap));
             let secrets = WebhookSecrets { current: self.sealed(&current.id, &secret)?, previous };
@@ -300,7 +300,7 @@ impl Engine {
     ) -> Result<(), Failed> {
         until_written(ctx, async || {
             let current = self.stored_webhook(ctx, actor, id).await?;
-            require_version(expected, current.version)?;
+            require_version(&expected, current.version)?;
             let event = self.event(ctx, actor, current.provider.as_ref(), "webhook.deleted", id, &[]);
             let now = ctx.now.seconds();
             let delete = self.commit(ctx, event, move |tx: &mut Tx<'_>| {

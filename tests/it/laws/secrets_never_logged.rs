@@ -135,6 +135,49 @@ async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Ve
 }
 
 on_both_apps! {
+    async fn a_credential_within_something_else_is_told_nowhere(app: TestApp) {
+        keep_lines();
+        let setup = Setup { environment: &[("GRANTD_EXPLAIN_RATE", "10000")], ..Setup::default() };
+        let app = app.started_again_as(setup).await;
+        let client = app.client(json!({})).await;
+        let TestClient { id, secret, .. } = &client;
+        let (web, who) = (app.web_client(json!({})).await, app.logged_in("ada").await);
+        let refresh = text(&app.tokens(&web, &who, &Wish::default()).await, "refresh_token");
+        let grant = ("grant_type", "client_credentials");
+        let mut answers = Vec::new();
+        for within in [secret.clone(), format!("x-{secret}"), format!("urn:x{secret}:y"), format!("https://x.example/a-{secret}/b")] {
+            let own = |more: (&'static str, &str)| app.post("/oauth2/token").form(&[grant, more]).basic(id, secret).send();
+            answers.push(own(("scope", &within)).await);
+            answers.push(own(("resource", &within)).await);
+            let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str()), ("scope", within.as_str())];
+            answers.push(app.post("/oauth2/token").form(&form).basic(&web.id, &web.secret).send().await);
+            let part = url::form_urlencoded::byte_serialize(within.as_bytes()).collect::<String>();
+            let spelled = secret.replace('_', "%5f");
+            for place in [&part, &spelled, &format!("x{spelled}")] {
+                for path in ["/admin/v1/providers/{}", "/admin/v1/providers/default/clients/{}", "/p/{}/oauth2/token", "/{}/x"] {
+                    answers.push(app.get(&path.replace("{}", place)).bearer(&app.first.owner_key).send().await);
+                }
+            }
+        }
+        for sent in [format!("rid-{secret}"), format!("rid{secret}"), format!("1.{secret}"), "rid-of-somebody".to_owned()] {
+            answers.push(app.get("/admin/v1/providers/nobody").header("x-request-id", &sent).send().await);
+        }
+        for answer in answers {
+            assert!(answer.status >= 400, "{}", answer.text());
+            let explained = app.admin("GET", &format!("/explain/{}", answer.header("x-request-id"))).send().await;
+            assert!(explained.status == 200 && !explained.text().contains(secret.as_str()), "{}", explained.text());
+        }
+        app.tick().await;
+        let (kept, lines) = (kept_texts(&app).await, lines());
+        assert!(carries(&kept, "https://x.example/a-(looks like a secret)").is_some(), "what stands around it was not kept");
+        assert!(carries(&lines, "GET /admin/v1/providers/(secret)").is_some(), "the access lines were not kept");
+        assert!(carries(&lines, "sent-id=rid-of-somebody").is_some(), "no sent id is logged");
+        // However its prefix was spelled.
+        let body = secret.trim_start_matches("gs_");
+        assert_eq!(carries(&kept, body), None, "an explanation carries a secret");
+        assert_eq!(carries(&lines, body), None, "a log line carries a secret");
+    }
+
     async fn no_credential_ever_stands_in_a_log_line_an_event_an_explanation_or_a_webhook(app: TestApp) {
         keep_lines();
         // So that every explanation is written, and read here.

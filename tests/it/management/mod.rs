@@ -1,6 +1,7 @@
 //! What every call of `/admin/v1` has in common: it can be tried, it is made once, lists are narrowed and
 //! ordered, and of two changes to one thing one is told that it came second.
 
+mod bound;
 mod cases;
 mod contents;
 mod held;
@@ -9,3 +10,4 @@ mod named;
 mod once;
 mod races;
 mod tried;
+mod versions;

@@ -72,6 +72,62 @@ on_both_apps! {
         assert_eq!(how_many(&app, "two").await, 2);
     }
 
+    async fn an_answer_is_given_again_to_who_may_still_do_the_same_only(app: TestApp) {
+        let node = app.second_node().await;
+        let made = app.admin("POST", "/api-keys").json(&json!({"role": "owner"})).send().await.json();
+        let (key, at) = (made["key"].as_str().unwrap(), format!("/api-keys/{}", made["id"].as_str().unwrap()));
+        let make = async |app: &TestApp| {
+            let call = app.post("/admin/v1/api-keys").bearer(key).json(&json!({"role": "owner"}));
+            call.header("idempotency-key", "v").send().await
+        };
+        let keys = async || app.admin("GET", "/api-keys?limit=500").send().await.json()["items"].as_array().unwrap().len();
+        let lower = async |change: serde_json::Value| {
+            let answer = app.admin("PATCH", &at).json(&change).send().await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            node.poll().await;
+        };
+        let first = make(&app).await;
+        assert_eq!(first.status, 201, "{}", first.text());
+        let before = keys().await;
+        // What refuses it without the header refuses it with it; else it is told that the answer is not its own.
+        for (change, status) in [
+            (json!({"role": "default"}), 403),
+            (json!({"role": "member"}), 403),
+            (json!({"role": "admin"}), 403),
+            (json!({"role": "owner", "max_ttl": 60}), 409),
+            (json!({"max_ttl": null, "scope": "a"}), 409),
+            (json!({"scope": null, "audience": ["a"]}), 409),
+        ] {
+            lower(change.clone()).await;
+            for app in [&app, &node] {
+                let again = make(app).await;
+                assert_eq!((again.status, again.header("idempotency-replayed")), (status, ""), "{change}: {}", again.text());
+                assert!(!again.text().contains("gk_"), "{change}");
+            }
+        }
+        assert_eq!(keys().await, before);
+        // A name is no strength.
+        lower(json!({"audience": null, "name": "another"})).await;
+        for app in [&app, &node] {
+            let again = make(app).await;
+            assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"), "{}", again.text());
+            assert_eq!(again.body, first.body);
+        }
+    }
+
+    async fn a_wrong_media_type_is_refused_the_second_time_too(app: TestApp) {
+        let body = json!({"client_name": "typed"}).to_string();
+        let make = async |media_type: &str| {
+            let call = app.admin("POST", CLIENTS).body(media_type, &body).header("idempotency-key", "v");
+            call.send().await.status
+        };
+        assert_eq!(make("text/plain").await, 415);
+        assert_eq!(make("application/json").await, 201);
+        for wrong in ["text/plain", ""] {
+            assert_eq!(make(wrong).await, 415, "{wrong}");
+        }
+    }
+
     async fn every_creating_call_is_made_once(app: TestApp) {
         let cases: Vec<_> = cases(&app).await.into_iter().filter(is_creating).collect();
         assert!(cases.len() >= 7);

@@ -72,6 +72,27 @@ on_both_apps! {
         assert_eq!(app.admin("GET", &path).send().await.json()["scope"], json!(""));
     }
 
+    async fn a_try_is_not_explained_as_a_change(app: TestApp) {
+        let clients = "/providers/default/clients";
+        let why = async |answer: &Answer| {
+            app.admin("GET", &format!("/explain/{}", answer.header("x-request-id"))).send().await
+        };
+        let says_tried = |explained: &Value| {
+            let steps = explained["steps"].as_array().unwrap();
+            steps.iter().any(|step| step["rule"] == "request.dry_run")
+        };
+        let tried = app.admin("POST", &format!("{clients}?dry_run=true")).json(&json!({})).send().await;
+        assert_eq!((tried.status, why(&tried).await.status), (201, 404));
+        let refused = app.admin("POST", &format!("{clients}?dry_run=true")).json(&json!({"x": 1})).send().await;
+        let explained = why(&refused).await.json();
+        assert_eq!(explained["rule"], json!("fields.acceptable"));
+        assert!(says_tried(&explained), "{explained}");
+        let done = app.admin("POST", clients).json(&json!({})).send().await;
+        let explained = why(&done).await.json();
+        assert_eq!(explained["outcome"], json!("granted"));
+        assert!(!says_tried(&explained), "{explained}");
+    }
+
     async fn what_was_only_tried_goes_on_working_on_every_node(app: TestApp) {
         let who = app.logged_in("ada").await;
         let web = app.web_client(json!({})).await;
