@@ -61,6 +61,18 @@ pub enum StartError {
     #[error("there is no master key: neither is GRANTD_MASTER_KEY set nor does master.key lie in the data directory")]
     NoMasterKey,
     #[error(
+        "there is no installation {place}: start `grantd serve` or `grantd migrate` first, or name a server with --server"
+    )]
+    NoInstallation { place: String },
+    #[error("{path} holds no master key, which is 32 bytes in base64: put the right one back")]
+    NoKeyInFile { path: String },
+    #[error(
+        "{path} does not hold the key that was written there: another process has replaced it. Nothing was changed"
+    )]
+    OtherKeyInFile { path: String },
+    #[error("{path} is not taken for the new master key: {why}")]
+    UnfitKeyFile { path: String, why: &'static str },
+    #[error(
         "the master key is given by the configuration: name a file for the new one with --new-master-key-file, and \
          give its content to every node as GRANTD_MASTER_KEY afterwards"
     )]
@@ -129,35 +141,38 @@ pub fn store_options(settings: &Settings) -> StoreOptions {
 
 impl Opened {
     /// Opens the database: migrated, first run done, data keys opened, revocations loaded. `port` is
-    /// what the public URL falls back to. With `serve` the SQLite file is locked against another
-    /// server.
+    /// what the public URL falls back to. A server locks the SQLite file against another one.
     pub async fn open(
         settings: &Settings,
         store: &StoreOptions,
         options: &EngineOptions,
         wall: &Arc<dyn Wall>,
         random: Random,
-        how: (u16, StartFlags, Serve),
+        how: (u16, StartFlags, Purpose),
     ) -> Result<Self, StartError> {
-        let (port, flags, serve) = how;
+        let (port, flags, purpose) = how;
         let public_url = settings.public_url(port);
-        files::make_data_dir(settings)?;
-        let lock = files::lock_database(settings, serve)?;
+        if purpose == Purpose::Manage {
+            files::require_installation(store)?;
+        } else {
+            files::make_data_dir(settings)?;
+        }
+        let lock = files::lock_database(settings, purpose)?;
         let master = master_key::find(settings, &random)?;
         let start = Start {
             now: wall.now(),
             public_url: public_url.as_str().to_owned(),
             is_loopback: public_url.is_loopback(),
             // The command line works on whatever issuer the database has.
-            check_issuer: serve == Serve::Yes,
+            check_issuer: purpose == Purpose::Serve,
             new_issuer: flags.new_issuer,
             brings_admin_key: settings.admin_key.is_some(),
-            master_key_is_new: master.new_file.is_some(),
+            master_key_is_new: false,
         };
-        let (started, master) = master_key::open(settings, store, master, &random, &start).await?;
+        let (started, master) = master_key::open(settings, store, master, &random, start, purpose).await?;
         let Started { data_keys, first, issuer_replaced } = started;
         if let Some(old) = issuer_replaced {
-            log::warn!("the public URL was {old} and is {} from now on", start.public_url);
+            log::warn!("the public URL was {old} and is {} from now on", public_url.as_str());
         }
         let db = Db::open(store)?;
         let parts = Parts {
@@ -175,11 +190,14 @@ impl Opened {
     }
 }
 
-/// Whether the process serves or only works on the database.
+/// What a process opens the database for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serve {
-    Yes,
-    No,
+pub enum Purpose {
+    Serve,
+    /// To bring it up to this release, and to make it if there is none.
+    Migrate,
+    /// To work on an installation that is there: a command in a wrong directory makes none.
+    Manage,
 }
 
 impl Application {
@@ -194,7 +212,7 @@ impl Application {
         let address = listener.local_addr().map_err(StartError::Server)?;
         let store = store_options(settings);
         let options = engine_options(settings);
-        let how = (address.port(), flags, Serve::Yes);
+        let how = (address.port(), flags, Purpose::Serve);
         let Opened { engine, first, public_url, lock } =
             Opened::open(settings, &store, &options, &wall, random.clone(), how).await?;
         let services = Services::new(settings, engine, &wall, random, public_url.path());

@@ -106,13 +106,21 @@ impl Target {
         Ok(SecretString::from(key))
     }
 
-    /// For commands that have no other place than this machine.
-    pub fn refuse_server(&self) -> Result<(), CliError> {
+    /// For commands that have no other place than this machine. One that works on its database is not meant where
+    /// the `environment` names a server; a start does not ask.
+    pub fn refuse_server(&self, environment: Option<&RemoteEnvironment>) -> Result<(), CliError> {
         let given = self.server.is_some() || self.key_file.is_some() || self.key.is_some();
-        if !given {
-            return Ok(());
+        if given {
+            let how = "this command works on this machine only: leave out --server and its key";
+            return Err(CliError::Usage(how.to_owned()));
         }
-        Err(CliError::Usage("this command works on this machine only: leave out --server and its key".to_owned()))
+        match environment.and_then(|environment| environment.server.as_ref()).filter(|_| !self.local) {
+            None => Ok(()),
+            Some(server) => Err(CliError::Usage(format!(
+                "this command works on the database itself, on this machine, and GRANTD_SERVER is {server}: unset it, or \
+                 say --local if this machine is meant"
+            ))),
+        }
     }
 }
 
@@ -204,11 +212,6 @@ pub enum Manage {
 }
 
 impl Manage {
-    /// Whether standard output is for a program, whatever the flags.
-    pub fn prints_data(&self) -> bool {
-        matches!(self, Self::Export(_) | Self::Api(_) | Self::Event(events::Command::Export { .. }))
-    }
-
     pub async fn run(self, rest: Rest) -> Result<(), CliError> {
         let ran = match self {
             Self::Provider(command) => command.run(&rest).await,

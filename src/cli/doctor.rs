@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
+use crate::app::Purpose;
 use crate::cli::{CliError, Local};
 use crate::config::Settings;
 use crate::domain::Failed;
@@ -32,7 +33,7 @@ struct Finding {
 pub async fn run(settings: &Settings, as_json: bool) -> Result<(), CliError> {
     let mut findings = vec![master_key(settings), public_url(settings)];
     findings.extend(key_file_mode(settings));
-    let local = Local::open(settings, as_json).await?;
+    let local = Local::open(settings, Purpose::Manage, as_json).await?;
     findings.push(good("the database is reached, up to date, and the master key opens it"));
     findings.push(clock(&local));
     findings.push(overdue_keys(&local).await?);
@@ -60,7 +61,13 @@ fn master_key(settings: &Settings) -> Finding {
 
 fn public_url(settings: &Settings) -> Finding {
     match &settings.public_url {
-        None => note("no public URL is set: tokens name http://localhost as their issuer".to_owned()),
+        None => {
+            let issuer = match settings.listen.port() {
+                0 => "http://localhost and the port that each start is given".to_owned(),
+                port => settings.public_url(port).as_str().to_owned(),
+            };
+            note(format!("no public URL is set: tokens name {issuer} as their issuer"))
+        }
         Some(url) if url.is_http() && !url.is_loopback() => {
             wrong(format!("the public URL {} is plain http: secrets and tokens can be read on the way", url.as_str()))
         }

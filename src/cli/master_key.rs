@@ -7,11 +7,11 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::app::master_key::{self, Rekeyed, ResetDone};
-use crate::app::system_random;
+use crate::app::{StartError, system_random};
 use crate::cli::{CliError, output};
 use crate::config::Settings;
-use crate::domain::Wall;
 use crate::domain::clock::SystemWall;
+use crate::domain::{Failed, Wall};
 use crate::engine::rekey::Reset;
 
 #[derive(Subcommand)]
@@ -53,8 +53,11 @@ impl Command {
 }
 
 fn rekey(settings: &Settings, file: Option<PathBuf>, as_json: bool) -> Result<(), CliError> {
-    let now = SystemWall.now();
-    let Rekeyed { data_keys, file, kept } = master_key::rekey(settings, &system_random(), now, file.as_deref())?;
+    if file.as_ref().is_some_and(|file| file.as_os_str() == "-") {
+        return Err(CliError::Usage("--new-master-key-file takes a file, not standard input".to_owned()));
+    }
+    let rekeyed = master_key::rekey(settings, &system_random(), SystemWall.now(), file.as_deref());
+    let Rekeyed { data_keys, file, kept } = rekeyed.map_err(failed)?;
     let (file, kept) = (file.display().to_string(), kept.map(|kept| kept.display().to_string()));
     if as_json {
         let shown = json!({"data_keys": data_keys, "master_key_file": file, "old_master_key_file": kept});
@@ -73,10 +76,11 @@ fn rekey(settings: &Settings, file: Option<PathBuf>, as_json: bool) -> Result<()
 
 fn reset(settings: &Settings, yes: bool, as_json: bool) -> Result<(), CliError> {
     if !yes {
+        master_key::require_lost(settings, &system_random()).map_err(failed)?;
         return Err(CliError::Refused(LOST.to_owned()));
     }
     let ResetDone { reset: Reset { api_key, lost }, new_file } =
-        master_key::reset(settings, &system_random(), SystemWall.now())?;
+        master_key::reset(settings, &system_random(), SystemWall.now()).map_err(failed)?;
     let file = new_file.map(|file| file.display().to_string());
     let shown = json!({
         "api_key": api_key.expose_secret(),
@@ -89,4 +93,12 @@ fn reset(settings: &Settings, yes: bool, as_json: bool) -> Result<(), CliError> 
         "webhooks_switched_off": lost.webhooks,
     });
     Ok(output::show(&shown, as_json)?)
+}
+
+/// Nothing starts here.
+fn failed(error: StartError) -> CliError {
+    match error {
+        StartError::Start(fault) => CliError::Failed(Failed::Fault(fault)),
+        error => CliError::Start(error),
+    }
 }

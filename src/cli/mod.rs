@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use crate::app::{self, Application, LocalRoutes, Opened, Serve, StartError, StartFlags};
+use crate::app::{self, Application, LocalRoutes, Opened, Purpose, StartError, StartFlags};
 use crate::cli::commands::{Cli, Command, Global, Manage};
 use crate::cli::rest::{Place, Rest};
 use crate::config::{self, ConfigError, Inputs, RemoteEnvironment, Settings};
 use crate::domain::clock::{SystemWall, deadline_in};
-use crate::domain::{Context, Effect, Failed, Refusal, RefusalKind, Wall};
+use crate::domain::{Context, Effect, Failed, Fault, Refusal, RefusalKind, Wall};
+use crate::engine::first_run::FirstRun;
 use crate::engine::manage::Actor;
 use crate::engine::{Engine, EngineOptions};
 use crate::first_run;
@@ -65,6 +66,15 @@ pub enum CliError {
     /// The server is not reached, or cannot answer right now.
     #[error("{0}")]
     Unreachable(String),
+    #[error("the database cannot be opened")]
+    Database(#[source] Fault),
+    /// There is a way to another key, and only here is it known that nobody has the first one.
+    #[error(
+        "the installation is made, but what it shows once could not be written, so nobody has its first keys: make an \
+         owner key with `grantd api-key create --role owner --local`, then delete the API key `first owner` and the \
+         client `first-service`"
+    )]
+    NotShown(#[source] std::io::Error),
     #[error("it failed")]
     Failed(#[source] Failed),
     #[error("cannot write the answer")]
@@ -126,7 +136,9 @@ pub fn run() -> Result<(), CliError> {
             Command::Manage(command)
         }
         command => {
-            global.place.refuse_server()?;
+            let on_the_database = matches!(command, Command::Manage(_) | Command::Doctor | Command::Migrate);
+            let environment = RemoteEnvironment::of(&inputs.environment);
+            global.place.refuse_server(on_the_database.then_some(&environment))?;
             command
         }
     };
@@ -164,8 +176,8 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         }
         Command::Healthcheck => healthcheck::run(settings.listen),
         Command::Migrate => {
-            let local = Local::open(settings, json).await?;
-            writeln!(std::io::stdout(), "The database is up to date.")?;
+            let local = Local::open(settings, Purpose::Migrate, json).await?;
+            output::done("The database is up to date.", json)?;
             local.close().await;
             Ok(())
         }
@@ -174,7 +186,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
             if let Manage::Keys(keys::Command::Here(command)) = *command {
                 return command.run(settings, json);
             }
-            let local = Box::new(Local::open(settings, json || command.prints_data()).await?);
+            let local = Box::new(Local::open(settings, Purpose::Manage, json).await?);
             command.run(Rest::new(local.place(settings).await, json, global.place.dry_run)).await
         }
     }
@@ -183,9 +195,16 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
 async fn serve(settings: &Settings, flags: StartFlags) -> Result<(), CliError> {
     let application = Application::build(settings, Arc::new(SystemWall), app::system_random(), flags).await?;
     if let Some(first) = &application.first {
-        first_run::announce(&mut std::io::stdout().lock(), first, application.public_url.as_str())?;
+        greet(&mut std::io::stdout().lock(), first, application.public_url.as_str())?;
     }
     Ok(application.run().await?)
+}
+
+fn greet(out: &mut impl Write, first: &FirstRun, issuer: &str) -> Result<(), CliError> {
+    first_run::announce(out, first, issuer).map_err(|error| match first.credentials {
+        Some(_) => CliError::NotShown(error),
+        None => CliError::Output(error),
+    })
 }
 
 /// The opened database and who works on it.
@@ -198,17 +217,21 @@ struct Local {
 
 impl Local {
     /// `data`: what goes to standard output is for a program.
-    async fn open(settings: &Settings, data: bool) -> Result<Self, CliError> {
+    async fn open(settings: &Settings, purpose: Purpose, data: bool) -> Result<Self, CliError> {
         let wall: Arc<dyn Wall> = Arc::new(SystemWall);
         let store = app::store_options(settings);
         // A command lives for seconds, and what it reads it has just read.
         let options = EngineOptions { stale_after: COMMAND_TIMEOUT * 2, ..EngineOptions::default() };
-        let how = (settings.listen.port(), StartFlags::default(), Serve::No);
-        let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await?;
+        let how = (settings.listen.port(), StartFlags::default(), purpose);
+        let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await;
+        let opened = opened.map_err(|error| match error {
+            StartError::Start(fault) => CliError::Database(fault),
+            error => CliError::Start(error),
+        })?;
         if let Some(first) = &opened.first {
             // The greeting stands beside what a program reads.
             let mut out: Box<dyn Write> = if data { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
-            first_run::announce(&mut out, first, opened.public_url.as_str())?;
+            greet(&mut out, first, opened.public_url.as_str())?;
         }
         let request_id = app::request_ids(app::system_random())(wall.now());
         Ok(Self { engine: opened.engine, wall, request_id })

@@ -55,6 +55,16 @@ impl MasterKey {
         SecretString::from(STANDARD.encode(self.bytes.expose_secret()))
     }
 
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.bytes.expose_secret() == other.bytes.expose_secret()
+    }
+
+    /// One byte over and over: a placeholder that somebody forgot, no key.
+    pub fn is_degenerate(&self) -> bool {
+        let bytes: &[u8] = self.bytes.expose_secret();
+        bytes.iter().all(|byte| Some(byte) == bytes.first())
+    }
+
     /// Seals the bytes of a data key, bound to its purpose and id.
     pub fn seal(&self, purpose: DataKeyPurpose, id: &str, key: &KeyBytes, random: &Random) -> Result<Vec<u8>, Fault> {
         self.key.seal(Vec::new(), &bound_to(purpose, id), key.expose_secret(), random)
@@ -264,5 +274,9 @@ mod tests {
             assert!(MasterKey::from_base64(&SecretString::from(bad)).is_err(), "{bad}");
         }
         assert_eq!(format!("{master:?}"), "MasterKey");
+        let read = MasterKey::from_base64(&from_file).unwrap();
+        assert!(read.is_same(&master) && !master.is_same(&MasterKey::generate(&Random::seeded(6)).unwrap()));
+        let zeros = MasterKey::from_base64(&SecretString::from(format!("{}=", "A".repeat(43)))).unwrap();
+        assert!(zeros.is_degenerate() && !master.is_degenerate());
     }
 }

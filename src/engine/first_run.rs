@@ -85,6 +85,11 @@ pub enum StartRefused {
     MasterKeyMissing,
 }
 
+/// Whether there has been a first run.
+pub fn is_done(tx: &mut Tx<'_>) -> Result<bool, Fault> {
+    Ok(providers::by_slug(tx, DEFAULT_SLUG)?.is_some())
+}
+
 /// Opens the data keys and checks the issuer; does the first run if the database is empty.
 pub fn start(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, start: &Start) -> Result<Started, Fault> {
     if start.master_key_is_new && !data_keys::all(tx)?.is_empty() {

@@ -23,19 +23,44 @@ pub enum RekeyRefused {
     NotOpened { id: String },
     #[error("the master key opens this database, so nothing is lost: to replace the key use `grantd keys rekey`")]
     NothingLost,
-    #[error("the database is empty: start the server instead")]
+    #[error("the database is empty, so there is nothing to lose: start the server instead")]
     Empty,
     #[error("the data keys were changed meanwhile: try again")]
     ChangedMeanwhile,
 }
 
-/// Whether this master key opens every data key.
-pub fn opens(tx: &mut Tx<'_>, master: &MasterKey) -> Result<bool, Fault> {
-    Ok(data_keys::all(tx)?.iter().all(|key| is_opened(master, key)))
+/// Which of the master keys opens every data key, by its place. `None`: none does, or there are no data keys.
+pub fn opener(tx: &mut Tx<'_>, masters: &[&MasterKey]) -> Result<Option<usize>, Fault> {
+    let rows = data_keys::all(tx)?;
+    let opens = |master: &&MasterKey| rows.iter().all(|key| is_opened(master, key));
+    Ok(masters.iter().position(|master| !rows.is_empty() && opens(master)))
 }
 
-/// Seals every data key under `new`; answers how many there are. One that `new` opens already was done
-/// before. Nothing that they made is touched, so running nodes go on; the change log is not told, because
+/// How many data keys there are; refused unless this master key opens every one.
+pub fn opened_by(tx: &mut Tx<'_>, master: &MasterKey) -> Result<usize, Fault> {
+    let rows = data_keys::all(tx)?;
+    if rows.is_empty() {
+        return Err(Fault::store(RekeyRefused::Empty));
+    }
+    match rows.iter().find(|key| !is_opened(master, key)) {
+        Some(key) => Err(Fault::store(RekeyRefused::NotOpened { id: key.id.clone() })),
+        None => Ok(rows.len()),
+    }
+}
+
+/// Refuses to give up what one of these master keys opens.
+pub fn require_lost(tx: &mut Tx<'_>, masters: &[&MasterKey]) -> Result<(), Fault> {
+    if data_keys::locked(tx)?.is_empty() {
+        return Err(Fault::store(RekeyRefused::Empty));
+    }
+    match opener(tx, masters)? {
+        Some(_) => Err(Fault::store(RekeyRefused::NothingLost)),
+        None => Ok(()),
+    }
+}
+
+/// Seals every data key under `new`; answers how many there are. Each must still be sealed as it was read. Nothing
+/// that they made is touched, so running nodes go on; the change log is not told, because
 /// they hold the keys opened.
 pub fn reseal_all(
     tx: &mut Tx<'_>,
@@ -49,13 +74,12 @@ pub fn reseal_all(
         return Err(Fault::store(RekeyRefused::Empty));
     }
     for row in &rows {
-        if is_opened(old, row) {
-            let again = reseal(row, old, new, random)?;
-            if !data_keys::reseal(tx, &row.id, &row.sealed, &again.sealed)? {
-                return Err(Fault::store(RekeyRefused::ChangedMeanwhile));
-            }
-        } else if !is_opened(new, row) {
+        if !is_opened(old, row) {
             return Err(Fault::store(RekeyRefused::NotOpened { id: row.id.clone() }));
+        }
+        let again = reseal(row, old, new, random)?;
+        if !data_keys::reseal(tx, &row.id, &row.sealed, &again.sealed)? {
+            return Err(Fault::store(RekeyRefused::ChangedMeanwhile));
         }
     }
     events::insert(tx, &event(random, "master_key.replaced", now))?;
@@ -72,13 +96,7 @@ pub struct Reset {
 /// Ends all that was sealed or keyed by data keys that nobody can open any more, and makes new data keys,
 /// signing keys of `default` and an owner key.
 pub fn reset(tx: &mut Tx<'_>, master: &MasterKey, random: &Random, now: UnixTime) -> Result<Reset, Fault> {
-    let existing = data_keys::locked(tx)?;
-    if existing.is_empty() {
-        return Err(Fault::store(RekeyRefused::Empty));
-    }
-    if existing.iter().all(|key| is_opened(master, key)) {
-        return Err(Fault::store(RekeyRefused::NothingLost));
-    }
+    require_lost(tx, &[master])?;
     let mut made = Vec::new();
     for purpose in DataKeyPurpose::ALL {
         let key = new_data_key(purpose, master, random, now)?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::process::admin::{Api, names, problem};
 use crate::support::databases::Kind;
-use crate::support::process::{Home, OWNER, Ran, on_each};
+use crate::support::process::{Home, Installed, OWNER, Ran, on_each};
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
@@ -58,7 +58,7 @@ on_each! {
         }
     }
 
-    fn a_client_that_logs_people_in_is_made_whole(home: Home) {
+    fn a_client_that_logs_people_in_is_made_whole(home: Installed) {
         let made = home.json(&[
             "client", "create", "--name", "portal", "--grant", "authorization_code", "--grant", "refresh_token",
             "--redirect-uri", "https://a.example/cb", "--redirect-uri", "https://a.example/two",
@@ -102,7 +102,7 @@ on_each! {
         assert_eq!(api.get("/providers/acme").json()["access_token_ttl"], 50);
     }
 
-    fn a_secret_is_shown_once_and_for_people_too(home: Home) {
+    fn a_secret_is_shown_once_and_for_people_too(home: Installed) {
         let made = home.run(&["client", "create", "--name", "My service", "--grant", "client_credentials", "--scope", "read"]);
         assert!(made.status.success(), "{made:?}");
         let value = |label: &str| {
@@ -122,7 +122,7 @@ on_each! {
         home.serve().http.token(&id, &secret).expect(200);
     }
 
-    fn errors_are_sentences_and_status_1(home: Home) {
+    fn errors_are_sentences_and_status_1(home: Installed) {
         home.json(&["client", "create", "--client-id", "svc", "--name", "n"]);
         refused(&home.run(&["client", "create", "--client-id", "svc", "--name", "n"]), &["in use"]);
         refused(&home.run(&["client", "create", "--client-id", "a b", "--access-token-ttl", "0"]), &["client_id"]);
@@ -145,7 +145,7 @@ on_each! {
         assert!(ran.status.code() == Some(2) && ran.stderr.contains("create"), "{ran:?}");
     }
 
-    fn a_provider_with_clients_needs_cascade(home: Home) {
+    fn a_provider_with_clients_needs_cascade(home: Installed) {
         home.json(&["provider", "create", "acme"]);
         home.json(&["client", "create", "--provider", "acme", "--name", "n"]);
         refused(&home.run(&["provider", "delete", "acme"]), &["clients"]);
@@ -153,7 +153,7 @@ on_each! {
         refused(&home.run(&["provider", "create", "acme"]), &[]);
     }
 
-    fn the_doctor_finds_a_good_installation_good(home: Home) {
+    fn the_doctor_finds_a_good_installation_good(home: Installed) {
         let said = home.json(&["doctor"]);
         let levels: Vec<_> = said["items"].as_array().unwrap().iter().map(|item| text(item, "level").to_owned()).collect();
         assert!(levels.iter().any(|level| level == "ok") && levels.iter().all(|level| level != "WRONG"), "{said}");
@@ -167,9 +167,11 @@ on_each! {
 #[test]
 fn the_doctor_says_where_the_only_copy_of_the_master_key_lies_and_what_is_wrong() {
     use std::os::unix::fs::PermissionsExt as _;
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let said = home.run(&["doctor"]);
     assert!(said.stdout.contains("data/master.key"), "{said:?}");
+    let local = home.again().without("GRANTD_PUBLIC_URL").with("GRANTD_LISTEN", "127.0.0.1:4321");
+    assert!(local.run(&["doctor"]).stdout.contains("tokens name http://localhost:4321 as their issuer"));
     let key = home.folder().join("data/master.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let said = home.run(&["doctor"]);
@@ -179,10 +181,11 @@ fn the_doctor_says_where_the_only_copy_of_the_master_key_lies_and_what_is_wrong(
 #[test]
 fn the_first_run_by_a_command_shows_its_secrets_apart_from_the_answer() {
     let home = Home::bare(Kind::Sqlite).with("GRANTD_PUBLIC_URL", "http://localhost:4545");
-    let ran = home.run(&["client", "list", "--json"]);
-    let listed: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
-    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
+    let ran = home.run(&["migrate", "--json"]);
+    assert_eq!(ran.stdout.trim(), "{}", "{ran:?}");
     assert!(ran.stderr.contains("gk_"), "the first credentials are shown once, or nobody has them: {ran:?}");
+    let listed = home.json(&["client", "list"]);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
     let server = home.serve();
     assert!(!server.stdout().contains("gk_") && !server.stdout().contains("curl"), "{}", server.stdout());
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
 use crate::support::jose::Signer;
-use crate::support::process::{Home, OWNER, Ran, on_each};
+use crate::support::process::{Home, Installed, OWNER, Ran, on_each};
 
 fn file(home: &Home, name: &str, text: &str) -> String {
     let path = home.folder().join(name);
@@ -203,12 +203,12 @@ fn furnish(home: &Home) {
 }
 
 on_each! {
-    fn what_was_exported_makes_the_same_again_on_an_empty_server(home: Home) {
+    fn what_was_exported_makes_the_same_again_on_an_empty_server(home: Installed) {
         furnish(&home);
         let exported = export(&home, &["--all"]);
         assert!(!exported.contains("gs_") && !exported.contains("client_secret:"), "{exported}");
         let server = home.serve();
-        let other = Home::on(home.kind).with("GRANTD_PUBLIC_URL", "http://localhost:5656");
+        let other = Home::on(home.kind).with("GRANTD_PUBLIC_URL", "http://localhost:5656").migrated();
         let made = applied(&other, &exported, &[]);
         assert!(made.contains("created: client acme/svc") && made.contains("its secret, shown this once: gs_"), "{made}");
         assert_eq!(export(&other, &["--all"]), exported);
@@ -226,7 +226,7 @@ on_each! {
         assert!(applied(&desk, &as_json, &[]).contains("There is nothing to do."));
     }
 
-    fn what_is_not_named_is_at_its_default(home: Home) {
+    fn what_is_not_named_is_at_its_default(home: Installed) {
         // If a default of the server's changes and the table of defaults does not, this file grows.
         let bare = "version: 1\nproviders:\n  - slug: acme\n    clients:\n      - client_id: svc\n    trusted_issuers:\n      \
                     - issuer: https://idp.example\n        audiences:\n          - https://grantd.example\n    domains:\n      - domain: id.acme.example\n";
@@ -249,7 +249,7 @@ on_each! {
         assert_eq!(export(&home, &["--provider", "acme"]), exported.replace("    scopes: []", "    scopes:\n      - name: x"));
     }
 
-    fn no_field_that_can_be_set_is_lost(home: Home) {
+    fn no_field_that_can_be_set_is_lost(home: Installed) {
         furnish(&home);
         let exported: Value = home.json(&["export", "--provider", "acme"]);
         let provider = &exported["providers"][0];
@@ -273,7 +273,7 @@ on_each! {
         unknown(&format!("version: 1\nproviders:\n  - {{{}}}\n", members.join(", ")));
     }
 
-    fn a_plan_is_shown_and_done_once_it_is_agreed_to(home: Home) {
+    fn a_plan_is_shown_and_done_once_it_is_agreed_to(home: Installed) {
         let text = "version: 1\nproviders:\n  - slug: acme\n    clients:\n      - client_id: a\n        scope: x y\n      - client_id: b\n        token_endpoint_auth_method: none\n        grant_types: [authorization_code]\n        redirect_uris: [\"https://b.example/cb\"]\n";
         let asked = apply(&home, text, &[]);
         assert_eq!(asked.status.code(), Some(2), "{asked:?}");
@@ -302,7 +302,7 @@ on_each! {
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
     }
 
-    fn for_scripts_the_plan_the_secrets_and_the_error_are_json(home: Home) {
+    fn for_scripts_the_plan_the_secrets_and_the_error_are_json(home: Installed) {
         let text = "version: 1\nproviders:\n  - slug: acme\n    clients:\n      - client_id: a\n      - client_id: bad\n        grant_types: [implicit]\n      - client_id: c\n";
         let ran = apply(&home, text, &["--json", "--yes"]);
         assert_eq!(ran.status.code(), Some(1), "{ran:?}");
@@ -347,7 +347,7 @@ on_each! {
 
 #[test]
 fn what_a_file_cannot_mean_is_told_with_its_line_before_anything_is_done() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let text = "version: 1\nproviders:\n  - slug: acme\n    clients:\n      - client_id: a\n        scop: x\n      - client_id: b\n        client_secret: hidden\n";
     let ran = apply(&home, text, &["--yes"]);
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
@@ -410,9 +410,8 @@ fn what_somebody_changed_since_the_plan_is_not_overwritten() {
 
 #[test]
 fn what_the_first_start_made_ends_only_when_it_is_asked_for() {
-    let home = Home::bare(Kind::Sqlite);
-    assert!(home.run(&["migrate"]).status.success());
-    let exported = export(&Home::on(Kind::Sqlite), &[]);
+    let home = Home::bare(Kind::Sqlite).migrated();
+    let exported = export(&Home::on(Kind::Sqlite).migrated(), &[]);
     assert!(exported.contains("client_id: runai") && !exported.contains("first-service"), "{exported}");
     let done = applied(&home, &exported, &[]);
     assert!(done.contains("There is nothing to do."), "{done}");

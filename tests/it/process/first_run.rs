@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::databases::Kind;
-use crate::support::process::{Home, MASTER, OWNER, Server, on_each};
+use crate::support::process::{Home, MASTER, OWNER, Ran, Server, on_each};
 
 /// Whether the text holds a secret of ours.
 fn holds_a_secret(text: &str) -> bool {
@@ -236,4 +236,117 @@ fn a_lost_master_key_is_not_replaced_by_one_that_opens_nothing() {
     assert!(!file.exists(), "a key that opens nothing was put in its place");
     std::fs::write(&file, kept).unwrap();
     bare.0.serve();
+}
+
+/// Commands that only work on what is there.
+const LOCAL: [&[&str]; 9] = [
+    &["client", "list"],
+    &["doctor"],
+    &["explain", "x"],
+    &["keys", "list"],
+    &["export"],
+    &["apply", "-f", "nope"],
+    &["client", "create", "--name", "n", "--dry-run"],
+    &["keys", "reset"],
+    &["keys", "reset", "--yes"],
+];
+
+#[track_caller]
+fn names_no_installation(ran: &Ran) {
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("there is no installation") && ran.stderr.contains("grantd migrate"), "{ran:?}");
+    assert!(ran.stdout.is_empty() && !ran.stderr.contains("never be opened again"), "{ran:?}");
+}
+
+#[test]
+fn a_command_makes_no_installation() {
+    let home = Home::bare(Kind::Sqlite);
+    for arguments in LOCAL.into_iter().chain([&["keys", "rekey"][..]]) {
+        names_no_installation(&home.run(arguments));
+        assert!(!home.folder().join("data").exists(), "{arguments:?} made a data directory");
+    }
+    let home = home.migrated();
+    let database = home.folder().join("data/grantd.db");
+    let key = std::fs::read(home.folder().join("data/master.key")).unwrap();
+    for lost in [true, false] {
+        std::fs::remove_file(&database).unwrap();
+        if !lost {
+            std::fs::write(&database, "").unwrap();
+        }
+        for arguments in LOCAL {
+            names_no_installation(&home.run(arguments));
+            assert_eq!(database.metadata().map_or(0, |file| file.len()), 0, "{arguments:?} made a database");
+        }
+        assert_eq!(database.exists(), !lost);
+    }
+    assert_eq!(std::fs::read(home.folder().join("data/master.key")).unwrap(), key);
+    // On PostgreSQL it is the tables that are not there.
+    let home = Home::bare(Kind::Postgres);
+    for arguments in [&["client", "list"][..], &["doctor"]] {
+        names_no_installation(&home.run(arguments));
+    }
+    let server = home.serve();
+    assert!(server.stdout().contains("gk_"), "somebody else did the first run");
+}
+
+#[test]
+fn a_first_key_that_nobody_saw_is_told_of_with_the_way_to_another() {
+    for arguments in [&["migrate"][..], &["serve"]] {
+        let home = Home::bare(Kind::Sqlite);
+        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = home.command(arguments).stdout(full()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("nobody has its first keys") && !holds_a_secret(&said), "{said}");
+        let way = said.split('`').nth(1).unwrap().split_whitespace().skip(1).collect::<Vec<_>>();
+        let made = home.json(&way);
+        let server = home.serve();
+        let owner = format!("Bearer {}", made["key"].as_str().unwrap());
+        server.http.call("GET", "/admin/v1/api-keys", &[("authorization", &owner)], None).expect(200);
+    }
+}
+
+#[test]
+fn an_error_that_cannot_be_written_still_has_its_status() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = home.command(&["client", "show", "nosuch"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_first_start_that_was_cut_off_at_its_master_key_starts_again() {
+    let home = Home::bare(Kind::Sqlite);
+    let file = home.folder().join("data/master.key");
+    std::fs::create_dir(home.folder().join("data")).unwrap();
+    std::fs::write(&file, "").unwrap();
+    let mut server = home.serve();
+    assert!(server.stdout().contains("gk_"));
+    assert!(server.stop().success());
+    let key = std::fs::read(&file).unwrap();
+    assert_eq!(mode(&home, "data/master.key"), 0o600);
+    assert!(home.run(&["doctor"]).status.success());
+    // Beside a database it is a lost key, and stays as it is; a damaged one is named.
+    for (damaged, says) in [("", "the master key is missing"), ("MDEyMzQ1", "data/master.key holds no master key")] {
+        std::fs::write(&file, damaged).unwrap();
+        let said = home.refused(&[]);
+        assert!(said.contains(says), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), damaged);
+    }
+    std::fs::write(&file, key).unwrap();
+    home.serve();
+}
+
+#[test]
+fn of_first_starts_at_once_all_know_one_master_key() {
+    for _ in 0..10 {
+        let home = Home::bare(Kind::Sqlite);
+        let ran: Vec<Ran> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..3).map(|_| scope.spawn(|| home.run(&["migrate"]))).collect();
+            running.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(ran.iter().all(|ran| ran.status.success()), "{ran:?}");
+        assert_eq!(ran.iter().filter(|ran| holds_a_secret(&ran.stdout)).count(), 1, "{ran:?}");
+        home.json(&["client", "list"]);
+    }
 }

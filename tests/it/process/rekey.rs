@@ -13,7 +13,10 @@ use crate::process::admin::Api;
 use crate::process::key_drills::under_load;
 use crate::support::client::basic;
 use crate::support::databases::Kind;
-use crate::support::process::{Home, MASTER, pause, until};
+use crate::support::process::{Home, MASTER, OWNER, pause, until};
+
+/// A master key of these tests, 32 bytes.
+const NEXT: &[u8; 32] = b"the next master key of the tests";
 
 fn key_file(home: &Home, ending: &str) -> PathBuf {
     home.folder().join("data").join(format!("master.key{ending}"))
@@ -98,20 +101,20 @@ fn a_crash_at_any_step_leaves_a_start_that_works() {
     assert!(server.stop().success());
     let old = content(&key_file(&home, ""));
     // Before the commit: the new file lies there, and the database knows nothing of it.
-    fs::write(key_file(&home, ".new"), format!("{}\n", STANDARD.encode([7; 32]))).unwrap();
+    fs::write(key_file(&home, ".new"), format!("{}\n", STANDARD.encode(NEXT))).unwrap();
     let mut server = home.serve();
     held.assert_works(&Api::of(&home, &server));
     assert!(server.stop().success());
     // Tried again, it goes on with the same file.
     home.json(&["keys", "rekey"]);
-    assert_eq!(content(&key_file(&home, "")).trim(), STANDARD.encode([7; 32]));
+    assert_eq!(content(&key_file(&home, "")).trim(), STANDARD.encode(NEXT));
     // After the commit, before the rename.
     fs::rename(key_file(&home, ""), key_file(&home, ".new")).unwrap();
     fs::write(key_file(&home, ""), &old).unwrap();
     let mut server = home.serve();
     assert!(server.stderr().contains("a change of the master key that was cut off is finished"), "{}", server.stderr());
     held.assert_works(&Api::of(&home, &server));
-    assert_eq!(content(&key_file(&home, "")).trim(), STANDARD.encode([7; 32]));
+    assert_eq!(content(&key_file(&home, "")).trim(), STANDARD.encode(NEXT));
     assert!(!key_file(&home, ".new").exists());
     assert!(server.stop().success());
     // And for the command line alike.
@@ -171,6 +174,152 @@ fn a_given_master_key_is_exchanged_by_way_of_a_file() {
     assert_ne!(content(&file).trim(), MASTER);
 }
 
+/// As a crash leaves it behind the commit and before the rename: the database is sealed under `.new`.
+fn cut_off_after_commit(home: &Home) {
+    let old = content(&key_file(home, ""));
+    home.json(&["keys", "rekey"]);
+    fs::rename(key_file(home, ""), key_file(home, ".new")).unwrap();
+    fs::write(key_file(home, ""), old).unwrap();
+}
+
+/// The sealed rows and every key file, to tell that nothing was touched.
+fn refused(home: &Home, arguments: &[&str], says: &str) {
+    let before = content(&key_file(home, ""));
+    let ran = home.run(arguments);
+    assert!(!ran.status.success() && ran.stderr.contains(says), "{arguments:?}: {ran:?}");
+    assert_eq!(content(&key_file(home, "")), before, "{arguments:?}");
+    assert!(!key_file(home, ".new").exists(), "{arguments:?}");
+    home.json(&["client", "list"]);
+}
+
+#[test]
+fn of_two_rekeys_at_once_each_tells_the_truth_and_the_key_is_there() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    for round in 0..20 {
+        let both = [["keys", "rekey"], ["keys", "rekey"]].map(|arguments| home.command(&arguments).spawn().unwrap());
+        for mut one in both {
+            assert!(one.wait().unwrap().success(), "round {round}");
+        }
+        assert!(home.run(&["client", "list"]).status.success(), "round {round}");
+    }
+    assert!(!key_file(&home, ".new").exists() && !key_file(&home, ".tmp").exists());
+    // Every key of before is kept under a name of its own.
+    let kept = fs::read_dir(home.folder().join("data")).unwrap();
+    let kept: Vec<String> = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(kept.iter().filter(|name| name.starts_with("master.key.old")).count(), 40, "{kept:?}");
+}
+
+#[test]
+fn of_two_rekeys_into_one_file_both_name_the_key_that_opens_the_database() {
+    for round in 0..10 {
+        let home = Home::on(Kind::Postgres).migrated();
+        let file = home.folder().join("next.key").display().to_string();
+        let arguments = ["keys", "rekey", "--new-master-key-file", &file];
+        let both = [home.command(&arguments).spawn().unwrap(), home.command(&arguments).spawn().unwrap()];
+        for mut one in both {
+            assert!(one.wait().unwrap().success(), "round {round}");
+        }
+        let home = home.without("GRANTD_MASTER_KEY").with("GRANTD_MASTER_KEY_FILE", &file);
+        home.json(&["client", "list"]);
+    }
+}
+
+#[test]
+fn a_rekey_after_one_that_was_cut_off_keeps_the_key_that_opens_the_database() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    cut_off_after_commit(&home);
+    let current = content(&key_file(&home, ".new"));
+    let file = home.folder().join("newkey").display().to_string();
+    let done = home.json(&["keys", "rekey", "--new-master-key-file", &file]);
+    assert_eq!(done["master_key_file"], json!(file));
+    assert_eq!(content(&key_file(&home, "")), content(Path::new(&file)));
+    let kept = done["old_master_key_file"].as_str().unwrap();
+    assert_eq!(content(&home.folder().join(kept)), current, "backups from in between need it");
+    home.json(&["client", "list"]);
+    // A file that cannot be made loses nothing either.
+    cut_off_after_commit(&home);
+    let ran = home.run(&["keys", "rekey", "--new-master-key-file", "/nowhere/newkey"]);
+    assert!(!ran.status.success() && ran.stderr.contains("/nowhere/newkey"), "{ran:?}");
+    home.json(&["client", "list"]);
+    // The same command again is the end of the change that was cut off.
+    let file = home.folder().join("third").display().to_string();
+    let again = ["keys", "rekey", "--new-master-key-file", &file];
+    let old = content(&key_file(&home, ""));
+    home.json(&again);
+    fs::rename(key_file(&home, ""), key_file(&home, ".new")).unwrap();
+    fs::write(key_file(&home, ""), old).unwrap();
+    assert_eq!(home.json(&again)["data_keys"], 5);
+    assert_eq!(content(&key_file(&home, "")), content(Path::new(&file)));
+    home.json(&["client", "list"]);
+}
+
+#[test]
+fn a_reset_after_a_rekey_that_was_cut_off_finishes_it_and_ends_nothing() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    let held = home.json(&["api-key", "create", "--role", "owner"]);
+    cut_off_after_commit(&home);
+    let current = content(&key_file(&home, ".new"));
+    let told = home.run(&["keys", "reset"]);
+    assert!(!told.status.success() && told.stderr.contains("nothing is lost"), "{told:?}");
+    let told = home.run(&["keys", "reset", "--yes"]);
+    assert!(!told.status.success() && told.stderr.contains("nothing is lost"), "{told:?}");
+    assert_eq!(content(&key_file(&home, "")), current);
+    // Even if what was `master.key` is gone.
+    fs::rename(key_file(&home, ""), key_file(&home, ".new")).unwrap();
+    let told = home.run(&["keys", "reset", "--yes"]);
+    assert!(!told.status.success() && told.stderr.contains("nothing is lost"), "{told:?}");
+    let server = home.serve();
+    let api = Api::of(&home, &server).acting_as(held["key"].as_str().unwrap());
+    api.get("/providers").expect(200);
+}
+
+#[test]
+fn a_file_that_is_no_new_master_key_is_refused() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = home.folder().join(name);
+        fs::write(&path, format!("{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let next = STANDARD.encode(NEXT);
+    let unfit = [
+        (file("current", content(&key_file(&home, "")).trim(), 0o600), "that is in use"),
+        (file("zeros", &STANDARD.encode([0; 32]), 0o600), "one byte over and over"),
+        (file("shared", &next, 0o640), "chmod 600"),
+        (file("empty", "", 0o600), "is empty"),
+        (file("short", "MDEyMzQ1", 0o600), "short holds no master key"),
+        (home.folder().display().to_string(), "no regular file"),
+        (key_file(&home, "").display().to_string(), "that is in use"),
+        ("data/master.key.new".to_owned(), "name another file"),
+        ("-".to_owned(), "not standard input"),
+    ];
+    for (path, says) in &unfit {
+        refused(&home, &["keys", "rekey", "--new-master-key-file", path], says);
+    }
+    assert!(!home.folder().join("-").exists());
+    home.json(&["keys", "rekey", "--new-master-key-file", &file("next", &next, 0o600)]);
+    assert_eq!(content(&key_file(&home, "")).trim(), next);
+}
+
+#[test]
+fn what_is_done_to_the_database_itself_is_refused_where_a_server_is_named() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    let meant = home.again().with("GRANTD_SERVER", "https://prod.example").with("GRANTD_KEY", OWNER);
+    let key = content(&key_file(&home, ""));
+    for arguments in
+        [&["keys", "rekey"][..], &["keys", "reset"], &["keys", "reset", "--yes"], &["doctor"], &["migrate"]]
+    {
+        let ran = meant.run(arguments);
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("GRANTD_SERVER is https://prod.example"), "{ran:?}");
+    }
+    assert_eq!(content(&key_file(&home, "")), key);
+    meant.json(&["keys", "rekey", "--local"]);
+    // A start does not ask.
+    meant.serve();
+}
+
 fn reset_on(home: &Home, lose: impl FnOnce() -> Home) {
     let mut server = home.serve();
     let api = Api::of(home, &server);
@@ -187,8 +336,11 @@ fn reset_on(home: &Home, lose: impl FnOnce() -> Home) {
     let (made_before, _) = once(&api);
     let yes = ["keys", "reset", "--yes"];
     assert!(server.stop().success());
-    let told = home.run(&yes);
-    assert!(!told.status.success() && told.stderr.contains("nothing is lost"), "{told:?}");
+    for arguments in [&yes[..], &["keys", "reset"]] {
+        let told = home.run(arguments);
+        assert!(!told.status.success() && told.stderr.contains("nothing is lost"), "{told:?}");
+        assert!(!told.stderr.contains("every API key"), "{told:?}");
+    }
     let home = lose();
     let asked = home.run(&["keys", "reset"]);
     assert!(!asked.status.success() && asked.stderr.contains("every API key"), "{asked:?}");

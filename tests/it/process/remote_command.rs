@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
 use crate::support::origin::{Origin, Reply};
-use crate::support::process::{Home, OWNER, Ran, Server, on_each};
+use crate::support::process::{Home, Installed, OWNER, Ran, Server, on_each};
 use crate::support::tls::{Authority, TlsOrigin};
 
 /// Another machine: an empty folder, nothing of the server's configuration, and a key in a file.
@@ -125,7 +125,7 @@ on_each! {
         assert_eq!(desk.home.json(&["client", "show", "svc"])["client_name"], "svc");
     }
 
-    fn a_list_is_cut_where_it_was_asked_to_be(home: Home) {
+    fn a_list_is_cut_where_it_was_asked_to_be(home: Installed) {
         for name in ["a", "b", "c", "d", "e"] {
             home.json(&["provider", "create", name]);
         }
@@ -141,7 +141,7 @@ on_each! {
         ended(&home.run(&["provider", "list", "--all", "--limit", "2"]), 2, &["--limit"]);
     }
 
-    fn any_call_can_be_made_as_it_is(home: Home) {
+    fn any_call_can_be_made_as_it_is(home: Installed) {
         let body = home.folder().join("body.json");
         fs::write(&body, json!({"slug": "acme", "name": "Acme"}).to_string()).unwrap();
         let made = home.json(&["api", "POST", "providers", "--data", body.to_str().unwrap()]);

@@ -119,7 +119,7 @@ on_each! {
             assert!(exported.lines().any(|own| own == line), "no {line} in {exported}");
         }
         assert!(!exported.contains("offline_access"), "{exported}");
-        let other = Home::on(home.kind);
+        let other = Home::on(home.kind).migrated();
         let wanted = other.folder().join("wanted.yaml");
         std::fs::write(&wanted, &exported).unwrap();
         let wanted = wanted.display().to_string();

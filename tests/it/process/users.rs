@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::people::{IMPORTED, PASSWORD};
 use crate::process::admin::{Api, problem};
-use crate::support::process::{Home, Ran, on_each};
+use crate::support::process::{Home, Installed, Ran, on_each};
 
 fn id(user: &Value) -> &str {
     user["id"].as_str().unwrap_or_else(|| panic!("no id in {user}"))
@@ -54,7 +54,7 @@ on_each! {
         assert_eq!(home.json(&["user", "list"]), json!({"items": [], "next_cursor": null}));
     }
 
-    fn a_password_comes_from_a_file_or_from_standard_input(home: Home) {
+    fn a_password_comes_from_a_file_or_from_standard_input(home: Installed) {
         let file = home.folder().join("password");
         std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
         let file = file.to_str().unwrap();
@@ -75,7 +75,7 @@ on_each! {
         }
     }
 
-    fn refusals_are_sentences(home: Home) {
+    fn refusals_are_sentences(home: Installed) {
         home.json(&["user", "create", "ada", "--email", "ada@example.com"]);
         refused(&home.run(&["user", "create", "ADA"]), "another account's");
         refused(&home.run(&["user", "create", "a b", "--email", "x"]), "username");

@@ -18,7 +18,7 @@ use std::time::Duration;
 use actix_web::dev::ServiceResponse;
 use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
-use grantd::app::{Opened, Serve, Services, StartFlags, engine_options};
+use grantd::app::{Opened, Purpose, Services, StartFlags, engine_options};
 use grantd::config::{self, Inputs, Settings};
 use grantd::crypto::{MasterKey, Random};
 use grantd::domain::clock::deadline_in;
@@ -191,8 +191,8 @@ impl TestApp {
         let options = EngineOptions { stale_after, login_floor, ..engine_options(&settings) };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
-        let serve = if setup.public_url == ISSUER { Serve::No } else { Serve::Yes };
-        let how = (8080, flags, serve);
+        let purpose = if setup.public_url == ISSUER { Purpose::Manage } else { Purpose::Serve };
+        let how = (8080, flags, purpose);
         let opened = Opened::open(&settings, &db.options(), &options, &clock, random.clone(), how).await;
         let opened = opened.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);

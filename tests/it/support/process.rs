@@ -30,6 +30,23 @@ pub struct Home {
     place: Arc<Place>,
 }
 
+/// A home whose first run is behind it, for [`on_each!`].
+pub struct Installed(Home);
+
+impl Installed {
+    pub fn on(kind: Kind) -> Self {
+        Self(Home::on(kind).migrated())
+    }
+}
+
+impl std::ops::Deref for Installed {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.0
+    }
+}
+
 /// Kept by the home and by every server in it: whichever ends last.
 struct Place {
     folder: TempDir,
@@ -78,6 +95,13 @@ impl Home {
     /// With an owner key and an issuer that outlives restarts.
     pub fn on(kind: Kind) -> Self {
         Self::bare(kind).with("GRANTD_ADMIN_KEY", OWNER).with("GRANTD_PUBLIC_URL", ISSUER)
+    }
+
+    /// With its first run behind it; no server runs. Commands make no installation.
+    pub fn migrated(self) -> Self {
+        let ran = self.run(&["migrate"]);
+        assert!(ran.status.success(), "{ran:?}");
+        self
     }
 
     /// The same folder and database, for another configuration.
