@@ -24,6 +24,7 @@ mod rekey;
 mod remote_command;
 mod resource_commands;
 mod shell;
+mod strange_answers;
 mod strict_clients;
 mod token_surfaces;
 mod trust_command;
