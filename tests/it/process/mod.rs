@@ -6,6 +6,7 @@ mod browser_token;
 mod clients;
 mod command_line;
 mod declared;
+mod declared_slips;
 mod domains;
 mod durability;
 mod first_run;
