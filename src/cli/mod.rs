@@ -27,6 +27,8 @@ mod clients;
 mod commands;
 mod declared;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod domains;
 mod events;
 mod explain;
