@@ -41,7 +41,9 @@ impl Api {
             Some(file) if file.as_os_str() == "-" => Some(standard_json()?),
             Some(file) => Some(json_file(file)?),
         };
-        let call = Call { body, ..Call::new(self.verb, Path(path)) }.if_match(self.if_match);
+        // Whether it makes something is known to who wrote it, and who says a key says so.
+        let once = self.verb == Verb::Post && rest.has_idempotency_key();
+        let call = Call { body, once, ..Call::new(self.verb, Path(path)) }.if_match(self.if_match);
         let answer = rest.send(call).await?;
         let mut out = std::io::stdout().lock();
         if self.include {

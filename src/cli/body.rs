@@ -1,6 +1,7 @@
 //! Bodies of calls: flags by their names in the API, a file with the rest, and fields that go back to
 //! their default.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::CliError;
+use crate::cli::{CliError, output};
 
 /// What every call that writes fields takes beside its flags.
 #[derive(Args)]
@@ -88,18 +89,38 @@ pub fn json_file(path: &Path) -> Result<Value, CliError> {
     })
 }
 
+/// Largest file that is read, bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+/// Largest file with one credential.
+const LARGEST_KEY: u64 = 64 * 1024;
+
 /// A file's text; of `-` that of standard input.
 pub fn read(path: &Path) -> Result<String, CliError> {
-    if path.as_os_str() == "-" {
-        return standard_input();
-    }
-    let text = std::fs::read_to_string(path);
-    text.map_err(|error| CliError::Refused(format!("cannot read {}: {error}", path.display())))
+    if path.as_os_str() == "-" { standard_input() } else { read_file(path, LARGEST) }
+}
+
+/// The text of a file with one credential.
+pub fn read_short(path: &Path) -> Result<String, CliError> {
+    read_file(path, LARGEST_KEY)
+}
+
+fn read_file(path: &Path, most: u64) -> Result<String, CliError> {
+    let name = output::one_line(&path.display().to_string());
+    let file = File::open(path).map_err(|error| CliError::Refused(format!("cannot read {name}: {error}")))?;
+    bounded(file, &name, most)
 }
 
 pub fn standard_input() -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|error| CliError::Refused(format!("cannot read standard input: {error}")))?;
-    Ok(text)
+    bounded(std::io::stdin().lock(), "standard input", LARGEST)
+}
+
+/// A device has no end, and a wrong file may be larger than the memory.
+fn bounded(source: impl Read, name: &str, most: u64) -> Result<String, CliError> {
+    let mut bytes = Vec::new();
+    let refused = |why: &dyn std::fmt::Display| CliError::Refused(format!("cannot read {name}: {why}"));
+    source.take(most + 1).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
+    if bytes.len() as u64 > most {
+        return Err(refused(&format!("it is larger than {} KiB", most / 1024)));
+    }
+    String::from_utf8(bytes).map_err(|_| refused(&"it is not UTF-8"))
 }

@@ -9,6 +9,8 @@ use crate::cli::CliError;
 
 /// Where the admin API lies below a server's public URL.
 pub const ROOT: &str = "/admin/v1";
+/// The query parameter of a change that is only tried.
+const DRY_RUN: &str = "dry_run";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "UPPER")]
@@ -42,6 +44,10 @@ pub struct Call {
     pub if_match: Option<String>,
     /// It makes something, and must not do so twice.
     pub once: bool,
+    /// The `Idempotency-Key` that was chosen for it; without one it gets a random one at a server.
+    pub once_key: Option<String>,
+    /// The status of its success, as the API documents it.
+    pub success: u16,
 }
 
 /// What came back, whatever its status.
@@ -56,7 +62,13 @@ pub struct Answer {
 
 impl Call {
     pub fn new(verb: Verb, path: Path) -> Self {
-        Self { verb, path: path.0, query: Vec::new(), body: None, if_match: None, once: false }
+        let success = if verb == Verb::Delete { 204 } else { 200 };
+        Self { verb, path: path.0, query: Vec::new(), body: None, if_match: None, once: false, once_key: None, success }
+    }
+
+    /// Where success is not what it is of most calls.
+    pub fn answering(self, success: u16) -> Self {
+        Self { success, ..self }
     }
 
     pub fn get(path: Path) -> Self {
@@ -69,7 +81,7 @@ impl Call {
 
     /// A call that makes something with an id of its own.
     pub fn create(path: Path, body: Value) -> Self {
-        Self { once: true, ..Self::post(path, body) }
+        Self { once: true, success: 201, ..Self::post(path, body) }
     }
 
     pub fn patch(path: Path, body: Value) -> Self {
@@ -91,6 +103,17 @@ impl Call {
         let quoted = |tag: String| if tag.contains('"') || tag == "*" { tag } else { format!("\"{tag}\"") };
         self.if_match = tag.map(quoted);
         self
+    }
+
+    /// Whether anything is different after it.
+    pub fn writes(&self) -> bool {
+        let is_tried = self.query.iter().any(|(name, value)| name == DRY_RUN && value == "true");
+        self.verb != Verb::Get && !is_tried
+    }
+
+    /// The same call, judged and not made.
+    pub fn tried(self) -> Self {
+        if self.writes() { self.query(DRY_RUN, Some(true)) } else { self }
     }
 
     /// Path and query.
@@ -116,6 +139,21 @@ impl Answer {
 
     pub fn is_json(&self) -> bool {
         serde_json::from_slice::<IgnoredAny>(&self.body).is_ok()
+    }
+
+    /// Whether the API answers a call so that succeeded: with the status that it documents, and nothing
+    /// or an object. Other servers say 200 to everything.
+    pub fn is_as_documented(&self, success: u16) -> bool {
+        let fits = match success {
+            204 => self.body.is_empty(),
+            _ => matches!(self.json(), Value::Object(members) if !members.is_empty()),
+        };
+        self.status == success && fits
+    }
+
+    /// Whether something between here and the server answers in its place.
+    pub fn is_of_a_gateway(&self) -> bool {
+        self.status >= 500 && self.json().get("request_id").is_none()
     }
 }
 

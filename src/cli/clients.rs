@@ -68,6 +68,16 @@ pub enum Command {
         at: At,
         client_id: String,
     },
+    /// Mint an ephemeral token for a client; it is printed this once
+    Mint {
+        #[command(flatten)]
+        at: At,
+        client_id: String,
+        #[command(flatten)]
+        ask: TokenAsk,
+        #[command(flatten)]
+        data: Data,
+    },
     /// Secrets of a client
     #[command(subcommand)]
     Secret(secrets::Command),
@@ -82,6 +92,7 @@ pub struct At {
 
 #[derive(Args, Serialize)]
 pub struct Fields {
+    /// What people see it called
     #[arg(long)]
     #[serde(rename = "client_name")]
     name: Option<String>,
@@ -96,8 +107,8 @@ pub struct Fields {
     /// What it may ask for by `resource`; the first one is the default; repeat for more
     #[arg(long)]
     audience: Option<Vec<String>>,
-    /// client_secret_basic, client_secret_post, private_key_jwt or none
-    #[arg(long)]
+    /// How it proves itself at the token endpoint
+    #[arg(long, value_parser = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"])]
     #[serde(rename = "token_endpoint_auth_method")]
     auth_method: Option<String>,
     /// The one algorithm its assertions may use
@@ -178,6 +189,30 @@ pub struct PeopleFields {
     refresh_token_max_ttl: Option<i64>,
 }
 
+/// What a token is to be; its own claims come by --data.
+#[derive(Args, Serialize)]
+pub struct TokenAsk {
+    /// How long it lives
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(rename = "ttl_seconds")]
+    ttl: Option<u64>,
+    /// Scope names, separated by spaces
+    #[arg(long)]
+    scope: Option<String>,
+    /// Whom it is for, of the client's own list; repeat for more
+    #[arg(long)]
+    audience: Option<Vec<String>>,
+    /// Good for one use
+    #[arg(long)]
+    one_time: Option<bool>,
+    /// readonly or readwrite
+    #[arg(long)]
+    access: Option<String>,
+    /// Whom it speaks of; the client must be allowed to set that
+    #[arg(long)]
+    subject: Option<String>,
+}
+
 impl At {
     /// The provider and what lies below it.
     pub fn path(&self, rest: &[&str]) -> Result<Path, CliError> {
@@ -234,6 +269,10 @@ impl Command {
             Self::RevokeTokens { at, client_id } => {
                 let call = Call::delete(at.path(&["clients", &client_id, "tokens"])?);
                 rest.done(call, "All tokens of the client are revoked.").await
+            }
+            Self::Mint { at, client_id, ask, data } => {
+                let body = Value::Object(data.body(given(&ask))?);
+                rest.show(Call::post(at.path(&["clients", &client_id, "tokens"])?, body).answering(201)).await
             }
             Self::Secret(command) => command.run(rest).await,
         }

@@ -70,13 +70,22 @@ pub struct Target {
     /// Judge a change and show what it would come to; nothing is written
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Have the answer of what was made under this value, or make it now: for a command that makes one thing
+    #[arg(long, global = true, value_name = "VALUE")]
+    pub idempotency_key: Option<String>,
 }
 
 impl Target {
     /// The server that is meant, if one is.
     pub fn remote(&self, environment: &RemoteEnvironment) -> Result<Option<Remote>, CliError> {
         let named = self.server.as_ref().or(environment.server.as_ref());
-        let Some(server) = named.filter(|_| !self.local) else { return Ok(None) };
+        let Some(server) = named.filter(|_| !self.local) else {
+            // Variables are shared by all commands of a shell; who writes a flag means a server.
+            return match self.key_file.is_some() || self.key.is_some() {
+                true => Err(CliError::Usage("--key and --key-file are for --server, and none is meant".to_owned())),
+                false => Ok(None),
+            };
+        };
         let key = self.credential(environment)?;
         Remote::new(server, key, self.allow_http, Duration::from_secs(self.timeout)).map(Some)
     }
@@ -84,7 +93,7 @@ impl Target {
     /// Flags before the environment, files before bare keys.
     fn credential(&self, environment: &RemoteEnvironment) -> Result<SecretString, CliError> {
         let text = if let Some(path) = &self.key_file {
-            body::read(path)?
+            body::read_short(path)?
         } else if let Some(key) = &self.key {
             writeln!(
                 std::io::stderr(),
@@ -92,7 +101,7 @@ impl Target {
             )?;
             key.clone()
         } else if let Some(path) = &environment.key_file {
-            body::read(path.as_ref())?
+            body::read_short(path.as_ref())?
         } else if let Some(key) = &environment.key {
             key.clone()
         } else {
@@ -231,7 +240,7 @@ impl Manage {
             Self::Report(command) => command.run(&rest).await,
             Self::Explain { request_id } => explain::run(&rest, &request_id).await,
             Self::Export(export) => export.run(&rest).await,
-            Self::Apply(apply) => apply.run(&rest).await,
+            Self::Apply(apply) => apply.run(&rest).await.map_err(CliError::loud),
             Self::Api(api) => api.run(&rest).await,
         };
         rest.close().await;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::CliError;
 use crate::cli::call::{Call, path};
-use crate::cli::rest::{PAGE, Paging, Rest, items_of};
+use crate::cli::rest::{PAGE, Pages, Paging, Rest};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -77,15 +77,15 @@ impl Command {
 
 /// Page by page, so that it takes the same memory whatever there is.
 async fn export(rest: &Rest, call: &Call) -> Result<(), CliError> {
-    let mut cursor: Option<String> = None;
+    let mut pages = Pages::default();
     loop {
-        let asked = call.clone().query("limit", Some(PAGE)).query("cursor", cursor.take());
-        let page = rest.ask(asked).await?.json();
+        let events = pages.next(rest, call, PAGE).await?;
         let mut out = std::io::stdout().lock();
-        for event in items_of(&page) {
+        for event in events {
             writeln!(out, "{event}")?;
         }
-        let Some(next) = page.get("next_cursor").and_then(serde_json::Value::as_str) else { return Ok(()) };
-        cursor = Some(next.to_owned());
+        if pages.cursor.is_none() {
+            return Ok(());
+        }
     }
 }

@@ -28,6 +28,8 @@ mod clients;
 mod commands;
 mod declared;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod domains;
 mod events;
 mod explain;
@@ -75,6 +77,12 @@ pub enum CliError {
          client `first-service`"
     )]
     NotShown(#[source] std::io::Error),
+    /// No answer came to a change that the server may have made.
+    #[error("{}", maybe_done(why, key.as_deref()))]
+    MaybeDone { why: String, key: Option<String> },
+    /// A change was made, and nobody has seen its answer.
+    #[error("it was done, but its answer cannot be written: {0}")]
+    Unseen(String),
     #[error("it failed")]
     Failed(#[source] Failed),
     #[error("cannot write the answer")]
@@ -88,9 +96,22 @@ impl CliError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Unreachable(_) => 3,
+            Self::Unreachable(_) | Self::MaybeDone { .. } => 3,
             _ => 1,
         }
+    }
+
+    /// For a command that must not end quietly where nobody reads what it says.
+    fn loud(self) -> Self {
+        match self {
+            Self::Output(error) => Self::Refused(format!("cannot write to standard output: {error}")),
+            other => other,
+        }
+    }
+
+    /// Whoever reads has seen enough and is gone.
+    fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
 
@@ -100,6 +121,16 @@ impl From<Failed> for CliError {
             Failed::Refused(refusal) => Self::Refused(sentence(refusal)),
             Failed::Fault(_) => Self::Failed(failed),
         }
+    }
+}
+
+fn maybe_done(why: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!(
+            "{why}; it may have been done. The same command line with --idempotency-key {key} gives its answer, and makes \
+             nothing more"
+        ),
+        None => format!("{why}; it may have been done: look before you do it again"),
     }
 }
 
@@ -117,6 +148,13 @@ fn sentence(refusal: &Refusal) -> String {
 
 /// Parses the arguments of the process and runs the command.
 pub fn run() -> Result<(), CliError> {
+    match run_command() {
+        Err(error) if error.is_closed_pipe() => Ok(()),
+        ran => ran,
+    }
+}
+
+fn run_command() -> Result<(), CliError> {
     let Cli { global, command } = Cli::parse();
     let command = match command.unwrap_or(Command::Serve) {
         Command::Completions { shell } => return shell::completions(Cli::command(), shell),
@@ -130,7 +168,7 @@ pub fn run() -> Result<(), CliError> {
             if let Some(remote) = global.place.remote(&RemoteEnvironment::of(&inputs.environment))? {
                 // What a server is configured by says nothing of another one.
                 start_logger("warn", false);
-                let rest = Rest::new(Place::Server(remote), global.json, global.place.dry_run);
+                let rest = Rest::new(Place::Server(remote), &global);
                 return block_on(command.run(rest));
             }
             Command::Manage(command)
@@ -187,7 +225,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
                 return command.run(settings, json);
             }
             let local = Box::new(Local::open(settings, Purpose::Manage, json).await?);
-            command.run(Rest::new(local.place(settings).await, json, global.place.dry_run)).await
+            command.run(Rest::new(local.place(settings).await, global)).await
         }
     }
 }

@@ -15,6 +15,7 @@ use url::{Host, Url};
 use crate::app;
 use crate::cli::CliError;
 use crate::cli::call::{Answer, Call};
+use crate::cli::problem::error_of;
 use crate::domain::Wall;
 use crate::domain::clock::SystemWall;
 
@@ -22,8 +23,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of one answer, bytes: 500 items of a list are far smaller.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// How often a call that makes something is sent at most.
-const TRIES: u32 = 3;
+/// Before a call that makes something is sent once more: a server that restarts is back by then.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// How often such a call goes out whole at most: each may take as long as `--timeout`.
+const MOST_SENT: u32 = 3;
 
 pub struct Remote {
     /// Without a slash at the end.
@@ -59,24 +68,40 @@ impl Remote {
 
     /// A call that makes something is sent again where its answer was lost, and then makes nothing more.
     pub async fn call(&self, call: &Call) -> Result<Answer, CliError> {
-        if !call.once {
-            return Ok(self.send(call, None).await?);
+        if !(call.once && call.writes()) {
+            return self.send(call, None).await.map_err(|lost| match lost {
+                Lost { error, may_have_arrived: true } if call.writes() => maybe_done(&error, None),
+                Lost { error, .. } => error,
+            });
         }
-        let random = app::system_random();
-        let value = app::request_ids(random)(SystemWall.now());
-        let mut tries = 1;
+        let random = || app::request_ids(app::system_random())(SystemWall.now());
+        let key = call.once_key.clone().unwrap_or_else(random);
+        let mut pauses = PAUSES.iter();
+        // How often it went out whole. From then on nobody knows, until the server itself says something.
+        let mut sent = 0;
         loop {
-            let answered = self.send(call, Some(&value)).await;
-            let wait = match &answered {
-                Err(Lost { may_have_arrived: true, .. }) if tries < TRIES => Duration::ZERO,
-                // The first one still runs.
-                Ok(answer) if tries > 1 && tries < TRIES && answer.status == 409 && answer.retry_after.is_some() => {
-                    Duration::from_secs(1)
+            let unknown = match self.send(call, Some(&key)).await {
+                Ok(answer) if answer.is_of_a_gateway() => {
+                    sent += 1;
+                    error_of(&answer)
                 }
-                _ => return Ok(answered?),
+                // Busy, or still with the first one.
+                Ok(answer) if sent > 0 && (matches!(answer.status, 429 | 503) || is_under_way(&answer)) => {
+                    error_of(&answer)
+                }
+                Ok(answer) => return Ok(answer),
+                Err(Lost { error, may_have_arrived }) => {
+                    sent += u32::from(may_have_arrived);
+                    error
+                }
             };
-            tries += 1;
-            tokio::time::sleep(wait).await;
+            if sent == 0 {
+                return Err(unknown);
+            }
+            match pauses.next() {
+                Some(pause) if sent < MOST_SENT => tokio::time::sleep(*pause).await,
+                _ => return Err(maybe_done(&unknown, Some(key))),
+            }
         }
     }
 
@@ -135,10 +160,13 @@ impl From<CliError> for Lost {
     }
 }
 
-impl From<Lost> for CliError {
-    fn from(lost: Lost) -> Self {
-        lost.error
-    }
+fn maybe_done(error: &CliError, key: Option<String>) -> CliError {
+    CliError::MaybeDone { why: error.to_string(), key }
+}
+
+/// The server still works on the first one.
+fn is_under_way(answer: &Answer) -> bool {
+    answer.status == 409 && answer.retry_after.is_some()
 }
 
 /// The innermost cause: "connection refused", "invalid peer certificate: UnknownIssuer".

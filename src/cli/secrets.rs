@@ -156,7 +156,7 @@ impl Owner {
             }
             Act::Show(id) => rest.show(Call::get(self.path(&[&id])?)).await,
             Act::Rotate(overlap) => {
-                rest.show(Call::post(self.path(&["rotate"])?, Value::Object(given(&overlap)))).await
+                rest.show(Call::create(self.path(&["rotate"])?, Value::Object(given(&overlap)))).await
             }
             Act::Revoke(id) => rest.done(Call::delete(self.path(&[&id])?), "The secret is revoked.").await,
         }

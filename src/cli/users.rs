@@ -20,6 +20,7 @@ pub enum Command {
     Create {
         #[command(flatten)]
         at: At,
+        /// What the person logs in as
         username: String,
         #[command(flatten)]
         password: Password,
@@ -94,6 +95,7 @@ pub enum Command {
 
 #[derive(Args, Serialize)]
 pub struct Fields {
+    /// The person's email address, by which they may log in too
     #[arg(long)]
     email: Option<String>,
     #[arg(long)]
@@ -183,7 +185,8 @@ impl Command {
                 }
                 let id = id_of(rest, &at, user).await?;
                 let call = Call::post(at.path(&["users", &id, "password"])?, Value::Object(body));
-                rest.done(call, "The password is set; the person's sessions and grants have ended.").await
+                let sentence = "The password is set; the person's sessions and grants have ended.";
+                rest.done(call.answering(204), sentence).await
             }
             Self::Lock { at, user } => {
                 let id = id_of(rest, &at, user).await?;

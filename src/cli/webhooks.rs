@@ -105,14 +105,14 @@ impl Command {
                 body.extend(overlap.map(|seconds| ("overlap_seconds".to_owned(), json!(seconds))));
                 rest.show(Call::post(at(&[&id, "rotate-secret"])?, Value::Object(body))).await
             }
-            Self::Test { id } => rest.show(Call::post(at(&[&id, "test"])?, json!({}))).await,
+            Self::Test { id } => rest.show(Call::post(at(&[&id, "test"])?, json!({})).answering(202)).await,
             Self::Deliveries { id, state, paging } => {
                 let call = Call::get(at(&[&id, "deliveries"])?).query("state", state);
                 rest.list(call, &["id", "state", "attempts", "created_at", "next_at", "error"], &paging).await
             }
             Self::Retry { id, delivery_id } => {
                 let call = Call::post(at(&[&id, "deliveries", &delivery_id, "retry"])?, json!({}));
-                rest.done(call, "It is sent again.").await
+                rest.done(call.answering(202), "It is sent again.").await
             }
         }
     }

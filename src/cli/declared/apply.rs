@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::CliError;
 use crate::cli::body;
+use crate::cli::declared::check::check;
 use crate::cli::declared::document;
 use crate::cli::declared::plan::{Act, Step, plan};
+use crate::cli::output::{self, one_line};
 use crate::cli::rest::Rest;
-use crate::cli::{CliError, output};
 
 #[derive(Args)]
 pub struct Apply {
@@ -25,7 +27,7 @@ pub struct Apply {
     /// End what the file does not name, in the sections that it has
     #[arg(long)]
     prune: bool,
-    /// Write the secrets that are made into this new file, not to standard output
+    /// Write the secrets that are made into this new file, not to standard output; with --json they go nowhere else
     #[arg(long, value_name = "FILE")]
     secrets_file: Option<PathBuf>,
 }
@@ -34,27 +36,36 @@ pub struct Apply {
 struct Outcome<'a> {
     steps: &'a [Step],
     done: usize,
-    secrets: Vec<Value>,
     failed: Option<CliError>,
 }
 
 impl Apply {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
+        rest.refuse_idempotency_key()?;
         let text = body::read(&self.file)?;
-        let document =
-            document::read(&text).map_err(|slips| CliError::Refused(format!("{}:\n{slips}", self.file.display())))?;
-        let steps = plan(rest, &document, self.prune).await?;
+        let document = document::read(&text).map_err(|slips| self.of_file(CliError::Refused(slips)))?;
+        let steps = plan(rest, &document, self.prune).await.map_err(|error| self.of_file(error))?;
         if !rest.json {
             self.show(&steps)?;
         }
-        if steps.is_empty() || rest.dry_run {
-            return if rest.json { Ok(report(&Outcome::of(&steps), true)?) } else { Ok(()) };
+        let mut outcome = Outcome { steps: &steps, done: 0, failed: None };
+        if let Err(error) = check(rest, &steps).await {
+            outcome.failed = Some(self.of_file(error));
+        }
+        if steps.is_empty() || rest.dry_run || outcome.failed.is_some() {
+            if rest.json {
+                report(&outcome, rest.dry_run)?;
+            }
+            return outcome.failed.map_or(Ok(()), Err);
+        }
+        if rest.json && self.secrets_file.is_none() && steps.iter().any(Step::makes_a_secret) {
+            let why = "nothing was done: secrets are made; with --json, say by --secrets-file FILE where they go";
+            return Err(CliError::Usage(why.to_owned()));
         }
         self.ask(rest.json)?;
         let mut secrets_file = self.secrets_file.as_ref().map(new_file).transpose()?;
-        let mut outcome = Outcome::of(&steps);
         for step in &steps {
-            match self.take(step, rest, &mut outcome, secrets_file.as_mut()).await {
+            match take(step, rest, secrets_file.as_mut()).await {
                 Ok(()) => outcome.done += 1,
                 Err(error) => {
                     outcome.failed = Some(error);
@@ -66,6 +77,16 @@ impl Apply {
             report(&outcome, false)?;
         }
         self.sum_up(outcome, rest.json)
+    }
+
+    /// With the name of the file before the lines that are told of it.
+    fn of_file(&self, error: CliError) -> CliError {
+        match error {
+            CliError::Refused(slips) => {
+                CliError::Refused(format!("{}:\n{slips}", one_line(&self.file.display().to_string())))
+            }
+            other => other,
+        }
     }
 
     fn show(&self, steps: &[Step]) -> Result<(), CliError> {
@@ -101,34 +122,6 @@ impl Apply {
         }
     }
 
-    /// One step; a secret that it makes is out before the next one begins.
-    async fn take(
-        &self,
-        step: &Step,
-        rest: &Rest,
-        outcome: &mut Outcome<'_>,
-        file: Option<&mut File>,
-    ) -> Result<(), CliError> {
-        let answer = rest.ask(step.call.clone()).await?.json();
-        let secret =
-            ["client_secret", "secret"].iter().find_map(|name| answer.get(*name)).filter(|text| text.is_string());
-        let mut out = std::io::stdout().lock();
-        if !rest.json {
-            writeln!(out, "{}: {}", step.act.done(), step.title())?;
-        }
-        let Some(secret) = secret else { return Ok(()) };
-        let made = json!({ "kind": step.kind.noun, "provider": step.provider, "name": step.name, "secret": secret });
-        match file {
-            Some(file) => {
-                writeln!(file, "{made}")?;
-                file.sync_data()?;
-            }
-            None if rest.json => outcome.secrets.push(made),
-            None => writeln!(out, "    its secret, shown this once: {}", output::plain(secret))?,
-        }
-        Ok(())
-    }
-
     fn sum_up(&self, outcome: Outcome<'_>, as_json: bool) -> Result<(), CliError> {
         let Outcome { steps, done, failed, .. } = outcome;
         let Some(error) = failed else {
@@ -147,18 +140,39 @@ impl Apply {
     }
 }
 
-impl<'a> Outcome<'a> {
-    fn of(steps: &'a [Step]) -> Self {
-        Self { steps, done: 0, secrets: Vec::new(), failed: None }
+/// One step; a secret that it makes is out, or on the disk, before the next one begins.
+async fn take(step: &Step, rest: &Rest, file: Option<&mut File>) -> Result<(), CliError> {
+    let answer = match rest.ask(step.call.clone()).await {
+        Ok(answer) => answer.json(),
+        Err(CliError::Refused(sentences)) => return Err(CliError::Refused(step.told(&sentences))),
+        // The plan of the next run is another one, so no key of this call would be sent by it.
+        Err(CliError::MaybeDone { why, .. }) => {
+            let lost = if step.makes_a_secret() { "; then its secret is lost: make another one" } else { "" };
+            return Err(CliError::Unreachable(format!("{why}; {} may have been done{lost}", step.title())));
+        }
+        Err(error) => return Err(error),
+    };
+    let secret = ["client_secret", "secret"].iter().find_map(|name| answer.get(*name)).filter(|text| text.is_string());
+    let mut out = std::io::stdout().lock();
+    let mut told = Ok(());
+    if !rest.json {
+        told = writeln!(out, "{}: {}", step.act.done(), step.title());
     }
+    let Some(secret) = secret else { return Ok(told?) };
+    let made = json!({ "kind": step.kind.noun, "provider": step.provider, "name": step.name, "secret": secret });
+    let kept = match file {
+        Some(file) => writeln!(file, "{made}").and_then(|()| file.sync_data()),
+        None => told.and_then(|()| writeln!(out, "    its secret, shown this once: {}", output::plain(secret))),
+    };
+    kept.map_err(|error| CliError::Unseen(format!("{error}; the secret of {} is lost", step.title())))
 }
 
-/// `{plan, done, secrets, error}`.
+/// `{plan, dry_run, done, error}`.
 fn report(outcome: &Outcome<'_>, dry_run: bool) -> std::io::Result<()> {
     let plan: Vec<Value> = outcome.steps.iter().map(Step::to_value).collect();
     let error = outcome.failed.as_ref().map(ToString::to_string);
     let whole = json!({
-        "plan": plan, "dry_run": dry_run && !plan.is_empty(), "done": outcome.done, "secrets": outcome.secrets, "error": error,
+        "plan": plan, "dry_run": dry_run && !plan.is_empty(), "done": outcome.done, "error": error,
     });
     output::show(&whole, true)
 }

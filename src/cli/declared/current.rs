@@ -6,7 +6,7 @@ use crate::cli::CliError;
 use crate::cli::call::Call;
 use crate::cli::declared::kinds::{Kind, PROVIDER};
 use crate::cli::problem::error_of;
-use crate::cli::rest::Rest;
+use crate::cli::rest::{Rest, not_ours};
 
 /// What the admin API says of a path that it does not have.
 const NO_PATH: &str = "There is nothing at this path.";
@@ -32,7 +32,7 @@ pub async fn one(rest: &Rest, kind: &Kind, provider: &str, id: &str) -> Result<O
     let answer = rest.send(Call::get(kind.path(provider, Some(id))?)).await?;
     match answer.status {
         404 if answer.json().get("request_id").is_some() => Ok(None),
-        200 => Ok(known(kind, answer.json()).map(|known| Known { etag: answer.etag, ..known })),
+        200 => Ok(Some(Known { etag: answer.etag.clone(), ..known(kind, answer.json())? })),
         _ => Err(error_of(&answer)),
     }
 }
@@ -40,7 +40,7 @@ pub async fn one(rest: &Rest, kind: &Kind, provider: &str, id: &str) -> Result<O
 /// All providers that the key sees, ordered by slug.
 pub async fn providers(rest: &Rest) -> Result<Vec<Known>, CliError> {
     let (items, _) = rest.items(Call::get(PROVIDER.path("", None)?), usize::MAX).await?;
-    let mut all: Vec<Known> = items.into_iter().filter_map(|item| known(&PROVIDER, item)).collect();
+    let mut all = items.into_iter().map(|item| known(&PROVIDER, item)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|left, right| left.id.cmp(&right.id));
     Ok(all)
 }
@@ -56,11 +56,8 @@ pub async fn all(rest: &Rest, kind: &'static Kind, provider: Option<&str>) -> Re
         Err(error) => return Err(error),
     };
     let mine = |item: &Value| kind.below_provider || item.get("provider").unwrap_or(&Value::Null).as_str() == provider;
-    let mut all: Vec<Known> = items
-        .into_iter()
-        .filter(|item| mine(item) && is_configured(item))
-        .filter_map(|item| known(kind, item))
-        .collect();
+    let configured = items.into_iter().filter(|item| mine(item) && is_configured(item));
+    let mut all = configured.map(|item| known(kind, item)).collect::<Result<Vec<_>, _>>()?;
     all.sort_by_cached_key(|known| (kind.name_of(&known.members), format!("{:?}", kind.set_fields(&known.members))));
     Ok(Some(all))
 }
@@ -74,8 +71,12 @@ fn is_configured(item: &Value) -> bool {
     !built_in && !of_surface && text("tenant").is_none()
 }
 
-fn known(kind: &Kind, item: Value) -> Option<Known> {
-    let Value::Object(members) = item else { return None };
-    let id = members.get(kind.id)?.as_str()?.to_owned();
-    Some(Known { members, id, etag: None })
+fn known(kind: &Kind, item: Value) -> Result<Known, CliError> {
+    match item {
+        Value::Object(members) => match members.get(kind.id).and_then(Value::as_str).map(str::to_owned) {
+            Some(id) => Ok(Known { members, id, etag: None }),
+            None => Err(not_ours(&format!("a {} without {}", kind.noun, kind.id))),
+        },
+        _ => Err(not_ours(&format!("no {}", kind.noun))),
+    }
 }

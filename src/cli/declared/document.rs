@@ -1,9 +1,12 @@
 //! Reads a file: what is wanted, with the line of everything, and all slips at once.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use crate::cli::declared::kinds::{BELOW, Kind, PROVIDER, WEBHOOK};
 use crate::cli::declared::yaml::{Node, Tree, parse};
+use crate::cli::output::one_line;
 
 /// What is wanted.
 #[derive(Debug, Default)]
@@ -24,7 +27,22 @@ pub struct Wanted {
 #[derive(Clone, Debug)]
 pub struct Item {
     pub fields: Map<String, Value>,
-    pub line: usize,
+    pub lines: Lines,
+}
+
+/// Where a thing stands in the file, and its fields.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    pub first: usize,
+    fields: HashMap<String, usize>,
+}
+
+impl Lines {
+    /// A sentence of the API with its line: it begins with a field where it is about one, as `clients/0 …`.
+    pub fn told(&self, sentence: &str) -> String {
+        let field = sentence.split(['/', ' ']).next().and_then(|name| self.fields.get(name));
+        format!("line {}: {sentence}", field.unwrap_or(&self.first))
+    }
 }
 
 /// The version of the format.
@@ -86,8 +104,7 @@ impl Reader {
         }
         let place = |kind: &Kind| BELOW.iter().position(|one| one.section == kind.section);
         sections.sort_by_key(|(kind, _)| place(kind));
-        let fields = self.fields(own, &PROVIDER, line);
-        Wanted { provider: Item { fields, line }, sections }
+        Wanted { provider: self.item(own, &PROVIDER, line), sections }
     }
 
     fn items(&mut self, node: Node, kind: &'static Kind) -> Vec<Item> {
@@ -95,8 +112,7 @@ impl Reader {
         for node in self.list(node) {
             let line = node.line;
             let members = self.members(node, &format!("a {}", kind.noun));
-            let fields = self.fields(members, kind, line);
-            items.push(Item { fields, line });
+            items.push(self.item(members, kind, line));
         }
         if kind.known_by.len() == 1 && kind.section != WEBHOOK.section {
             self.refuse_twins(kind, &items);
@@ -104,11 +120,17 @@ impl Reader {
         items
     }
 
-    fn fields(&mut self, members: Vec<(String, Node)>, kind: &Kind, line: usize) -> Map<String, Value> {
+    fn item(&mut self, members: Vec<(String, Node)>, kind: &Kind, line: usize) -> Item {
         let mut fields = Map::new();
+        let mut lines = Lines { first: line, fields: HashMap::new() };
         for (name, node) in members {
-            if kind.fields.iter().any(|field| field.name == name) {
-                fields.insert(name, node.to_value());
+            if let Some(field) = kind.fields.iter().find(|field| field.name == name) {
+                let (value, shape) = (node.to_value(), field.shape());
+                if !shape.fits(&value) {
+                    self.slip(node.line, &format!("`{name}` must be {}", shape.name()));
+                }
+                lines.fields.insert(name.clone(), node.line);
+                fields.insert(name, value);
             } else if SECRETS.contains(&name.as_str()) {
                 self.slip(node.line, &format!("`{name}`: secrets are never in the file"));
             } else {
@@ -124,21 +146,31 @@ impl Reader {
         if !matches!(fields.get(first), Some(Value::String(text)) if !text.is_empty()) {
             self.slip(line, &format!("a {} needs `{first}`, as text", kind.noun));
         }
-        fields
+        Item { fields, lines }
     }
 
     fn refuse_twins(&mut self, kind: &Kind, items: &[Item]) {
-        for (at, item) in items.iter().enumerate() {
+        let mut names = HashSet::new();
+        for item in items {
             let name = kind.name_of(&item.fields);
-            if items.iter().take(at).any(|other| kind.name_of(&other.fields) == name) {
-                self.slip(item.line, &format!("the {} {name} stands in the file twice", kind.noun));
+            let said = one_line(&name);
+            if !names.insert(name) {
+                self.slip(item.lines.first, &format!("the {} {said} stands in the file twice", kind.noun));
             }
         }
     }
 
     fn unknown(&mut self, line: usize, name: &str, of: &str, known: &[&str]) {
-        let name = name.escape_debug();
-        self.slip(line, &format!("`{name}` is no field of {of}; there are {}", known.join(", ")));
+        /// More of them help nobody.
+        const MOST_TOLD: usize = 8;
+        let near = known.iter().map(|known| (strsim::jaro(name, known), known));
+        let nearest = near.filter(|(likeness, _)| *likeness > 0.7).max_by(|left, right| left.0.total_cmp(&right.0));
+        let hint = match nearest {
+            Some((_, known)) => format!("; did you mean `{known}`?"),
+            None if known.len() <= MOST_TOLD => format!("; there are {}", known.join(", ")),
+            None => String::new(),
+        };
+        self.slip(line, &format!("`{}` is no field of {of}{hint}", one_line(name)));
     }
 
     fn members(&mut self, node: Node, what: &str) -> Vec<(String, Node)> {
@@ -197,5 +229,36 @@ mod tests {
             assert!(told.contains(says), "no {says} in\n{told}");
         }
         assert!(read("providers: []\n").unwrap_err().contains("version: 1"));
+        assert!(told.contains("did you mean `clients`?"), "{told}");
+        assert!(!told.contains("backchannel_logout_uri"), "a list of all fields helps nobody: {told}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_sort_is_told_with_its_line_and_reaches_no_terminal_as_a_command() {
+        let text = "version: 1\nproviders:\n  - slug: a\n    access_token_ttl: soon\n    surfaces: runai\n    clients:\n      \
+                    - client_id: \"x\\e[31m\"\n        enabled: \"yes\"\n        scope: null\n      - client_id: \"x\\e[31m\"\n        \
+                    max_ttl: 1.5\n        subject: 7\n        audience: [1]\n";
+        let told = read(text).unwrap_err();
+        for says in [
+            "line 4: `access_token_ttl` must be a whole number",
+            "line 5: `surfaces` must be a list",
+            "line 8: `enabled` must be true or false",
+            "line 10: the client x\\u{1b}[31m stands in the file twice",
+            "line 11: `max_ttl` must be a whole number",
+            "line 12: `subject` must be text",
+            "line 13: `audience` must be a list of texts",
+        ] {
+            assert!(told.contains(says), "no {says} in\n{told}");
+        }
+        assert!(!told.contains('\u{1b}') && !told.contains("scope"), "{told}");
+    }
+
+    #[test]
+    fn a_sentence_about_a_field_has_the_line_of_the_field() {
+        let text = "version: 1\nproviders:\n  - slug: a\n    clients:\n      - client_id: x\n        audience: [y]\n";
+        let document = read(text).unwrap();
+        let lines = &document.providers[0].sections[0].1[0].lines;
+        assert_eq!(lines.told("audience/0 is wrong"), "line 6: audience/0 is wrong");
+        assert_eq!(lines.told("There is none."), "line 5: There is none.");
     }
 }

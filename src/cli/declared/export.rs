@@ -11,7 +11,7 @@ use crate::cli::declared::current::{self, Known};
 use crate::cli::declared::document::VERSION;
 use crate::cli::declared::kinds::{BELOW, Kind, PROVIDER, WEBHOOK};
 use crate::cli::declared::yaml::{self, Node};
-use crate::cli::output;
+use crate::cli::output::one_line;
 use crate::cli::rest::Rest;
 
 const HEAD: &str = "\
@@ -36,11 +36,13 @@ pub struct Export {
 impl Export {
     pub async fn run(self, rest: &Rest) -> Result<(), CliError> {
         let document = self.document(rest).await?;
-        if rest.json {
-            return Ok(output::show(&document.to_value(), true)?);
-        }
-        let mut text = HEAD.to_owned();
-        yaml::write(&mut text, &document, 0);
+        let text = if rest.json {
+            format!("{:#}\n", document.to_value())
+        } else {
+            let mut text = HEAD.to_owned();
+            yaml::write(&mut text, &document, 0);
+            text
+        };
         match self.output {
             None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
             Some(path) => std::fs::write(&path, text)
@@ -56,7 +58,9 @@ impl Export {
             let default = ["default".to_owned()];
             for slug in if self.provider.is_empty() { &default[..] } else { &self.provider } {
                 let provider = current::provider(rest, slug).await?;
-                found.push(provider.ok_or_else(|| CliError::Refused(format!("There is no provider {slug}.")))?);
+                found.push(
+                    provider.ok_or_else(|| CliError::Refused(format!("There is no provider {}.", one_line(slug))))?,
+                );
             }
         }
         let mut providers = Vec::new();

@@ -244,7 +244,59 @@ impl Default {
     }
 }
 
+/// What a value is as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Text,
+    WholeNumber,
+    YesOrNo,
+    Texts,
+    Objects,
+    Object,
+}
+
+impl Shape {
+    /// Whether a value has it. Null is the default, whatever that is.
+    pub fn fits(self, value: &Value) -> bool {
+        let all = |fits: fn(&Value) -> bool| value.as_array().is_some_and(|items| items.iter().all(fits));
+        value.is_null()
+            || match self {
+                Self::Text => value.is_string(),
+                Self::WholeNumber => value.is_i64(),
+                Self::YesOrNo => value.is_boolean(),
+                Self::Texts => all(Value::is_string),
+                Self::Objects => all(Value::is_object),
+                Self::Object => value.is_object(),
+            }
+    }
+
+    /// After "must be".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text; what looks like a number goes in quotes",
+            Self::WholeNumber => "a whole number",
+            Self::YesOrNo => "true or false",
+            Self::Texts => "a list of texts",
+            Self::Objects => "a list of mappings",
+            Self::Object => "a mapping",
+        }
+    }
+}
+
 impl Field {
+    pub fn shape(&self) -> Shape {
+        match (self.default, self.name) {
+            (_, "conditions") => Shape::Objects,
+            (_, "jwks") => Shape::Object,
+            (Default::Null, "max_age" | "refresh_grace" | "refresh_grace_unused") => Shape::WholeNumber,
+            (Default::Null, name) if name.ends_with("_ttl") => Shape::WholeNumber,
+            (Default::Number(_), _) => Shape::WholeNumber,
+            (Default::No | Default::Yes, _) => Shape::YesOrNo,
+            (Default::Empty | Default::Words(_) | Default::CodeIfGranted, _) => Shape::Texts,
+            (Default::Null | Default::Text(_) | Default::SameAs(_), _) => Shape::Text,
+        }
+    }
+
     /// Whether two values of this field mean the same.
     pub fn same(&self, left: &Value, right: &Value) -> bool {
         self.canonical(left) == self.canonical(right)

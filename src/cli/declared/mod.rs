@@ -3,6 +3,7 @@
 //! [`kinds`]; everything else is calls of the admin API.
 
 mod apply;
+mod check;
 mod current;
 mod document;
 mod export;

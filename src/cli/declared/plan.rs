@@ -1,13 +1,15 @@
 //! What must be done so that a server has what a file wants, before anything is done.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::cli::CliError;
 use crate::cli::call::Call;
 use crate::cli::declared::current::{self, Known};
-use crate::cli::declared::document::{Document, Item, Wanted};
+use crate::cli::declared::document::{Document, Item, Lines, Wanted};
 use crate::cli::declared::kinds::{Kind, PROVIDER, WEBHOOK};
-use crate::cli::output::plain;
+use crate::cli::output::{one_line, plain};
 use crate::cli::rest::Rest;
 use crate::domain::id::is_uuid_shaped;
 
@@ -27,6 +29,8 @@ pub struct Step {
     pub name: String,
     pub fields: Vec<FieldChange>,
     pub call: Call,
+    /// `None`: the file does not name it.
+    pub lines: Option<Lines>,
 }
 
 pub struct FieldChange {
@@ -42,11 +46,41 @@ pub async fn plan(rest: &Rest, document: &Document, prune: bool) -> Result<Vec<S
         planner.provider(wanted).await?;
     }
     if let Some(items) = &document.webhooks {
-        planner.section(&WEBHOOK, None, items, true, &[]).await?;
+        planner.section(&WEBHOOK, None, items, true, &Kept::default()).await?;
     }
     // What ends goes the other way: a client before its scopes.
     planner.steps.extend(planner.ends.into_iter().rev());
     Ok(planner.steps)
+}
+
+/// Names that no end may take: what stays in the file would bring them back.
+#[derive(Default)]
+struct Kept {
+    scopes: BTreeSet<String>,
+    roles: BTreeSet<String>,
+}
+
+impl Kept {
+    fn of(wanted: &Wanted) -> Self {
+        let of = |section: &str| {
+            let sections: Vec<_> = wanted.sections.iter().filter(|(kind, _)| kind.section == section).collect();
+            sections.into_iter().flat_map(|(_, items)| items)
+        };
+        let scopes = of("clients").filter_map(|client| client.fields.get("scope").and_then(Value::as_str));
+        let roles = of("groups").filter_map(|group| group.fields.get("roles").and_then(Value::as_array)).flatten();
+        Self {
+            scopes: scopes.flat_map(str::split_whitespace).map(str::to_owned).collect(),
+            roles: roles.filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
+    }
+
+    fn has(&self, kind: &Kind, name: &str) -> bool {
+        match kind.section {
+            "scopes" => self.scopes.contains(name),
+            "roles" => self.roles.contains(name),
+            _ => false,
+        }
+    }
 }
 
 struct Planner<'a> {
@@ -64,25 +98,25 @@ impl Planner<'_> {
             None => {
                 let call = Call::create(PROVIDER.path("", None)?, body(&wanted.provider.fields));
                 let fields = made_of(&PROVIDER, &wanted.provider.fields);
-                self.push(Act::Create, (&PROVIDER, None), slug.clone(), fields, call);
+                self.push(Act::Create, (&PROVIDER, None), &wanted.provider, fields, call);
             }
             Some(found) => self.change(&PROVIDER, None, &wanted.provider, found)?,
         }
-        let in_use = scopes_of(wanted);
+        let kept = Kept::of(wanted);
         for (kind, items) in &wanted.sections {
-            self.section(kind, Some(&slug), items, found.is_some(), &in_use).await?;
+            self.section(kind, Some(&slug), items, found.is_some(), &kept).await?;
         }
         Ok(())
     }
 
-    /// `exists`: whether there is a provider that could have any. `keep`: names that no end may take.
+    /// `exists`: whether there is a provider that could have any. `kept`: what stays although it is not named.
     async fn section(
         &mut self,
         kind: &'static Kind,
         provider: Option<&str>,
         items: &[Item],
         exists: bool,
-        keep: &[String],
+        kept: &Kept,
     ) -> Result<(), CliError> {
         let known = if exists { current::all(self.rest, kind, provider).await? } else { None };
         let mut left = known.unwrap_or_default();
@@ -107,7 +141,7 @@ impl Planner<'_> {
                 None => self.create(kind, provider, item)?,
             }
         }
-        for known in left.into_iter().filter(|known| self.prune && !keep.contains(&known.id)) {
+        for known in left.into_iter().filter(|known| self.prune && !kept.has(kind, &known.id)) {
             // A surface's own client cannot end.
             if known.members.get("surface").is_some_and(Value::is_string) {
                 continue;
@@ -119,7 +153,7 @@ impl Planner<'_> {
             let call = Call::delete(kind.path(provider.unwrap_or_default(), Some(&known.id))?).if_match(etag);
             let name = kind.name_of(&known.members);
             let provider = provider.map(str::to_owned);
-            self.ends.push(Step { act: Act::Delete, kind, provider, name, fields: Vec::new(), call });
+            self.ends.push(Step { act: Act::Delete, kind, provider, name, fields: Vec::new(), call, lines: None });
         }
         Ok(())
     }
@@ -130,12 +164,17 @@ impl Planner<'_> {
             members.insert("provider".to_owned(), json!(provider));
         }
         let name = kind.name_of(&item.fields);
-        let mut call = Call::create(kind.path(provider.unwrap_or_default(), None)?, body(&members));
+        let mut members = body(&members);
+        // Without it, it would be that of the provider which the key is bound to.
+        if !kind.below_provider && provider.is_none() {
+            members["provider"] = Value::Null;
+        }
+        let mut call = Call::create(kind.path(provider.unwrap_or_default(), None)?, members);
         // A generated id moves with its client.
         if kind.id == "client_id" && is_uuid_shaped(&name) {
             call = call.query("keep_id", Some(true));
         }
-        self.push(Act::Create, (kind, provider), name, made_of(kind, &item.fields), call);
+        self.push(Act::Create, (kind, provider), item, made_of(kind, &item.fields), call);
         Ok(())
     }
 
@@ -152,13 +191,9 @@ impl Planner<'_> {
         }
         let fixed = |change: &&FieldChange| kind.fields.iter().any(|field| field.name == change.name && field.fixed);
         if let Some(change) = fields.iter().find(fixed) {
-            return Err(CliError::Refused(format!(
-                "line {}: `{}` of the {} {} cannot be changed",
-                item.line,
-                change.name,
-                kind.noun,
-                kind.name_of(&item.fields)
-            )));
+            let name = one_line(&kind.name_of(&item.fields));
+            let what = format!("{} of the {} {name} cannot be changed", change.name, kind.noun);
+            return Err(CliError::Refused(item.lines.told(&what)));
         }
         let patch: Map<String, Value> = fields
             .iter()
@@ -167,7 +202,7 @@ impl Planner<'_> {
             .collect();
         let path = kind.path(provider.unwrap_or_default(), Some(&known.id))?;
         let call = Call::patch(path, Value::Object(patch)).if_match(known.etag.clone());
-        self.push(Act::Change, (kind, provider), kind.name_of(&item.fields), fields, call);
+        self.push(Act::Change, (kind, provider), item, fields, call);
         Ok(())
     }
 
@@ -175,12 +210,13 @@ impl Planner<'_> {
         &mut self,
         act: Act,
         place: (&'static Kind, Option<&str>),
-        name: String,
+        item: &Item,
         fields: Vec<FieldChange>,
         call: Call,
     ) {
         let (kind, provider) = (place.0, place.1.map(str::to_owned));
-        self.steps.push(Step { act, kind, provider, name, fields, call });
+        let (name, lines) = (kind.name_of(&item.fields), Some(item.lines.clone()));
+        self.steps.push(Step { act, kind, provider, name, fields, call, lines });
     }
 }
 
@@ -230,13 +266,6 @@ fn body(fields: &Map<String, Value>) -> Value {
     Value::Object(given.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-/// Scope names that clients of the file have: they are there because of them.
-fn scopes_of(wanted: &Wanted) -> Vec<String> {
-    let clients = wanted.sections.iter().filter(|(kind, _)| kind.section == "clients").flat_map(|(_, items)| items);
-    let scopes = clients.filter_map(|client| client.fields.get("scope").and_then(Value::as_str));
-    scopes.flat_map(str::split_whitespace).map(str::to_owned).collect()
-}
-
 impl Step {
     /// `+ client svc`, and its fields below.
     pub fn lines(&self) -> Vec<String> {
@@ -262,10 +291,31 @@ impl Step {
         lines
     }
 
+    /// What the API says of it, each sentence with its line in the file.
+    pub fn told(&self, sentences: &str) -> String {
+        let told = |sentence: &str| match &self.lines {
+            Some(lines) => lines.told(sentence),
+            None => sentence.to_owned(),
+        };
+        sentences.lines().map(|line| format!("{} ({})", told(line), self.title())).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether its answer holds a secret that is shown once.
+    pub fn makes_a_secret(&self) -> bool {
+        let body = self.call.body.as_ref();
+        let method = body.and_then(|body| body.get("token_endpoint_auth_method")).and_then(Value::as_str);
+        let is_with_secret = match self.kind.section {
+            "webhooks" => true,
+            "clients" => !matches!(method, Some("none" | "private_key_jwt")),
+            _ => false,
+        };
+        self.act == Act::Create && is_with_secret
+    }
+
     /// `client acme/svc`.
     pub fn title(&self) -> String {
         let place = self.provider.as_ref().map(|provider| format!("{provider}/")).unwrap_or_default();
-        format!("{} {place}{}", self.kind.noun, crate::cli::output::one_line(&self.name))
+        format!("{} {place}{}", self.kind.noun, one_line(&self.name))
     }
 
     pub fn to_value(&self) -> Value {

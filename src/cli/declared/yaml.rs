@@ -2,10 +2,16 @@
 //! where it stands; no anchors, tags or second documents. Out: blocks in a fixed order, every text
 //! that could be read as something else in quotes.
 
+use std::collections::HashSet;
+
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
-const MAX_DEPTH: usize = 32;
+/// A value of 128 levels, which is what JSON is read to, and what it lies in.
+const MAX_DEPTH: usize = 144;
+/// Longest name, in characters as it is written, that is put before a bare colon: readers of YAML look no further
+/// than 1024 for it.
+const LONGEST_NAME: usize = 1000;
 
 /// A value and the line it begins at.
 #[derive(Clone, Debug)]
@@ -38,8 +44,8 @@ impl Node {
 /// A container that is being read.
 enum Open {
     List(usize, Vec<Node>),
-    /// With the name whose value comes next.
-    Members(usize, Vec<(String, Node)>, Option<String>),
+    /// With the name whose value comes next, and all names so far.
+    Members(usize, Vec<(String, Node)>, Option<String>, HashSet<String>),
 }
 
 /// The one document of a text. The error is a sentence with its line.
@@ -71,19 +77,20 @@ pub fn parse(text: &str) -> Result<Node, String> {
                 None
             }
             Event::MappingStart(..) => {
-                open.push(Open::Members(line, Vec::new(), None));
+                open.push(Open::Members(line, Vec::new(), None, HashSet::new()));
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|done| match done {
                 Open::List(line, items) => Node { line, value: Tree::List(items) },
-                Open::Members(line, members, _) => Node { line, value: Tree::Members(members) },
+                Open::Members(line, members, ..) => Node { line, value: Tree::Members(members) },
             }),
             Event::Scalar(text, style, _, _) => {
-                if let Some(Open::Members(_, members, name @ None)) = open.last_mut() {
-                    if members.iter().any(|(known, _)| *known == text) {
+                if let Some(Open::Members(_, _, name @ None, names)) = open.last_mut() {
+                    let text = text.into_owned();
+                    if !names.insert(text.clone()) {
                         return refuse("this name stands here twice");
                     }
-                    *name = Some(text.into_owned());
+                    *name = Some(text);
                     continue;
                 }
                 let value =
@@ -95,7 +102,7 @@ pub fn parse(text: &str) -> Result<Node, String> {
         match open.last_mut() {
             None => whole = Some(node),
             Some(Open::List(_, items)) => items.push(node),
-            Some(Open::Members(_, members, name)) => match name.take() {
+            Some(Open::Members(_, members, name, _)) => match name.take() {
                 Some(name) => members.push((name, node)),
                 None => return refuse("a name must be text"),
             },
@@ -118,6 +125,10 @@ fn resolved(text: &str) -> Value {
         return Value::String(text.to_owned());
     }
     if let Ok(integer) = text.parse::<i64>() {
+        return integer.into();
+    }
+    // A float would round it.
+    if let Ok(integer) = text.parse::<u64>() {
         return integer.into();
     }
     let float = text.parse::<f64>().ok().and_then(Number::from_f64);
@@ -201,7 +212,12 @@ fn write_item(out: &mut String, item: &Node, indent: usize) {
 }
 
 fn write_member(out: &mut String, name: &str, value: &Node, indent: usize) {
-    out.push_str(&scalar(name));
+    let name = scalar(name);
+    if name.chars().count() > LONGEST_NAME {
+        out.push_str(&format!("? {name}\n{}", " ".repeat(indent)));
+    } else {
+        out.push_str(&name);
+    }
     out.push(':');
     if value.is_block() {
         out.push('\n');
@@ -219,7 +235,10 @@ fn inline(node: &Node) -> String {
         Tree::Plain(other) => other.to_string(),
         Tree::List(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Tree::Members(members) => {
-            let inner = members.iter().map(|(name, value)| format!("{}: {}", quoted(name), inline(value)));
+            let inner = members.iter().map(|(name, value)| match quoted(name) {
+                name if name.chars().count() > LONGEST_NAME => format!("? {name} : {}", inline(value)),
+                name => format!("{name}: {}", inline(value)),
+            });
             format!("{{{}}}", inner.collect::<Vec<_>>().join(", "))
         }
     }
@@ -284,6 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_key_may_hold_reads_back_however_odd_it_is() {
+        let long = "n".repeat(3000);
+        let mut deep = json!("end");
+        for level in 0..120 {
+            deep = if level % 3 == 0 { json!([deep]) } else { json!({"a": deep}) };
+        }
+        let value = json!({
+            "block": {long.clone(): {"x": [1]}, "z\n".repeat(900): 2}, "first": [{long.clone(): 1, "y": 2}, [{long: {"x": []}}]],
+            "numbers": [i64::MIN, i64::MAX, u64::MAX, 1.5, 1e300], "deep": deep,
+        });
+        let mut text = String::new();
+        write(&mut text, &Node::from(value.clone()), 0);
+        assert_eq!(parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}")).to_value(), value, "{text}");
+    }
+
+    #[test]
     fn json_is_read_too() {
         let value = json!({"a": [1, true, null, "x"], "b": {"c": 1.5}});
         assert_eq!(parse(&format!("{value:#}")).unwrap().to_value(), value);
@@ -304,7 +339,7 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(error.contains(says), "{text:?}: {error}");
         }
-        assert!(parse(&"[".repeat(100)).unwrap_err().contains("nested too deeply"));
+        assert!(parse(&"[".repeat(200)).unwrap_err().contains("nested too deeply"));
     }
 
     #[test]

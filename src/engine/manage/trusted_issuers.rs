@@ -263,7 +263,11 @@ pub(in crate::engine::manage) fn unacceptable(
         let found = clients::get(tx, &issuer.provider, client)?;
         if found.is_none_or(|client| client.deleted_at.is_some()) {
             let pointer = format!("/clients/{at}");
-            return Ok(Some(Refusal::invalid_field(pointer, "is no client of this provider")));
+            // Enough of it to be found again.
+            return Ok(Some(Refusal::invalid_field(
+                pointer,
+                format!("{:.80} is no client of this provider", client.as_str()),
+            )));
         }
     }
     Ok(None)

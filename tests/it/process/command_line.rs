@@ -126,7 +126,7 @@ on_each! {
         home.json(&["client", "create", "--client-id", "svc", "--name", "n"]);
         refused(&home.run(&["client", "create", "--client-id", "svc", "--name", "n"]), &["in use"]);
         refused(&home.run(&["client", "create", "--client-id", "a b", "--access-token-ttl", "0"]), &["client_id"]);
-        refused(&home.run(&["client", "update", "svc", "--access-token-ttl", "0", "--auth-method", "x"]), &["access_token_ttl", "token_endpoint_auth_method"]);
+        refused(&home.run(&["client", "update", "svc", "--access-token-ttl", "0", "--access-token-format", "x"]), &["access_token_ttl", "access_token_format"]);
         refused(&home.run(&["client", "create", "--name", "n", "--grant", "implicit"]), &["client_credentials"]);
         refused(&home.run(&["client", "show", "nope"]), &["no such client"]);
         refused(&home.run(&["client", "show", "--provider", "nope", "svc"]), &["no such provider"]);

@@ -19,6 +19,18 @@ fn desk(server: &Server) -> Home {
 }
 
 on_each! {
+    fn a_token_is_minted_for_a_client(home: Home) {
+        let server = home.serve();
+        home.json(&["client", "create", "--client-id", "svc", "--grant", "client_credentials", "--scope", "a b"]);
+        let rs = home.json(&["client", "create", "--client-id", "rs", "--resource-server", "true"]);
+        let minted = desk(&server).json(&["client", "mint", "svc", "--ttl", "60", "--scope", "a", "--one-time", "true"]);
+        assert_eq!((&minted["expires_in"], &minted["scope"], &minted["one_time"]), (&json!(60), &json!("a"), &json!(true)));
+        let authorization = basic("rs", text(&rs, "client_secret"));
+        let body = format!("token={}", text(&minted, "access_token"));
+        let said = server.http.form("/oauth2/introspect", Some(&authorization), &body).expect(200).json();
+        assert_eq!((&said["active"], &said["client_id"]), (&json!(true), &json!("svc")), "{said}");
+    }
+
     fn secrets_are_rotated_with_and_without_overlap(home: Home) {
         let server = home.serve();
         let desk = desk(&server);
