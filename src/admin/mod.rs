@@ -227,7 +227,7 @@ impl Surface for Admin {
             route(Method::GET, webhooks::WEBHOOKS, "list_webhooks", "Webhooks", || web::to(webhooks::list))
                 .doc(webhooks::lists),
             route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || web::to(webhooks::create))
-                .doc(describe::creates::<WebhookFields, WebhookOut>),
+                .doc(webhooks::creates),
             route(Method::GET, webhooks::WEBHOOK, "read_webhook", "A webhook", || web::to(webhooks::read))
                 .doc(describe::reads::<WebhookOut>),
             route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || web::to(webhooks::update))
