@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 
 use crate::admin::api_key_secrets::{ApiKeySecretOut, NewApiKeySecret};
 use crate::admin::api_keys::ApiKeyFields;
-use crate::admin::call::{call, created, shown, shown_once};
+use crate::admin::call::{Proof, call, created, shown, shown_once};
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::data_keys::DataKeyOut;
 use crate::admin::domains::{DomainChangeFields, DomainFields, DomainOut};
