@@ -45,7 +45,7 @@ const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 const RETRY_DATABASE: Duration = Duration::from_secs(2);
 /// Connections beside those of requests: polling, background.
-const RESERVED_CONNECTIONS: usize = 2;
+const RESERVED_CONNECTIONS: usize = 3;
 
 /// Why the application does not start.
 #[derive(Debug, thiserror::Error)]

@@ -96,11 +96,31 @@ async fn carried(
 
 /// Who calls.
 async fn actor_of(received: &Received, engine: &Engine) -> Result<Actor, Failed> {
-    if received.request.app_data::<web::Data<AsLocalOperator>>().is_some() {
-        return Ok(Actor::LocalOperator);
+    Proof::of(received)?.actor(engine, &received.ctx).await
+}
+
+/// What a caller proves itself with: an answer that takes long asks for its actor again and again.
+#[derive(Clone)]
+pub enum Proof {
+    LocalOperator,
+    Bearer(Option<SecretString>),
+}
+
+impl Proof {
+    pub fn of(received: &Received) -> Result<Self, Refusal> {
+        if received.request.app_data::<web::Data<AsLocalOperator>>().is_some() {
+            return Ok(Self::LocalOperator);
+        }
+        Ok(Self::Bearer(bearer(received.request.headers())?))
     }
-    let key = bearer(received.request.headers())?;
-    engine.actor(&received.ctx, key.as_ref()).await
+
+    /// Who it is, as of now.
+    pub async fn actor(&self, engine: &Engine, ctx: &Context) -> Result<Actor, Failed> {
+        match self {
+            Self::LocalOperator => Ok(Actor::LocalOperator),
+            Self::Bearer(key) => engine.actor(ctx, key.as_ref()).await,
+        }
+    }
 }
 
 async fn once(

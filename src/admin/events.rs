@@ -1,6 +1,7 @@
 //! `/events`: the audit trail, filtered, in pages or exported as JSON lines.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -8,25 +9,27 @@ use futures_util::stream;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::task::yield_now;
 use url::form_urlencoded;
 
+use crate::admin::problem::Problem;
 use crate::admin::wire::{parse_time_millis, time_millis, value};
-use crate::admin::{call, describe, list as listing};
+use crate::admin::{Proof, call, describe, list as listing};
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::event::{ActionPattern, EventFilter, RecordedEvent};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::{Context, Failed, Refusal};
-use crate::edge::describe::WireTime;
-use crate::edge::{OperationDoc, Received};
+use crate::domain::{Context, Failed, Fault, Refusal, Wall};
+use crate::edge::describe::{PROBLEM, WireTime};
+use crate::edge::{Edge, OperationDoc, Received};
 use crate::engine::Engine;
+use crate::engine::exports::ExportTurn;
 
 pub const EVENTS: &str = "/admin/v1/events";
 pub const EVENT: &str = "/admin/v1/events/{event_id}";
 pub const EXPORT: &str = "/admin/v1/events/export";
 
 const NDJSON: &str = "application/x-ndjson";
-/// An export ends after this long, and a page of it may take so long.
-const LONGEST_EXPORT: Duration = Duration::from_secs(600);
+/// A page of an export may take so long.
 const LONGEST_PAGE: Duration = Duration::from_secs(15);
 /// Longest value of a filter, bytes.
 const MAX_VALUE: usize = 200;
@@ -80,8 +83,14 @@ pub fn lists(doc: &mut OperationDoc<'_>) {
 }
 
 pub fn exports(doc: &mut OperationDoc<'_>) {
-    doc.says("One event a line, the newest first, as they are listed. An answer that breaks off is not complete.");
+    doc.says(
+        "One event a line, the newest first, as they are listed. An answer that breaks off is not complete: it took \
+         more than ten minutes, or the API key may not read this any more.",
+    );
     filters(doc);
+    let about = "Too many exports at once: two of an API key, or of all keys bound to one provider, and four of a \
+                 node. Or too many wrong keys from this address. See `Retry-After`.";
+    doc.answers_as::<Problem>(429, PROBLEM, about).with_header(429, "Retry-After", "Seconds.");
     doc.answers_as::<EventOut>(200, NDJSON, "The events, one a line.");
 }
 
@@ -110,10 +119,20 @@ pub async fn read(request: HttpRequest, payload: web::Payload, engine: web::Data
 
 pub async fn export(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let (provider, filter) = filter(received, &[])?;
-        let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
-        let export =
-            Export { engine: engine.clone(), ctx: received.ctx.clone(), filter, ends: deadline_in(LONGEST_EXPORT) };
+        let (provider, asked) = filter(received, &[])?;
+        let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), asked.clone()).await?;
+        let edge = received.request.app_data::<web::Data<Edge>>();
+        let edge = edge.ok_or_else(|| Fault::store("the application has no edge"))?;
+        let export = Export {
+            engine: engine.clone(),
+            ctx: received.ctx.clone(),
+            wall: Arc::clone(&edge.wall),
+            proof: Proof::of(received)?,
+            provider,
+            asked,
+            filter,
+            turn: Arc::new(engine.begin_export(actor)?),
+        };
         // The first page is read before the answer begins: what fails then has an answer of its own.
         let first = export.page(None).await?;
         let pages = stream::try_unfold(Next::Have(first), move |next| {
@@ -130,8 +149,13 @@ pub async fn export(request: HttpRequest, payload: web::Payload, engine: web::Da
 struct Export {
     engine: Engine,
     ctx: Context,
+    wall: Arc<dyn Wall>,
+    proof: Proof,
+    provider: Option<String>,
+    asked: EventFilter,
+    /// What the actor may ask for of it.
     filter: EventFilter,
-    ends: Instant,
+    turn: Arc<ExportTurn>,
 }
 
 /// What an export goes on with.
@@ -143,9 +167,16 @@ enum Next {
 
 impl Export {
     async fn page(&self, after: Option<String>) -> Result<Page<RecordedEvent>, Failed> {
-        let ctx = Context { deadline: deadline_in(LONGEST_PAGE).min(self.ends), ..self.ctx.clone() };
+        let deadline = deadline_in(LONGEST_PAGE).min(self.turn.ends);
+        let ctx = Context { deadline, now: self.wall.now(), ..self.ctx.clone() };
+        // Minutes may lie between two pages: the key may have ended since, or reach less far.
+        let actor = self.proof.actor(&self.engine, &ctx).await?;
+        let allowed = self.engine.event_filter(&ctx, &actor, self.provider.as_deref(), self.asked.clone()).await?;
+        if allowed != self.filter {
+            return Err(Refusal::forbidden("The API key is bound to another provider now.").into());
+        }
         let page = PageRequest { limit: PageRequest::MAX, after };
-        self.engine.list_events(&ctx, self.filter.clone(), page).await
+        self.engine.export_events(&ctx, self.filter.clone(), page).await
     }
 
     /// The lines of one page. What fails breaks the answer off, which the reader notices.
@@ -154,12 +185,14 @@ impl Export {
         let page = match next {
             Next::End => return Ok(None),
             Next::Have(page) => page,
-            Next::After(_) if monotonic() >= self.ends => return Err(broken("the export took too long")),
+            Next::After(_) if monotonic() >= self.turn.ends => return Err(broken("the export took too long")),
             Next::After(key) => self.page(Some(key)).await.map_err(|failed| {
                 log::warn!("{} the export broke off: {failed}", self.ctx.request_id);
                 broken("the export broke off")
             })?,
         };
+        // Whoever else is served by this worker comes first.
+        yield_now().await;
         let mut lines = Vec::new();
         for event in page.items {
             if serde_json::to_writer(&mut lines, &EventOut::from(event)).is_err() {

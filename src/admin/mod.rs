@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 
 use crate::admin::api_key_secrets::{ApiKeySecretOut, NewApiKeySecret};
 use crate::admin::api_keys::ApiKeyFields;
-use crate::admin::call::{call, created, shown, shown_once};
+use crate::admin::call::{Proof, call, created, shown, shown_once};
 use crate::admin::client_wire::{ClientFields, ClientOut};
 use crate::admin::data_keys::DataKeyOut;
 use crate::admin::domains::{DomainChangeFields, DomainFields, DomainOut};
@@ -227,7 +227,7 @@ impl Surface for Admin {
             route(Method::GET, webhooks::WEBHOOKS, "list_webhooks", "Webhooks", || web::to(webhooks::list))
                 .doc(webhooks::lists),
             route(Method::POST, webhooks::WEBHOOKS, "create_webhook", "Make a webhook", || web::to(webhooks::create))
-                .doc(describe::creates::<WebhookFields, WebhookOut>),
+                .doc(webhooks::creates),
             route(Method::GET, webhooks::WEBHOOK, "read_webhook", "A webhook", || web::to(webhooks::read))
                 .doc(describe::reads::<WebhookOut>),
             route(Method::PATCH, webhooks::WEBHOOK, "update_webhook", "Change a webhook", || web::to(webhooks::update))

@@ -14,7 +14,7 @@ use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
 use crate::domain::Refusal;
 use crate::domain::actions::{ACTIONS, families};
-use crate::domain::webhook::{Delivery, DeliveryState, Webhook};
+use crate::domain::webhook::{Delivery, DeliveryState, MAX_WEBHOOKS, Webhook};
 use crate::edge::describe::{JSON, PROBLEM, WireTime};
 use crate::edge::{OperationDoc, Received};
 use crate::engine::Engine;
@@ -146,6 +146,14 @@ impl From<Delivery> for DeliveryOut {
 pub fn lists(doc: &mut OperationDoc<'_>) {
     doc.query("provider", "Slug or id of a provider: its own only.", json!({"type": "string", "minLength": 1}));
     describe::lists::<WebhookOut>(doc);
+}
+
+pub fn creates(doc: &mut OperationDoc<'_>) {
+    doc.says(&format!(
+        "A provider has at most {MAX_WEBHOOKS} webhooks, and so has the installation; one more is a 422. They end with \
+         their provider."
+    ));
+    describe::creates::<WebhookFields, WebhookOut>(doc);
 }
 
 pub fn rotates(doc: &mut OperationDoc<'_>) {

@@ -98,6 +98,17 @@ pub struct EventFilter {
     pub until: Option<i64>,
 }
 
+impl EventFilter {
+    /// Whether more than one thing must fit that no index has together: then the rows of one are gone
+    /// through for the others, and there may be very many.
+    pub fn may_take_long(&self) -> bool {
+        let Self { provider, actor, action, target, request_id, since: _, until: _ } = self;
+        let about = [actor, target, request_id].into_iter().flatten().count();
+        let is_narrowed = provider.is_some() || !matches!(action, None | Some(ActionPattern::All));
+        about > 1 || (about == 1 && is_narrowed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::domain::{ProviderId, WebhookId};
 
+/// Most webhooks of one provider, and of the installation: each is a row more in the transaction of an event.
+pub const MAX_WEBHOOKS: i64 = 20;
 /// Most patterns of one webhook.
 pub const MAX_PATTERNS: usize = 50;
 

@@ -24,6 +24,7 @@ use crate::engine::changes::ChangeFeed;
 use crate::engine::counters::Counters;
 use crate::engine::data_keys::KeyChain;
 use crate::engine::explain::{Bounds, Kept};
+use crate::engine::exports::Exports;
 use crate::engine::issued::Issued;
 use crate::engine::login::LoginGuard;
 use crate::engine::manage::effect::OnceCalls;
@@ -48,6 +49,7 @@ pub mod data_keys;
 pub mod devices;
 pub mod discovery;
 pub mod explain;
+pub mod exports;
 pub mod first_run;
 pub mod forward_auth;
 pub mod grants;
@@ -196,6 +198,8 @@ pub(in crate::engine) struct Inner {
     issued: Issued,
     /// Webhooks that this node is delivering to.
     telling: Telling,
+    /// Exports of the audit trail under way.
+    exports: Arc<Exports>,
 }
 
 struct Caches {
@@ -284,6 +288,7 @@ impl Engine {
             explanations: Kept::new(Bounds { memory: options.explain_memory, rate: options.explain_rate as usize }),
             issued: Issued::new(NOTES_MAX),
             telling: Telling::default(),
+            exports: Arc::default(),
         })))
     }
 

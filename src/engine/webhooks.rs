@@ -3,7 +3,7 @@
 //! nobody else, least of all a request. Order is not promised; an event may come twice, with the same
 //! `webhook-id`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,18 +15,23 @@ use crate::crypto::webhook as message;
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::event::{Event, RecordedEvent};
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookSecrets};
-use crate::domain::{Fault, UnixTime, WebhookId};
+use crate::domain::{Fault, ProviderId, UnixTime, WebhookId};
 use crate::engine::Engine;
 use crate::engine::tick::BACKGROUND_TIMEOUT;
+use crate::store::webhook_deliveries::Due;
 use crate::store::{Tx, events, webhook_deliveries, webhooks};
 use crate::upstream::FetchFlaw;
 
 /// Webhooks that one node delivers to at once.
 const AT_ONCE: usize = 32;
+/// Of these one provider's, or the installation's: endpoints that hang take no lane from others' webhooks.
+const OF_OWNER: usize = 4;
 /// Events on their way to one webhook; a webhook that has failed lately is tried with one.
 const OF_ONE: u32 = 8;
-/// A task goes on for this long, then others have their turn.
+/// A task goes on for this long, then others have their turn: at once after calls that took longer than
+/// `SLOW`.
 const TURN: Duration = Duration::from_secs(20);
+const SLOW: Duration = Duration::from_secs(1);
 /// Seconds for which a row is claimed: longer than one call can take.
 const LEASE: i64 = 120;
 /// Seconds after each failed try; eight tries in all, over a day.
@@ -42,9 +47,9 @@ pub const DELIVERIES_KEPT: i64 = 30 * 86_400;
 const GIVE_UP: u32 = 500;
 const GIVE_UPS: usize = 20;
 
-/// Webhooks that this node is delivering to.
+/// Webhooks that this node is delivering to, and whose they are.
 pub struct Telling {
-    under_way: Mutex<HashSet<WebhookId>>,
+    under_way: Mutex<HashMap<WebhookId, Option<ProviderId>>>,
     lanes: Arc<Semaphore>,
 }
 
@@ -55,8 +60,15 @@ impl Default for Telling {
 }
 
 impl Telling {
-    fn begin(&self, id: &WebhookId) -> bool {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    /// `false`: it is on its way already, or as many of its owner's as may be.
+    fn begin(&self, due: &Due) -> bool {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_owner = under_way.values().filter(|owner| **owner == due.owner).count();
+        if of_owner >= OF_OWNER || under_way.contains_key(&due.webhook) {
+            return false;
+        }
+        under_way.insert(due.webhook.clone(), due.owner.clone());
+        true
     }
 
     fn end(&self, id: &WebhookId) {
@@ -78,14 +90,16 @@ impl Engine {
         if self.0.telling.lanes.available_permits() == 0 {
             return Ok(());
         }
-        let limit = u32::try_from(2 * AT_ONCE).unwrap_or(u32::MAX);
-        let due = move |conn: &mut _| webhook_deliveries::due_webhooks(conn, now.seconds(), limit);
-        for id in self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), due).await? {
+        // Twice what can begin, of all and of each owner: the first may be those that are on their way.
+        let twice = |lanes: usize| u32::try_from(2 * lanes).unwrap_or(u32::MAX);
+        let (limit, of_owner) = (twice(AT_ONCE), twice(OF_OWNER));
+        let due = move |conn: &mut _| webhook_deliveries::due_webhooks(conn, now.seconds(), limit, of_owner);
+        for due in self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), due).await? {
             let Ok(lane) = Arc::clone(&self.0.telling.lanes).try_acquire_owned() else { break };
-            if !self.0.telling.begin(&id) {
+            if !self.0.telling.begin(&due) {
                 continue;
             }
-            let engine = self.clone();
+            let (engine, id) = (self.clone(), due.webhook);
             tokio::spawn(async move {
                 let _lane = lane;
                 if let Err(fault) = engine.tell_webhook(&id, now).await {
@@ -97,11 +111,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells one webhook what is due at `now`, until nothing is, a try fails, or its turn is over. Answers
-    /// how many tries there were.
+    /// Tells one webhook what is due at `now`, until nothing is, a try fails, the endpoint was slow, or its
+    /// turn is over. Answers how many tries there were.
     pub async fn tell_webhook(&self, id: &WebhookId, now: UnixTime) -> Result<usize, Fault> {
         let (mut tries, end) = (0, monotonic() + TURN);
-        while monotonic() < end {
+        loop {
             let wanted = id.clone();
             let read = move |conn: &mut _| webhooks::get(conn, &wanted);
             let found = self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), read).await?;
@@ -124,12 +138,20 @@ impl Engine {
                 break;
             }
             tries += due.len();
+            let began = monotonic();
             let told = join_all(due.iter().map(|delivery| self.tell_event(&webhook, &secrets, delivery, now))).await;
             let mut all_taken = true;
             for (delivery, told) in due.iter().zip(told) {
                 all_taken &= self.note_told(&webhook, delivery, told?, now).await?;
             }
             if !all_taken {
+                break;
+            }
+            let ended = monotonic();
+            if ended >= end || ended - began > SLOW {
+                let id = webhook.id.clone();
+                let note = move |tx: &mut Tx<'_>| webhooks::note_turn(tx, &id, now.seconds());
+                self.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), note).await?;
                 break;
             }
         }
@@ -201,7 +223,7 @@ impl Engine {
         }
         let rest = now.seconds() + (REST << failures.clamp(0, 10)).min(MOST_REST);
         let next = pause.map(|pause| now.seconds() + self.jittered(pause));
-        let why = flaw.to_string();
+        let why = shown(&flaw);
         // The specification's word for an endpoint that wants no more.
         let gone = matches!(flaw, FetchFlaw::Status(410)).then(|| self.event_of_gone(webhook, now));
         let write = move |tx: &mut Tx<'_>| {
@@ -250,5 +272,27 @@ impl Engine {
             request_id: "background".to_owned(),
             details: "{\"status\":410}".to_owned(),
         }
+    }
+}
+
+/// As who made the webhook may read it. Which names there are behind the guard is not theirs to learn: one
+/// that is not found and one that may not be called are the same.
+fn shown(flaw: &FetchFlaw) -> String {
+    match flaw {
+        FetchFlaw::Unresolved | FetchFlaw::Address => {
+            "the name cannot be resolved to an address that may be called: see upstream.allow_networks".to_owned()
+        }
+        told => told.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_found_and_one_that_may_not_be_called_are_told_alike() {
+        assert_eq!(shown(&FetchFlaw::Unresolved), shown(&FetchFlaw::Address));
+        assert_eq!(shown(&FetchFlaw::Slow), FetchFlaw::Slow.to_string());
     }
 }

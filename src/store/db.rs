@@ -46,6 +46,7 @@ struct Lanes {
     requests: Arc<Semaphore>,
     poll: Arc<Semaphore>,
     background: Arc<Semaphore>,
+    long: Arc<Semaphore>,
     size: u32,
 }
 
@@ -66,7 +67,7 @@ impl Db {
             None
         };
         let size = options.readers.max(1);
-        let reserved = if manager.is_sqlite() { 1 } else { 2 };
+        let reserved = if manager.is_sqlite() { 2 } else { 3 };
         let pool = Pool::builder()
             .max_size(size + reserved)
             .min_idle(Some(1))
@@ -78,6 +79,7 @@ impl Db {
             requests: Arc::new(Semaphore::new(size as usize)),
             poll: Arc::new(Semaphore::new(1)),
             background: Arc::new(Semaphore::new(1)),
+            long: Arc::new(Semaphore::new(1)),
             size,
         };
         Ok(Self { inner: Arc::new(Inner { pool: Mutex::new(Some(pool)), manager, lanes, statements, writer }) })
@@ -105,6 +107,22 @@ impl Db {
     {
         let (reading, output) = Output::of_reading(f);
         self.read_out(&self.inner.lanes.poll, deadline, reading, output)
+    }
+
+    /// A read that may go through very many rows, on a connection of its own: one at a time, so that however
+    /// many are asked for, requests keep theirs. Nor does it share the one of background jobs, which must not
+    /// wait for it either.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::read`].
+    pub fn read_long<T, F>(&self, deadline: Instant, f: F) -> impl Future<Output = Result<T, Fault>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, Fault> + Send + 'static,
+    {
+        let (reading, output) = Output::of_reading(f);
+        self.read_out(&self.inner.lanes.long, deadline, reading, output)
     }
 
     /// Runs a job in a transaction and answers after the commit. Allowing and refusing both commit;
@@ -252,8 +270,8 @@ impl Db {
     /// Ends in order: takes no more jobs, lets those in flight finish until `deadline`, writes what
     /// waits, closes every connection. Later calls answer busy.
     pub async fn close(&self, deadline: Instant) {
-        let Lanes { requests, poll, background, size } = &self.inner.lanes;
-        for (permits, all) in [(requests, *size), (poll, 1), (background, 1)] {
+        let Lanes { requests, poll, background, long, size } = &self.inner.lanes;
+        for (permits, all) in [(requests, *size), (poll, 1), (background, 1), (long, 1)] {
             // Held until the end of the process: nobody gets one any more.
             if let Ok(Ok(permit)) = timeout_at(deadline.into(), permits.acquire_many(all)).await {
                 permit.forget();

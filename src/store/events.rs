@@ -4,11 +4,11 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::domain::actions::is_action;
+use crate::domain::actions::{is_action, of_family};
 use crate::domain::event::{ActionPattern, Event, EventFilter, RecordedEvent};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::{Fault, ProviderId};
-use crate::store::connection::Conn;
+use crate::store::connection::{Conn, each};
 
 diesel::table! {
     events (id) {
@@ -53,8 +53,13 @@ impl From<Row> for RecordedEvent {
     }
 }
 
-const COLUMNS: &str = "SELECT e.id, e.at, e.provider_id, p.slug AS provider_slug, e.actor, e.action, e.target, \
-     e.request_id, e.details FROM events e LEFT JOIN providers p ON p.id = e.provider_id";
+/// Reads events from a table or a part of it, with the slugs of their providers.
+fn columns_of(source: &str) -> String {
+    format!(
+        "SELECT e.id, e.at, e.provider_id, p.slug AS provider_slug, e.actor, e.action, e.target, e.request_id, \
+         e.details FROM {source} e LEFT JOIN providers p ON p.id = e.provider_id"
+    )
+}
 
 /// Which webhooks want an event: `$provider` and three patterns.
 macro_rules! wanted_by {
@@ -136,55 +141,83 @@ pub fn newest(conn: &mut Conn, limit: u32) -> Result<Vec<RecordedEvent>, Fault> 
 /// Those that fit, the newest first. Ids are in the order of time, so a page goes on below the id that
 /// the last one ended with, and times are bounds of ids.
 pub fn list(conn: &mut Conn, filter: &EventFilter, page: &PageRequest) -> Result<Page<RecordedEvent>, Fault> {
-    let EventFilter { provider, actor, action, target, request_id, since, until } = filter;
-    let mut conditions: Vec<(&str, String)> = Vec::new();
-    let mut add = |condition: &'static str, value: Option<String>| {
-        conditions.extend(value.map(|value| (condition, value)));
+    let Some((sql, binds)) = statement(filter, page, matches!(conn, Conn::Sqlite(_))) else {
+        return Ok(Page::cut(Vec::new(), page, |event: &RecordedEvent| event.id.clone()));
     };
-    add("e.provider_id =", provider.as_ref().map(ToString::to_string));
-    add("e.actor =", actor.clone());
-    add("e.target =", target.clone());
-    add("e.request_id =", request_id.clone());
-    add("e.id >=", since.map(first_id_at));
-    add("e.id <", until.map(first_id_at));
-    add("e.id <", page.after.clone());
-    match action {
-        None | Some(ActionPattern::All) => {}
-        Some(ActionPattern::Exact(action)) => add("e.action =", Some(action.clone())),
-        // Both use the index for a fixed beginning.
-        Some(ActionPattern::Family(family)) => match conn {
-            Conn::Sqlite(_) => add("e.action GLOB", Some(format!("{family}.*"))),
-            Conn::Postgres(_) => add("e.action LIKE", Some(format!("{}.%", family.replace('_', "\\_")))),
-        },
-    }
-    let mut sql = COLUMNS.to_owned();
-    for (at, (condition, _)) in conditions.iter().enumerate() {
-        let word = if at == 0 { "WHERE" } else { "AND" };
-        sql.push_str(&format!(" {word} {condition} ${}", at + 1));
-    }
-    sql.push_str(&format!(" ORDER BY e.id DESC LIMIT {}", u64::from(page.limit) + 1));
-    let rows: Vec<Row> = match conn {
-        Conn::Sqlite(conn) => {
-            let mut query = diesel::sql_query(sql).into_boxed();
-            for (_, value) in conditions {
-                query = query.bind::<Text, _>(value);
-            }
-            query.load(conn)?
+    let rows: Vec<Row> = each!(conn, conn => {
+        let mut query = diesel::sql_query(sql).into_boxed();
+        for value in binds {
+            query = query.bind::<Text, _>(value);
         }
-        Conn::Postgres(conn) => {
-            let mut query = diesel::sql_query(sql).into_boxed();
-            for (_, value) in conditions {
-                query = query.bind::<Text, _>(value);
-            }
-            query.load(conn)?
-        }
-    };
+        query.load(conn)?
+    });
     Ok(Page::cut(rows.into_iter().map(RecordedEvent::from).collect(), page, |event| event.id.clone()))
 }
 
+/// What finds a page of events, and its binds in the order in which they first appear; `None`: no event can
+/// fit. An index gives the rows in the order of the answer, for each action that is looked for anew: the
+/// actions of a family together would have to be put in order first, all of them.
+pub fn statement(filter: &EventFilter, page: &PageRequest, is_sqlite: bool) -> Option<(String, Vec<String>)> {
+    let EventFilter { provider, actor, action, target, request_id, since, until } = filter;
+    let actions: Vec<&str> = match action {
+        None | Some(ActionPattern::All) => Vec::new(),
+        Some(ActionPattern::Exact(action)) => vec![action],
+        Some(ActionPattern::Family(family)) => {
+            let known: Vec<&str> = of_family(family).collect();
+            if known.is_empty() {
+                return None;
+            }
+            known
+        }
+    };
+    // The rarest leads, by the index on it.
+    let leader = [("request_id", request_id), ("target", target), ("actor", actor)];
+    let leader = leader.into_iter().find(|(_, value)| value.is_some()).map(|(column, _)| column);
+    // SQLite keeps no statistics here and might prefer the index of a provider that has very many: a plus
+    // keeps it from that of a column.
+    let plain = |column: &str| if is_sqlite && leader.is_some_and(|leader| leader != column) { "+" } else { "" };
+    let (mut conditions, mut binds): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for (column, operator, value) in [
+        ("provider_id", "=", provider.as_ref().map(ToString::to_string)),
+        ("request_id", "=", request_id.clone()),
+        ("target", "=", target.clone()),
+        ("actor", "=", actor.clone()),
+        ("id", ">=", since.map(first_id_at)),
+        ("id", "<", until.map(first_id_at)),
+        ("id", "<", page.after.clone()),
+    ] {
+        let Some(value) = value else { continue };
+        binds.push(value);
+        let plain = if column == "id" { "" } else { plain(column) };
+        conditions.push(format!("{plain}e.{column} {operator} ${}", binds.len()));
+    }
+    let common = binds.len();
+    binds.extend(actions.iter().map(|action| (*action).to_owned()));
+    let places = (common + 1..=binds.len()).map(|place| format!("${place}"));
+    let of_action: Vec<String> = match (actions.is_empty(), leader) {
+        (true, _) => vec![String::new()],
+        (false, None) => places.map(|place| format!("e.action = {place}")).collect(),
+        (false, Some(_)) => {
+            vec![format!("{}e.action IN ({})", plain("action"), places.collect::<Vec<_>>().join(", "))]
+        }
+    };
+    let limit = u64::from(page.limit) + 1;
+    let parts: Vec<String> = of_action
+        .into_iter()
+        .map(|of_action| {
+            let all = conditions.iter().cloned().chain(Some(of_action).filter(|condition| !condition.is_empty()));
+            let all = all.collect::<Vec<_>>().join(" AND ");
+            let wanted = if all.is_empty() { all } else { format!(" WHERE {all}") };
+            format!("SELECT * FROM (SELECT * FROM events e{wanted} ORDER BY e.id DESC LIMIT {limit}) part")
+        })
+        .collect();
+    let source = format!("({})", parts.join(" UNION ALL "));
+    Some((format!("{} ORDER BY e.id DESC LIMIT {limit}", columns_of(&source)), binds))
+}
+
 pub fn get(conn: &mut Conn, id: &str) -> Result<Option<RecordedEvent>, Fault> {
-    let row: Option<Row> =
-        diesel::sql_query(format!("{COLUMNS} WHERE e.id = $1")).bind::<Text, _>(id).get_result(conn).optional()?;
+    let sql = format!("{} WHERE e.id = $1", columns_of("events"));
+    let row: Option<Row> = diesel::sql_query(sql).bind::<Text, _>(id).get_result(conn).optional()?;
     Ok(row.map(RecordedEvent::from))
 }
 

@@ -75,7 +75,7 @@ pub struct StoreOptions {
     /// `sqlite://path`, `postgres://…` or `postgresql://…`. May hold a password: never logged.
     pub url: String,
     /// Connections for requests: readers on SQLite, readers and writers on PostgreSQL. One more is
-    /// reserved for polling, and on PostgreSQL one for background jobs.
+    /// reserved for polling, one for readings that may take long, and on PostgreSQL one for background jobs.
     pub readers: u32,
     /// SQLite: writes that may wait; one more is refused as busy.
     pub write_queue: usize,

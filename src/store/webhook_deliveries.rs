@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::webhook::{Delivery, DeliveryState};
-use crate::domain::{Fault, WebhookId};
+use crate::domain::{Fault, ProviderId, WebhookId};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 
@@ -56,9 +56,11 @@ impl TryFrom<Row> for Delivery {
 }
 
 #[derive(QueryableByName)]
-struct Id {
+struct DueRow {
     #[diesel(sql_type = Text)]
     id: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    provider_id: Option<String>,
 }
 
 /// Adds a delivery of one event to one webhook, whatever it wants; nothing if there is one.
@@ -74,15 +76,29 @@ pub fn insert(conn: &mut Conn, webhook: &WebhookId, event: &str, now: i64) -> Re
     Ok(())
 }
 
-/// Webhooks with something due, at most `limit`; those that rest after a failure are left out.
-pub fn due_webhooks(conn: &mut Conn, now: i64, limit: u32) -> Result<Vec<WebhookId>, Fault> {
+/// A webhook with something due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub webhook: WebhookId,
+    /// Whose it is; `None`: the installation's.
+    pub owner: Option<ProviderId>,
+}
+
+/// Webhooks with something due, at most `limit`, and `of_owner` of one owner; those that rest after a failure
+/// are left out. Who has not had a turn for the longest comes first, then whose delivery has waited for the
+/// longest: neither age nor a backlog puts one before the others.
+pub fn due_webhooks(conn: &mut Conn, now: i64, limit: u32, of_owner: u32) -> Result<Vec<Due>, Fault> {
     let sql = format!(
-        "SELECT w.id AS id FROM webhooks w WHERE w.enabled AND w.deleted_at IS NULL AND w.rest_until <= $1 \
-         AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.next_at <= $1) \
-         ORDER BY w.rest_until, w.id LIMIT {limit}"
+        "SELECT id, provider_id FROM (SELECT w.id, w.provider_id, w.rest_until, w.due_at, row_number() OVER \
+         (PARTITION BY w.provider_id ORDER BY w.rest_until, w.due_at, w.id) AS place FROM \
+         (SELECT h.id, h.provider_id, h.rest_until, (SELECT d.next_at FROM webhook_deliveries d \
+         WHERE d.webhook_id = h.id AND d.next_at IS NOT NULL ORDER BY d.next_at LIMIT 1) AS due_at \
+         FROM webhooks h WHERE h.enabled AND h.deleted_at IS NULL AND h.rest_until <= $1) w \
+         WHERE w.due_at <= $1) due WHERE place <= {of_owner} ORDER BY rest_until, due_at, id LIMIT {limit}"
     );
-    let rows: Vec<Id> = diesel::sql_query(sql).bind::<BigInt, _>(now).load(conn)?;
-    Ok(rows.into_iter().map(|row| row.id.into()).collect())
+    let rows: Vec<DueRow> = diesel::sql_query(sql).bind::<BigInt, _>(now).load(conn)?;
+    let due = |DueRow { id, provider_id }| Due { webhook: id.into(), owner: provider_id.map(ProviderId::from) };
+    Ok(rows.into_iter().map(due).collect())
 }
 
 /// Takes at most `limit` due rows of one webhook for `lease` seconds: nobody else gets them meanwhile, and

@@ -70,8 +70,32 @@ impl From<Row> for Webhook {
     }
 }
 
-/// Adds a webhook with its patterns. Call it in a transaction.
-pub fn insert(conn: &mut Conn, webhook: &Webhook) -> Result<(), Fault> {
+/// Of those that make a webhook of the installation at once on PostgreSQL one goes on at a time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7307199725474115704)";
+
+/// Adds a webhook with its patterns while its owner has fewer than `most`. `false`: it has that many. Call it
+/// in a transaction, the provider's row held.
+pub fn insert_below(conn: &mut Conn, webhook: &Webhook, most: i64) -> Result<bool, Fault> {
+    if let (Conn::Postgres(conn), None) = (&mut *conn, &webhook.provider) {
+        diesel::sql_query(LOCK).execute(conn)?;
+    }
+    if count_live(conn, webhook.provider.as_ref())? >= most {
+        return Ok(false);
+    }
+    insert(conn, webhook)?;
+    Ok(true)
+}
+
+/// Those that are not deleted, switched on or off: of a provider, or with `None` of the installation.
+fn count_live(conn: &mut Conn, owner: Option<&ProviderId>) -> Result<i64, Fault> {
+    let live = webhooks::table.filter(webhooks::deleted_at.is_null()).count();
+    Ok(match owner {
+        Some(provider) => live.filter(webhooks::provider_id.eq(provider.as_str())).first(conn)?,
+        None => live.filter(webhooks::provider_id.is_null()).first(conn)?,
+    })
+}
+
+fn insert(conn: &mut Conn, webhook: &Webhook) -> Result<(), Fault> {
     let Webhook { id, provider, url, events, enabled, secrets, failures, version, created_at, updated_at } = webhook;
     let WebhookSecrets { current, previous } = secrets.clone();
     let (old_secret, old_secret_until) = previous.unzip();
@@ -161,6 +185,21 @@ pub fn soft_delete(conn: &mut Conn, id: &WebhookId, version: i64, now: i64) -> R
         webhooks::table.find(id.as_str()).filter(webhooks::version.eq(version)).filter(webhooks::deleted_at.is_null());
     let end = (webhooks::deleted_at.eq(now), webhooks::updated_at.eq(now), webhooks::version.eq(version + 1));
     Ok(diesel::update(row).set(end).execute(conn)? == 1)
+}
+
+/// Ends every webhook of a provider. What waits for them is not told any more. `now` in epoch seconds.
+pub fn end_of_provider(conn: &mut Conn, provider: &ProviderId, now: i64) -> Result<usize, Fault> {
+    let live =
+        webhooks::table.filter(webhooks::provider_id.eq(provider.as_str())).filter(webhooks::deleted_at.is_null());
+    let end = (webhooks::deleted_at.eq(now), webhooks::updated_at.eq(now), webhooks::version.eq(webhooks::version + 1));
+    Ok(diesel::update(live).set(end).execute(conn)?)
+}
+
+/// It has had a turn at `now` (epoch seconds) and is not through: others come before it.
+pub fn note_turn(conn: &mut Conn, id: &WebhookId, now: i64) -> Result<(), Fault> {
+    let row = webhooks::table.find(id.as_str()).filter(webhooks::rest_until.lt(now));
+    diesel::update(row).set(webhooks::rest_until.eq(now)).execute(conn)?;
+    Ok(())
 }
 
 /// The endpoint took a delivery: it has no failures behind it any more.

@@ -33,8 +33,23 @@ impl Engine {
         filter: EventFilter,
         page: PageRequest,
     ) -> Result<Page<RecordedEvent>, Failed> {
+        if filter.may_take_long() {
+            return self.export_events(ctx, filter, page).await;
+        }
         let read = move |conn: &mut _| events::list(conn, &filter, &page);
         Ok(self.0.db.read(ctx.deadline, read).await?)
+    }
+
+    /// The same, for one who reads page after page: on the connection for what may take long, so that requests
+    /// keep theirs.
+    pub async fn export_events(
+        &self,
+        ctx: &Context,
+        filter: EventFilter,
+        page: PageRequest,
+    ) -> Result<Page<RecordedEvent>, Failed> {
+        let read = move |conn: &mut _| events::list(conn, &filter, &page);
+        Ok(self.0.db.read_long(ctx.deadline, read).await?)
     }
 
     pub async fn read_event(&self, ctx: &Context, actor: &Actor, id: &str) -> Result<RecordedEvent, Failed> {

@@ -11,7 +11,7 @@ use crate::engine::manage::{
 };
 use crate::engine::signing_keys::longest_lifetime;
 use crate::store::providers::Deletion;
-use crate::store::{ChangedTable, Tx, api_keys, key_rotation, provider_domains, providers, signing_keys};
+use crate::store::{ChangedTable, Tx, api_keys, key_rotation, provider_domains, providers, signing_keys, webhooks};
 
 /// Why a provider does not end without `cascade`.
 pub const LIVE_CLIENTS: &str = "The provider has live clients: delete them first.";
@@ -200,6 +200,8 @@ impl Engine {
                     if provider_domains::end_of_provider(tx, &row.id, now.seconds())? > 0 {
                         tx.changed(ChangedTable::Domains, row.id.as_str(), now)?;
                     }
+                    // Before its event is written: what the provider's own would still be told of is nothing.
+                    webhooks::end_of_provider(tx, &row.id, now.seconds())?;
                     // A key bound to it has nothing left to open.
                     for key in api_keys::end_of_provider(tx, &row.id, now.seconds())? {
                         tx.changed(ChangedTable::ApiKeys, key.as_str(), now)?;

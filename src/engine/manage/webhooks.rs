@@ -9,7 +9,7 @@ use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
-use crate::domain::webhook::{Delivery, DeliveryState, MAX_PATTERNS, Webhook, WebhookSecrets};
+use crate::domain::webhook::{Delivery, DeliveryState, MAX_PATTERNS, MAX_WEBHOOKS, Webhook, WebhookSecrets};
 use crate::domain::{Context, Decision, Failed, Fault, ProviderId, Refusal, Role, WebhookId};
 use crate::engine::Engine;
 use crate::engine::manage::{Actor, Expected, if_current, require_version, stale, until_written};
@@ -81,7 +81,9 @@ impl Engine {
             {
                 return Ok(Decision::Refuse(crate::engine::manage::unknown_provider()));
             }
-            webhooks::insert(tx, &row)?;
+            if !webhooks::insert_below(tx, &row, MAX_WEBHOOKS)? {
+                return Ok(Decision::Refuse(too_many(row.provider.is_some())));
+            }
             Ok(Decision::Allow(()))
         })
         .await?;
@@ -394,6 +396,11 @@ impl Engine {
 
 fn missing(name: &str) -> FieldError {
     FieldError { pointer: format!("/{name}"), detail: "is needed".to_owned() }
+}
+
+fn too_many(of_provider: bool) -> Refusal {
+    let owner = if of_provider { "the provider" } else { "the installation" };
+    Refusal::invalid_field("", format!("{owner} has {MAX_WEBHOOKS} webhooks already: delete one first"))
 }
 
 fn unknown_webhook() -> Refusal {

@@ -1,6 +1,7 @@
 //! What happened and why: audit events, webhooks, explanations.
 
 mod audit;
+mod bounds;
 mod explain;
 mod flood;
 mod laws;

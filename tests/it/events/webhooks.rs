@@ -14,10 +14,10 @@ use crate::support::app::{TestApp, on_both_apps};
 use crate::support::databases::soon;
 use crate::support::origin::{Asked, Origin, Reply};
 
-const HOOKS: &str = "/webhooks";
+pub const HOOKS: &str = "/webhooks";
 
 /// A webhook of the owner's; its body as it was answered.
-async fn hook(app: &TestApp, receiver: &Origin, fields: Value) -> Value {
+pub async fn hook(app: &TestApp, receiver: &Origin, fields: Value) -> Value {
     let mut body = json!({"url": format!("{}/hook", receiver.base), "events": ["client.*"]});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let answer = app.admin("POST", HOOKS).json(&body).send().await;
@@ -25,12 +25,12 @@ async fn hook(app: &TestApp, receiver: &Origin, fields: Value) -> Value {
     answer.json()
 }
 
-fn path_of(hook: &Value) -> String {
+pub fn path_of(hook: &Value) -> String {
     format!("{HOOKS}/{}", hook["id"].as_str().unwrap())
 }
 
 /// Delivers what is due to one webhook; how many tries there were.
-async fn tell(app: &TestApp, hook: &Value) -> usize {
+pub async fn tell(app: &TestApp, hook: &Value) -> usize {
     app.engine.tell_webhook(&hook["id"].as_str().unwrap().into(), app.context().now).await.unwrap()
 }
 
