@@ -268,8 +268,8 @@ fn a_command_makes_no_installation() {
     let home = home.migrated();
     let database = home.folder().join("data/grantd.db");
     let key = std::fs::read(home.folder().join("data/master.key")).unwrap();
+    std::fs::remove_file(&database).unwrap();
     for lost in [true, false] {
-        std::fs::remove_file(&database).unwrap();
         if !lost {
             std::fs::write(&database, "").unwrap();
         }

@@ -102,6 +102,7 @@ fn a_crash_at_any_step_leaves_a_start_that_works() {
     let old = content(&key_file(&home, ""));
     // Before the commit: the new file lies there, and the database knows nothing of it.
     fs::write(key_file(&home, ".new"), format!("{}\n", STANDARD.encode(NEXT))).unwrap();
+    fs::set_permissions(key_file(&home, ".new"), fs::Permissions::from_mode(0o600)).unwrap();
     let mut server = home.serve();
     held.assert_works(&Api::of(&home, &server));
     assert!(server.stop().success());
@@ -182,7 +183,7 @@ fn cut_off_after_commit(home: &Home) {
     fs::write(key_file(home, ""), old).unwrap();
 }
 
-/// The sealed rows and every key file, to tell that nothing was touched.
+/// Refused with these words, and the installation is as it was.
 fn refused(home: &Home, arguments: &[&str], says: &str) {
     let before = content(&key_file(home, ""));
     let ran = home.run(arguments);

@@ -208,6 +208,8 @@ fn a_key_comes_from_a_flag_a_file_or_the_environment_and_is_never_shown() {
     assert!(!desk.home.folder().join("data").exists());
     // And a database of one's own is still at hand.
     let own = desk.home.with("GRANTD_ADMIN_KEY", OWNER);
+    ended(&own.run(&["provider", "list", "--local"]), 1, &["there is no installation"]);
+    ended(&own.run(&["migrate", "--local"]), 0, &[]);
     ended(&own.run(&["provider", "create", "mine", "--local"]), 0, &[]);
     Api::of(&home, &server).get("/providers/mine").expect(404);
     // A server is no worse for it.
