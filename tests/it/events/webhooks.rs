@@ -149,7 +149,7 @@ on_both_apps! {
         }
         let due = async || {
             let now = app.now();
-            app.engine.db().read(soon(), move |conn| webhook_deliveries::due_webhooks(conn, now, 10)).await.unwrap().len()
+            app.engine.db().read(soon(), move |conn| webhook_deliveries::due_webhooks(conn, now, 10, 10)).await.unwrap().len()
         };
         assert_eq!(due().await, 1);
         assert_eq!(tell(&app, &hook).await, 8, "a few at once, until they fail");
