@@ -247,7 +247,6 @@ impl Engine {
     }
 
     /// The client, if it may be used at all on this surface.
-
     pub(in crate::engine) async fn usable_client(
         &self,
         ctx: &Context,

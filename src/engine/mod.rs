@@ -225,10 +225,10 @@ impl Caches {
             slugs_by_id: Cache::new(bytes / 64, 100),
             keys: Cache::new(bytes / 8, 8192),
             clients: Cache::new(bytes * 3 / 8, 400),
-            wrong_secrets: Lately::new(),
+            wrong_secrets: Lately::default(),
             digests: Cache::new(bytes / 32, 100),
             api_keys: Cache::new(bytes / 8, 400),
-            ended_keys: Lately::new(),
+            ended_keys: Lately::default(),
             users: Cache::new(bytes / 8, 500),
             sessions: Cache::new(bytes / 16, 200),
         }

@@ -131,11 +131,13 @@ impl<K: Hash + Eq + Clone, V: Weigh> Cache<K, V> {
 /// For what was something done within the last second: as long as an unknown id is remembered.
 pub struct Lately<K>(QuickCache<K, Instant>);
 
-impl<K: Hash + Eq + Clone> Lately<K> {
-    pub fn new() -> Self {
+impl<K: Hash + Eq + Clone> Default for Lately<K> {
+    fn default() -> Self {
         Self(QuickCache::new(ABSENT_MAX))
     }
+}
 
+impl<K: Hash + Eq + Clone> Lately<K> {
     /// Whether it is the first time within a second.
     pub fn is_first(&self, key: &K, now: Instant) -> bool {
         if self.0.get(key).is_some_and(|before| now.duration_since(before) < ABSENT_FOR) {
