@@ -73,7 +73,7 @@ impl Engine {
         }
         let (mut found, now) = (self.find_api_key(ctx, key.expose_secret()).await?, ctx.now.seconds());
         let unknown = |(entry, owner): &&(Arc<ApiKeyEntry>, Arc<DigestOwner>)| {
-            entry.secret(&owner.secret, now).is_none() && self.0.caches.ended_keys.is_first(&entry.key.id, monotonic())
+            entry.secret(&owner.secret, now).is_none() && !self.0.caches.ended_keys.holds(&owner.secret, monotonic())
         };
         if let Some((entry, _)) = found.as_ref().filter(unknown) {
             self.0.caches.api_keys.invalidate(&entry.key.id);
@@ -96,6 +96,7 @@ impl Engine {
                     let values =
                         facts![api_key: Fact::text(entry.key.id.as_str()), secret: Fact::text(owner.secret.as_str())];
                     ctx.trail.failed("api_key.secret_live", values);
+                    self.0.caches.ended_keys.note(owner.secret.clone(), monotonic());
                     "secret of the API key expired or revoked"
                 }
             },

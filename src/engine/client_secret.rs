@@ -1,6 +1,6 @@
 //! A client proves itself by a secret. What it costs may tell a stranger nothing: a secret that we have made
-//! is compared with what is in memory, at the price of one read of the database a second and client where
-//! it is wrong, whether there is such a client or not; one that a person chose costs an Argon2 hash.
+//! is compared with what is in memory, and read once more where it is wrong, whether there is such a client
+//! or not; one that a person chose costs an Argon2 hash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,9 +62,9 @@ impl Engine {
         }
     }
 
-    /// Another node may have made the secret a moment ago, so before a client's is called wrong the client
-    /// is read beside the cache, once a second: as often as one that nobody knows is looked for. What is
-    /// held stays unless the secret proves right, else a stranger could make this node forget it.
+    /// Another node may have made the secret a moment ago, so before one is called wrong its client is read
+    /// beside the cache. What is held stays unless the secret proves right, else a stranger could make this
+    /// node forget it.
     async fn by_generated_secret(
         &self,
         ctx: &Context,
@@ -80,7 +80,7 @@ impl Engine {
             ctx.trail.failed("client.secret_formed", facts![]);
             return Ok((held.filter(|client| is_usable(ctx, client)), Fit::No));
         }
-        let was_held = held.is_some();
+        let is_read_now = held.is_none() && !self.0.caches.clients.is_known_absent(&key, monotonic());
         let client = match held {
             Some(held) => Some(held).filter(|client| is_usable(ctx, client)),
             None => self.usable_client(ctx, provider, client_id).await?,
@@ -89,18 +89,29 @@ impl Engine {
         if judged.1 == Fit::Proven || !is_client_id(client_id.as_str()) {
             return Ok(judged);
         }
-        let is_first = self.0.caches.wrong_secrets.is_first(&key, monotonic());
-        if !(was_held && is_first) {
-            return Ok(judged);
+        let about = |secret| self.0.process_pepper.digest_bytes(&format!("{} {client_id} {secret}", key.0));
+        let in_vain = [about(""), about(secret)];
+        if !is_read_now && self.looks_again(ctx, client_id, &in_vain) {
+            let fresh = self.client_beside_cache(ctx, &key).await?.map(Arc::new);
+            let fresh = fresh.filter(|client| is_usable(ctx, client));
+            let (fresh, fit) = self.generated_secret_fits(ctx, fresh, secret, via);
+            if fit == Fit::Proven {
+                self.0.caches.clients.invalidate(&key);
+                return Ok((fresh, fit));
+            }
         }
-        let fresh = self.client_beside_cache(ctx, &key).await?.map(Arc::new);
-        let fresh = fresh.filter(|client| is_usable(ctx, client));
-        let (fresh, fit) = self.generated_secret_fits(ctx, fresh, secret, via);
-        if fit != Fit::Proven {
-            return Ok(judged);
-        }
-        self.0.caches.clients.invalidate(&key);
-        Ok((fresh, fit))
+        // Only now: of two that bring a new secret at once none may be told that the other has looked.
+        in_vain.into_iter().for_each(|digest| self.0.caches.wrong_secrets.note(digest, monotonic()));
+        Ok(judged)
+    }
+
+    /// Whether the database is asked for a secret that is wrong by what this node knows: once a second for
+    /// each secret; of those who fail too often once a second for each client. That is as often as an id is
+    /// looked for that nobody has, so that the time of a refusal does not tell which ones there are.
+    fn looks_again(&self, ctx: &Context, client_id: &ClientId, [client, secret]: &[[u8; 32]; 2]) -> bool {
+        let (in_vain, now) = (&self.0.caches.wrong_secrets, monotonic());
+        let may_fail = self.0.throttle.check(client_id.as_str(), ctx.client_address, ctx.now).is_ok();
+        !in_vain.holds(client, now) || (may_fail && !in_vain.holds(secret, now))
     }
 
     fn generated_secret_fits(

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::crypto::{DataKeys, MasterKey, Passwords, Peppers, Random};
+use crate::domain::SecretId;
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
 use crate::domain::{ApiKeyId, Fault, Hosts, ProviderId, ProviderSlug};
@@ -207,12 +208,12 @@ struct Caches {
     slugs_by_id: Cache<ProviderId, SlugEntry>,
     keys: Cache<ProviderId, KeyRing>,
     clients: Cache<ClientKey, ClientEntry>,
-    /// For which a wrong secret made us look at the database.
-    wrong_secrets: Lately<ClientKey>,
+    /// Secrets, and clients, for which the database was asked lately in vain; digests.
+    wrong_secrets: Lately<[u8; 32]>,
     digests: Cache<[u8; 32], DigestOwner>,
     api_keys: Cache<ApiKeyId, ApiKeyEntry>,
-    /// Of which a secret came that the entry does not know.
-    ended_keys: Lately<ApiKeyId>,
+    /// Secrets of API keys that came lately and are none that the entry knows.
+    ended_keys: Lately<SecretId>,
     users: Cache<UserKey, UserEntry>,
     sessions: Cache<SessionKey, SessionEntry>,
 }

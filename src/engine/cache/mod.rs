@@ -128,7 +128,7 @@ impl<K: Hash + Eq + Clone, V: Weigh> Cache<K, V> {
     }
 }
 
-/// For what was something done within the last second: as long as an unknown id is remembered.
+/// What came to nothing within the last second: remembered as long as an unknown id.
 pub struct Lately<K>(QuickCache<K, Instant>);
 
 impl<K: Hash + Eq + Clone> Default for Lately<K> {
@@ -138,13 +138,12 @@ impl<K: Hash + Eq + Clone> Default for Lately<K> {
 }
 
 impl<K: Hash + Eq + Clone> Lately<K> {
-    /// Whether it is the first time within a second.
-    pub fn is_first(&self, key: &K, now: Instant) -> bool {
-        if self.0.get(key).is_some_and(|before| now.duration_since(before) < ABSENT_FOR) {
-            return false;
-        }
-        self.0.insert(key.clone(), now);
-        true
+    pub fn holds(&self, key: &K, now: Instant) -> bool {
+        self.0.get(key).is_some_and(|since| now.duration_since(since) < ABSENT_FOR)
+    }
+
+    pub fn note(&self, key: K, now: Instant) {
+        self.0.insert(key, now);
     }
 }
 

@@ -52,6 +52,19 @@ on_both_apps! {
         assert_eq!(cost(&app, &new.id, &other_secret()).await, unknown, "not held yet");
         for client in &held {
             assert_eq!(cost(&app, &client.id, &other_secret()).await, unknown);
+            assert_eq!(cost(&app, &client.id, &other_secret()).await, unknown, "another one");
+        }
+        assert_eq!(cost(&app, "nobody", &other_secret()).await, unknown, "another one, for nobody");
+    }
+
+    async fn a_wrong_secret_keeps_no_new_one_out(app: TestApp) {
+        let (client, node) = (app.client(json!({})).await, app.second_node().await);
+        for _ in 0..4 {
+            assert_eq!(status(&node, &client.id, &other_secret()).await, 401);
+            let path = format!("/providers/default/clients/{}/secrets/rotate", client.id);
+            let made = app.admin("POST", &path).json(&json!({"overlap_seconds": 0})).send().await.json();
+            // The other node has not read the change log since.
+            assert_eq!(status(&node, &client.id, made["client_secret"].as_str().unwrap()).await, 200);
         }
     }
 

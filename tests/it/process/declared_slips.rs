@@ -38,7 +38,7 @@ fn clients(home: &Home, provider: &str) -> Vec<String> {
 
 #[test]
 fn a_client_that_is_called_as_a_scope_ends_as_any_other() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let both = "version: 1\nproviders:\n  - slug: acme\n    roles:\n      - name: orders\n    groups:\n      - name: orders\n    scopes: []\n    \
                 clients:\n      - client_id: shop\n        scope: orders\n      - client_id: orders\n";
     applied(&home, both, &[]);
@@ -54,7 +54,7 @@ fn a_client_that_is_called_as_a_scope_ends_as_any_other() {
 
 #[test]
 fn roles_that_groups_of_the_file_have_stay() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let text = "version: 1\nproviders:\n  - slug: acme\n    roles: []\n    groups:\n      - name: staff\n        roles: [auditor]\n";
     applied(&home, text, &[]);
     assert!(applied(&home, text, &["--prune"]).contains("There is nothing to do."));
@@ -64,7 +64,7 @@ fn roles_that_groups_of_the_file_have_stay() {
 
 #[test]
 fn what_the_server_would_refuse_is_told_with_its_line_before_anything_is_done() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     home.json(&["provider", "create", "acme"]);
     let text = "version: 1\nproviders:\n  - slug: acme\n    scopes:\n      - name: new\n    clients:\n      - client_id: good\n        \
                 scope: new\n      - client_id: bad id !\n      - client_id: other\n        access_token_ttl: 0\n        grant_types: [implicit]\n    \
@@ -99,7 +99,7 @@ fn what_the_server_would_refuse_is_told_with_its_line_before_anything_is_done() 
 
 #[test]
 fn webhooks_of_the_installation_are_no_bound_keys() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let server = home.serve();
     let api = Api::of(&home, &server);
     api.post("/providers", &json!({"slug": "acme"})).expect(201);
@@ -117,7 +117,7 @@ fn webhooks_of_the_installation_are_no_bound_keys() {
 
 #[test]
 fn whatever_stands_in_a_key_set_comes_back_from_the_file() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let mut deep = json!({"end": u64::MAX});
     for _ in 0..40 {
         deep = json!([{ "a": deep }]);
@@ -141,7 +141,7 @@ fn whatever_stands_in_a_key_set_comes_back_from_the_file() {
 
 #[test]
 fn for_scripts_secrets_are_on_the_disk_before_the_next_step_begins() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let text = "version: 1\nproviders:\n  - slug: acme\n    clients:\n      - client_id: a\n      - client_id: bad\n        max_ttl: 0\n";
     refused(&apply(&home, text, &["--json", "--yes"]), 2, &["--secrets-file", "nothing was done"]);
     assert_eq!(home.run(&["provider", "show", "acme"]).status.code(), Some(1));
@@ -160,7 +160,7 @@ fn for_scripts_secrets_are_on_the_disk_before_the_next_step_begins() {
 
 #[test]
 fn a_plan_that_nobody_reads_is_not_done_quietly() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     home.json(&["provider", "list"]);
     fs::write(home.folder().join("wanted.yaml"), "version: 1\nproviders:\n  - slug: acme\n").unwrap();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -171,7 +171,7 @@ fn a_plan_that_nobody_reads_is_not_done_quietly() {
 
 #[test]
 fn no_name_in_a_file_reaches_the_terminal_as_a_command() {
-    let home = Home::bare(Kind::Sqlite).with("GRANTD_ADMIN_KEY", OWNER);
+    let home = Home::bare(Kind::Sqlite).with("GRANTD_ADMIN_KEY", OWNER).migrated();
     let twice = "version: 1\nproviders:\n  - slug: \"a\\e[31mb\"\n  - slug: \"a\\e[31mb\"\n";
     for ran in [apply(&home, twice, &["--yes"]), home.run(&["export", "--provider", "a\u{1b}[31mb"])] {
         refused(&ran, 1, &["a\\u{1b}[31mb"]);

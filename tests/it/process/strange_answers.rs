@@ -79,7 +79,7 @@ fn named(home: &Home, name: &str) -> usize {
 
 #[test]
 fn what_was_made_before_the_server_went_away_for_a_moment_is_not_lost() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let server = home.serve();
     let base = away(server.http.address(), Some(Duration::from_millis(700)));
     let made = desk(&base).json(&["client", "create", "--name", "once", "--grant", "client_credentials"]);
@@ -89,7 +89,7 @@ fn what_was_made_before_the_server_went_away_for_a_moment_is_not_lost() {
 
 #[test]
 fn where_no_answer_comes_the_key_that_gives_it_later_is_told() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     let server = home.serve();
     let create = ["client", "create", "--name", "once", "--grant", "client_credentials"];
     let ran = desk(&away(server.http.address(), None)).run(&create);
@@ -167,7 +167,7 @@ fn a_list_without_end_ends() {
 
 #[test]
 fn a_key_without_a_server_is_a_slip_and_a_key_file_without_end_is_refused() {
-    let home = Home::on(Kind::Sqlite);
+    let home = Home::on(Kind::Sqlite).migrated();
     ended(&home.run(&["client", "list", "--key-file", "/dev/null"]), 2, &["--server"]);
     ended(&home.run(&["client", "list", "--key", OWNER]), 2, &["--server"]);
     ended(&home.run(&["client", "list", "--key", OWNER, "--local"]), 2, &["--server"]);
@@ -183,9 +183,7 @@ fn a_key_without_a_server_is_a_slip_and_a_key_file_without_end_is_refused() {
 
 #[test]
 fn what_was_done_is_said_where_its_answer_cannot_be_written() {
-    let home = Home::on(Kind::Sqlite);
-    // The first command greets.
-    home.json(&["provider", "list"]);
+    let home = Home::on(Kind::Sqlite).migrated();
     let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let output = home.command(&["client", "create", "--client-id", "lost"]).stdout(full()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -198,8 +196,7 @@ fn what_was_done_is_said_where_its_answer_cannot_be_written() {
 
 #[test]
 fn who_has_read_enough_hears_no_complaint() {
-    let home = Home::on(Kind::Sqlite);
-    home.json(&["provider", "list"]);
+    let home = Home::on(Kind::Sqlite).migrated();
     let mut command = home.command(&["client", "list"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
