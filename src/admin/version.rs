@@ -10,7 +10,8 @@ pub fn etag(version: i64) -> String {
 }
 
 /// The versions that `If-Match` names, of which one must be the current one; `None` without the header
-/// or for `*`. A tag that we never gave out matches nothing, nor does a weak one (§8.8.3.2).
+/// or for `*`. A tag that we never gave out matches nothing. A weak one counts as ours: proxies that compress
+/// weaken it on the way (§8.8.3.3), and what it names is a version and no representation.
 pub fn expected(headers: &HeaderMap) -> Result<Expected, Refusal> {
     let mut versions = None;
     for line in headers.get_all(header::IF_MATCH) {
@@ -26,6 +27,7 @@ pub fn expected(headers: &HeaderMap) -> Result<Expected, Refusal> {
 
 /// As [`etag`] writes it, and in no other spelling.
 fn version_of(tag: &str) -> Option<i64> {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
     let version = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
     (etag(version) == tag).then_some(version)
 }
@@ -46,10 +48,12 @@ mod tests {
     fn our_own_tags_read_back_and_foreign_ones_match_nothing() {
         assert_eq!(sent(&etag(7)), Some(vec![7]));
         assert_eq!(sent("*"), None);
-        for foreign in ["\"abc\"", "7", "W/\"7\"", "\"+7\"", "\"07\"", "\" 7\"", "\"", "", ",", "\"7", "\"a,7\""] {
+        for foreign in
+            ["\"abc\"", "7", "w/\"7\"", "W/W/\"7\"", "\"+7\"", "\"07\"", "\" 7\"", "\"", "", ",", "\"7", "\"a,7\""]
+        {
             assert_eq!(sent(foreign), Some(vec![]), "{foreign}");
         }
-        assert_eq!(sent("\"7\", W/\"8\",\"x\" , \"9\""), Some(vec![7, 9]));
+        assert_eq!(sent("\"7\", W/\"8\",\"x\" , \"9\""), Some(vec![7, 8, 9]));
         assert_eq!(expected(&HeaderMap::new()).unwrap(), None);
     }
 }

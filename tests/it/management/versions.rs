@@ -19,11 +19,12 @@ on_both_apps! {
             tags.iter().fold(call, |call, tag| call.header("if-match", tag)).send().await.status
         };
         assert_eq!(change(&["\"1\", \"9999\""]).await, 200);
-        for foreign in ["\"+2\"", "\"02\"", "\"2 \"", "W/\"2\"", "2", "\"1\", \"9999\"", "W/\"2\", \"+2\"", "\"-2\"", ",", ""] {
+        for foreign in ["\"+2\"", "\"02\"", "\"2 \"", "w/\"2\"", "2", "\"1\", \"9999\"", "W/\"1\", \"+2\"", "\"-2\"", ",", ""] {
             assert_eq!(change(&[foreign]).await, 412, "{foreign}");
         }
         assert_eq!(change(&["\"9999\",\"2\""]).await, 200);
         assert_eq!(change(&["\"9999\"", "W/\"1\" , \"3\""]).await, 200, "two lines are one list (RFC 9110 §5.3)");
+        assert_eq!(change(&["W/\"4\""]).await, 200, "a proxy that compresses has weakened it");
         assert_eq!(change(&["*"]).await, 200);
     }
 
@@ -47,7 +48,7 @@ on_both_apps! {
             let end = async |tags: String| {
                 app.call("DELETE", &at).bearer(&app.first.owner_key).header("if-match", &tags).send().await.status
             };
-            assert_eq!(end(format!("W/{tag}, \"9999\"")).await, 412, "{path}");
+            assert_eq!(end("W/\"9998\", \"9999\"".to_owned()).await, 412, "{path}");
             assert_eq!(end(format!("\"9999\", {tag}")).await, 204, "{path}");
         }
     }
