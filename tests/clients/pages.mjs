@@ -106,8 +106,8 @@ class Visitor {
       if (url.protocol !== 'data:' && !known.includes(url.host)) world.faults.push(`request to ${url}`)
     })
     page.on('console', (message) => {
-      // A refused form is an answer of status 400 or 403, which the browser notes as such.
-      const refused = /the server responded with a status of 4\d\d/.test(message.text())
+      // A refused form is an answer of status 400 or 403, which the browser notes as such; 503 is asked again.
+      const refused = /the server responded with a status of (4\d\d|503)/.test(message.text())
       if (['error', 'warning'].includes(message.type()) && !refused) world.faults.push(`console: ${message.text()}`)
     })
     page.on('pageerror', (error) => world.faults.push(`script: ${error}`))
@@ -125,11 +125,16 @@ class Visitor {
       code_challenge_method: 'S256',
       ...more,
     })
-    return this.page.goto(`${this.world.root}/oauth2/authorize?${query}`)
+    return this.go(`/oauth2/authorize?${query}`)
   }
 
-  go(path) {
-    return this.page.goto(`${this.world.root}${path}`)
+  // A server that is too busy for a moment says so, and people ask again.
+  async go(path) {
+    for (let tries = 1; ; tries += 1) {
+      const answer = await this.page.goto(`${this.world.root}${path}`)
+      if (answer?.status() !== 503 || tries === 5) return answer
+      await this.page.waitForTimeout(1000)
+    }
   }
 
   async logIn(username, password = PASSWORD) {
@@ -485,6 +490,11 @@ try {
     assert.deepEqual(here.faults, [])
   }
   console.log('done')
+} catch (error) {
+  for (const page of browser.contexts().flatMap((context) => context.pages())) {
+    console.log(page.url(), await page.textContent('body').catch(String))
+  }
+  throw error
 } finally {
   await browser.close()
   app.server.close()
