@@ -64,7 +64,8 @@ fn credential_at(text: &[u8], last: usize) -> Option<(usize, usize)> {
     is_one.then(|| (at, until.len() + length_of(body)))
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+/// The bytes of a text with every `%2D` as the byte that it spells; a `%` that spells none stays (RFC 3986 §2.1).
+pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::domain::hidden::percent_decoded;
 use crate::store::connection::ConnectError;
 
 /// Set by the server process itself at its start, so that no round trip is spent on them and a
@@ -109,32 +110,14 @@ fn scrubbed(message: &str, text: &str) -> String {
         parameter(text, "sslpassword"),
     ];
     for secret in secrets.into_iter().flatten().filter(|secret| !secret.is_empty()) {
-        out = out.replace(secret, "***").replace(&percent_decoded(secret), "***");
+        let spelled_out = percent_decoded(secret);
+        out = out.replace(secret, "***").replace(&*String::from_utf8_lossy(&spelled_out), "***");
     }
     // The words of libpq's parser, which quotes what it stumbled over.
     if ["invalid", "unexpected character", "missing", "end of string"].iter().any(|word| out.contains(word)) {
         return UNREADABLE.to_owned();
     }
     out.trim().to_owned()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
