@@ -2,11 +2,14 @@
 //! Sequence numbers are given out before the commit and so become visible out of order: every read
 //! asks for the numbers that are still missing too, and a number is given up only when a transaction
 //! that holds it could no longer be alive. A node that cannot read the log for a second
-//! decides nothing.
+//! decides nothing; one that only stood still for a moment reads it first and then answers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::token::Jti;
@@ -25,6 +28,8 @@ const SETTLED: i64 = 180_000;
 const RELOAD_AFTER: Duration = Duration::from_secs(300);
 /// One read of the log may take this long.
 pub(in crate::engine) const POLL_TIMEOUT: Duration = Duration::from_secs(2);
+/// A request that meets a node which is behind waits this long for it to catch up: two polls.
+const CATCH_UP: Duration = Duration::from_millis(500);
 /// Loading every live revocation may take this long.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -36,6 +41,8 @@ pub struct ChangeFeed {
     /// Milliseconds between the database's clock and ours at the last read.
     skew: AtomicU64,
     position: Mutex<Position>,
+    /// Told of every complete read.
+    read: Notify,
 }
 
 impl ChangeFeed {
@@ -46,6 +53,7 @@ impl ChangeFeed {
             last_complete: AtomicU64::new(0),
             skew: AtomicU64::new(0),
             position: Mutex::default(),
+            read: Notify::new(),
         }
     }
 
@@ -68,6 +76,21 @@ impl ChangeFeed {
         self.skew.store(theirs.millis().abs_diff(ours.millis()), Ordering::Relaxed);
         let millis = began.duration_since(self.origin).as_millis();
         self.last_complete.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
+        self.read.notify_waiters();
+    }
+
+    /// Waits until a read makes this node fresh, until `end` at most; whether one did.
+    async fn catches_up(&self, end: Instant) -> bool {
+        loop {
+            // Counts from here, so a read that ends between the look and the wait is not missed.
+            let next = self.read.notified();
+            if self.is_fresh(monotonic()) {
+                return true;
+            }
+            if timeout_at(end.into(), next).await.is_err() {
+                return false;
+            }
+        }
     }
 
     fn position(&self) -> MutexGuard<'_, Position> {
@@ -76,9 +99,12 @@ impl ChangeFeed {
 }
 
 impl Engine {
-    /// Refuses to decide on what may be old.
-    pub(in crate::engine) fn require_fresh(&self) -> Result<(), Fault> {
-        if self.0.changes.is_fresh(monotonic()) {
+    /// Refuses to decide on what may be old. A starved process, or a virtual machine that was paused, is behind
+    /// only until its next read: who asks in that moment waits for it instead of being sent away.
+    pub(in crate::engine) async fn require_fresh(&self) -> Result<(), Fault> {
+        let feed = &self.0.changes;
+        // Boxed: the way that nearly every request takes carries nothing of the other.
+        if feed.is_fresh(monotonic()) || Box::pin(feed.catches_up(deadline_in(CATCH_UP))).await {
             return Ok(());
         }
         Err(Fault::busy("the change log could not be read for too long"))

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::crypto::webhook as message;
 use crate::domain::clock::{deadline_in, monotonic};
@@ -76,6 +76,19 @@ impl Telling {
     }
 }
 
+/// A webhook on its way with its lane; given back however the task ends, by a panic too.
+struct OnItsWay {
+    engine: Engine,
+    id: WebhookId,
+    _lane: OwnedSemaphorePermit,
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.engine.0.telling.end(&self.id);
+    }
+}
+
 /// What came of one try.
 enum Told {
     Delivered,
@@ -99,13 +112,12 @@ impl Engine {
             if !self.0.telling.begin(&due) {
                 continue;
             }
-            let (engine, id) = (self.clone(), due.webhook);
+            let on_its_way = OnItsWay { engine: self.clone(), id: due.webhook, _lane: lane };
             tokio::spawn(async move {
-                let _lane = lane;
-                if let Err(fault) = engine.tell_webhook(&id, now).await {
+                let OnItsWay { engine, id, .. } = &on_its_way;
+                if let Err(fault) = engine.tell_webhook(id, now).await {
                     log::warn!("webhook {id} could not be told: {fault}");
                 }
-                engine.0.telling.end(&id);
             });
         }
         Ok(())

@@ -60,7 +60,7 @@ impl Engine {
         params: AuthorizeParams,
         browser: &Browser,
     ) -> Result<Authorize, Failed> {
-        self.require_fresh()?;
+        self.require_fresh().await?;
         let provider = self.provider(ctx, provider).await?;
         self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New }).await
     }
@@ -98,7 +98,7 @@ impl Engine {
         password: &SecretString,
     ) -> Result<LoggedIn, Failed> {
         ctx.trail.kind("login");
-        self.require_fresh()?;
+        self.require_fresh().await?;
         let provider = self.provider(ctx, provider).await?;
         let pending = flow.map(|flow| self.pending_request(ctx, &provider, browser, flow)).transpose()?;
         let user = self.prove_password(ctx, &provider, username, password, browser.device.as_ref()).await?;

@@ -36,7 +36,7 @@ impl Engine {
         asked: Validation<'_>,
     ) -> Result<i64, Failed> {
         actor.require(Role::Default)?;
-        self.require_fresh()?;
+        self.require_fresh().await?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let tenant = self.stored_tenant(ctx, &provider, asked.tenant).await?;
         let policy = self.stored_policy(ctx, asked.policy).await?;

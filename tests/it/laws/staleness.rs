@@ -1,5 +1,5 @@
 //! A node that has not read the change log for too long decides nothing: it might honour what was
-//! revoked. Keys, metadata and its pulse it goes on telling.
+//! revoked. Keys, metadata and its pulse it goes on telling. One that only stood still reads first.
 
 use std::time::Duration;
 
@@ -70,6 +70,42 @@ async fn goes_stale_and_recovers(kind: Kind) {
     while !recovered().await {
         assert!(monotonic() < patience, "it does not recover");
     }
+}
+
+/// Every kind of call waits for a read that comes at once, and none for one that does not.
+async fn waits_for_the_next_read(kind: Kind) {
+    let setup = Setup { stale_after: Duration::from_millis(500), ..Setup::default() };
+    let app = TestApp::start_as(kind, setup).await;
+    app.poll().await;
+    for path in ["/oauth2/token", "/forward-auth", "/admin/v1/providers", "/oauth2/authorize"] {
+        let ask = || match path {
+            "/oauth2/token" => {
+                let grant = [("grant_type", "client_credentials")];
+                app.post(path).form(&grant).basic(&app.first.client_id, &app.first.client_secret)
+            }
+            "/admin/v1/providers" => app.admin("GET", "/providers"),
+            _ => app.get(path),
+        };
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            app.poll().await;
+        };
+        let (answer, ()) = tokio::join!(ask().send(), later);
+        assert_ne!(answer.status, 503, "{path} did not wait for the read");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(ask().send().await.status, 503, "{path} was decided by a node that is behind");
+    }
+}
+
+#[test]
+fn a_node_that_is_behind_for_a_moment_reads_before_it_answers_sqlite() {
+    block_on(waits_for_the_next_read(Kind::Sqlite));
+}
+
+#[test]
+fn a_node_that_is_behind_for_a_moment_reads_before_it_answers_postgres() {
+    block_on(waits_for_the_next_read(Kind::Postgres));
 }
 
 #[test]

@@ -101,6 +101,22 @@ on_each! {
         }
     }
 
+    fn a_server_that_stood_still_answers_as_soon_as_it_goes_on(home: Home) {
+        let server = home.serve();
+        let api = Api::of(&home, &server);
+        let (id, secret) = api.new_client(&json!({}));
+        let token = api.access_token(&id, &secret);
+        for _ in 0..3 {
+            // As a virtual machine that is moved, or a process that gets no turn.
+            server.signal("STOP");
+            std::thread::sleep(Duration::from_millis(1300));
+            server.signal("CONT");
+            api.token(&id, &secret).expect(200);
+            assert!(api.is_active(&token));
+            api.get("/providers").expect(200);
+        }
+    }
+
     fn sigterm_finishes_what_is_in_flight_and_ends_with_status_0(home: Home) {
         let home = home.with("GRANTD_HTTP__READ_TIMEOUT_MS", "8000");
         let mut server = home.serve();
