@@ -126,7 +126,13 @@ impl Rules for Settings {
             "must be given with PostgreSQL (32 bytes in base64), so that every node opens the same data keys",
         );
         if let Some(key) = &self.master_key {
-            slips.unless(is_master_key(key.expose_secret()), "master_key", "must be 32 bytes in base64: 44 characters");
+            let key = key.expose_secret();
+            slips.unless(is_master_key(key), "master_key", "must be 32 bytes in base64: 44 characters");
+            slips.unless(
+                !is_placeholder(key),
+                "master_key",
+                "is a placeholder, the same over and over: `openssl rand -base64 32` makes a key",
+            );
         }
         if let Some(key) = &self.admin_key {
             slips.unless(
@@ -173,6 +179,14 @@ fn is_master_key(text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the first thirty of the bytes are ten times the same three: nobody's random key, somebody's forgotten
+/// line of an example.
+fn is_placeholder(master_key: &str) -> bool {
+    let mut threes = master_key.as_bytes().chunks_exact(4).take(10);
+    let first = threes.next();
+    is_master_key(master_key) && threes.all(|three| Some(three) == first)
 }
 
 /// It travels in an Authorization header, so it holds neither spaces nor control characters.

@@ -259,6 +259,7 @@ fn values_that_cannot_hold_are_refused_by_key() {
         ("GRANTD_DATABASE_URL", "grantd.db", "`database_url` must begin with sqlite://"),
         ("GRANTD_DATABASE_URL", "sqlite://", "`database_url`"),
         ("GRANTD_DATABASE_URL", "postgres://localhost/x", "`master_key` must be given with PostgreSQL"),
+        ("GRANTD_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "`master_key` is a placeholder"),
         ("GRANTD_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=", "`master_key` must be 32 bytes"),
         ("GRANTD_ADMIN_KEY", "0123456789012345678901234567890", "`admin_key` must be 32 to 500"),
         ("GRANTD_ADMIN_KEY", "0123456789012345 678901234567890x", "`admin_key`"),
