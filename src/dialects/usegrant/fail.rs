@@ -80,3 +80,15 @@ fn sentences(errors: &[FieldError]) -> String {
 fn error((status, code): Kind, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(ErrorAnswer { code, message })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_wrong_fields_the_first_are_told() {
+        let wrong = |at: usize| FieldError { pointer: format!("/f{at}"), detail: "is wrong".to_owned() };
+        let told = sentences(&(0..500).map(wrong).collect::<Vec<_>>());
+        assert!(told.starts_with("f0 is wrong; f1 is wrong; ") && told.ends_with("; f49 is wrong"), "{told}");
+    }
+}

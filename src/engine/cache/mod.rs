@@ -203,6 +203,9 @@ mod tests {
         assert!(!cache.is_known_absent(&key, now + ABSENT_FOR));
         cache.invalidate(&key);
         assert!(!cache.is_known_absent(&key, now));
+        // It was made while it was looked for in vain.
+        cache.finish_absent(fill, key.clone(), now);
+        assert!(!cache.is_known_absent(&key, now));
     }
 
     #[test]

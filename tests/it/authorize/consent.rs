@@ -38,6 +38,9 @@ on_both_apps! {
         let left = browser.submit(&page, "consent-form", &[("decision", "deny")]).await;
         assert_eq!(left.error(), "access_denied");
         assert_eq!(left.parameter("state").as_deref(), Some("af0ifjsldkj"));
+        app.tick().await;
+        let told = app.admin("GET", "/events?action=consent.refused").send().await.json();
+        assert_eq!(told["items"][0]["target"], json!(client.id));
         assert!(browser.open(&authorize_path("", &client, &[])).await.shows("consent-form"));
     }
 

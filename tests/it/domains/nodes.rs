@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use futures_util::future::join;
+use grantd::domain::page::{DomainFilter, ListRequest, PageRequest};
 use grantd::store::{Conn, provider_domains};
 use serde_json::json;
 
@@ -10,6 +11,11 @@ use super::{added, deleted, fresh_name, issuer_at, made_primary, proven, publish
 use crate::support::app::{ISSUER, on_both_apps};
 use crate::support::databases::soon;
 use crate::support::jose::decoded;
+
+/// A list of all domains.
+fn every() -> ListRequest<DomainFilter> {
+    ListRequest { limit: 9, sort: "created_at", descending: false, after: None, filter: DomainFilter::default() }
+}
 
 on_both_apps! {
     async fn what_one_node_verifies_or_ends_every_other_learns_with_its_next_poll(app: TestApp) {
@@ -76,9 +82,14 @@ on_both_apps! {
         let provider = app.admin("GET", "/providers/default").send().await.json();
         let (provider, id) = (text(&provider, "id").to_owned(), text(&domain, "id").to_owned());
         let read = move |conn: &mut Conn| {
-            let get = |_: usize| provider_domains::get(conn, &provider.as_str().into(), &id.as_str().into());
-            let found: Result<Vec<_>, grantd::domain::Fault> = (0..50).map(get).collect();
-            Ok(found?.into_iter().flatten().collect::<Vec<_>>())
+            let provider = provider.as_str().into();
+            let mut found = Vec::new();
+            for _ in 0..20 {
+                found.extend(provider_domains::get(conn, &provider, &id.as_str().into())?);
+                found.extend(provider_domains::list(conn, &provider, &PageRequest::first(9))?.items);
+                found.extend(provider_domains::find(conn, &provider, &every())?.items);
+            }
+            Ok(found)
         };
         let begin = app.engine.db().read(soon(), read.clone()).await.unwrap()[0].version;
         let over = Cell::new(false);

@@ -3,7 +3,11 @@
 
 use std::sync::{Mutex, Once, PoisonError};
 
+use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::{QueryableByName, RunQueryDsl};
+use grantd::admin::Admin;
+use grantd::domain::{Failed, Fault};
+use grantd::edge::{Received, exchange};
 use serde_json::{Value, json};
 
 use crate::support::app::{ISSUER, Setup, TestApp, TestClient, on_both_apps};
@@ -99,6 +103,21 @@ async fn log_people_in(app: &TestApp) {
     app.admin("POST", &set).json(&json!({"password": PASSWORD, "password_hash": HASH})).send().await;
 }
 
+/// Fails with what was sent, as a driver may that repeats a statement.
+async fn fails(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    exchange::<Admin>(request, payload, async |received: &Received| -> Result<HttpResponse, Failed> {
+        let said = String::from_utf8_lossy(&received.body).into_owned();
+        Err(match received.request.path() {
+            "/fails/store" => Fault::store(said),
+            "/fails/crypto" => Fault::crypto(said),
+            "/fails/upstream" => Fault::upstream(said),
+            _ => panic!("{said}"),
+        }
+        .into())
+    })
+    .await
+}
+
 /// Each token surface, asked well and badly; the tokens and keys it gave.
 async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Vec<String> {
     let token = |answer: Value, name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
@@ -135,6 +154,28 @@ async fn use_token_surfaces(app: &TestApp, key: &str, client: &TestClient) -> Ve
 }
 
 on_both_apps! {
+    async fn a_credential_in_what_failed_is_told_nowhere(app: TestApp) {
+        keep_lines();
+        fn routes(config: &mut web::ServiceConfig) {
+            config.route("/fails/{how}", web::post().to(fails));
+        }
+        let environment = &[("GRANTD_EXPLAIN_RATE", "10000")];
+        let app = app.started_again_as(Setup { environment, routes, ..Setup::default() }).await;
+        let secret = app.client(json!({})).await.secret;
+        for how in ["store", "crypto", "upstream", "panic"] {
+            let said = format!("{how} said no to 'x-{secret}' and \"{secret}\"");
+            let answer = app.post(&format!("/fails/{how}")).body("text/plain", said).send().await;
+            assert!(answer.status == 500 && !answer.text().contains(&secret), "{}", answer.text());
+        }
+        app.tick().await;
+        let (kept, lines) = (kept_texts(&app).await, lines());
+        for how in ["store", "crypto", "upstream", "panic"] {
+            let line = carries(&lines, &format!("{how} said no to '"));
+            assert!(line.is_some_and(|line| line.contains("(looks like a secret)")), "{how} was not logged");
+        }
+        assert_eq!((carries(&kept, &secret), carries(&lines, &secret)), (None, None));
+    }
+
     async fn a_credential_within_something_else_is_told_nowhere(app: TestApp) {
         keep_lines();
         let setup = Setup { environment: &[("GRANTD_EXPLAIN_RATE", "10000")], ..Setup::default() };
@@ -149,6 +190,8 @@ on_both_apps! {
             let own = |more: (&'static str, &str)| app.post("/oauth2/token").form(&[grant, more]).basic(id, secret).send();
             answers.push(own(("scope", &within)).await);
             answers.push(own(("resource", &within)).await);
+            let named = json!({within.as_str(): "no field"});
+            answers.push(app.admin("POST", "/providers/default/clients").json(&named).send().await);
             let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str()), ("scope", within.as_str())];
             answers.push(app.post("/oauth2/token").form(&form).basic(&web.id, &web.secret).send().await);
             let part = url::form_urlencoded::byte_serialize(within.as_bytes()).collect::<String>();

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
 use grantd::domain::clock::{deadline_in, monotonic};
 use serde_json::json;
 
-use crate::support::app::{Setup, TestApp};
+use crate::support::app::{Setup, TestApp, on_both_apps};
 use crate::support::databases::{Kind, block_on};
 
 const JWKS: &str = "/.well-known/jwks.json";
@@ -116,4 +117,62 @@ fn a_stale_node_refuses_and_recovers_sqlite() {
 #[test]
 fn a_stale_node_refuses_and_recovers_postgres() {
     block_on(goes_stale_and_recovers(Kind::Postgres));
+}
+
+on_both_apps! {
+    async fn a_node_that_loads_anew_holds_nothing_of_before(app: TestApp) {
+        let node = app.second_node().await;
+        let (changed, kept) = (app.client(json!({})).await, app.client(json!({})).await);
+        let (token, _held) = (node.token(&kept).await, node.token(&changed).await);
+        assert!(node.is_active(&token).await);
+        app.change(&changed, json!({"enabled": false})).await;
+        let call = app.post("/oauth2/revoke").form(&[("token", &token)]);
+        assert_eq!(call.basic(&kept.id, &kept.secret).send().await.status, 200);
+        // What it has not read yet, and what is too old to be read at all.
+        for passed in [0, 1200] {
+            app.pass(passed);
+            node.engine.load(grantd::domain::Wall::now(&node.wall)).await.unwrap();
+            let call = node.post("/oauth2/token").form(&[("grant_type", "client_credentials")]);
+            assert_eq!(call.basic(&changed.id, &changed.secret).send().await.status, 401, "{passed}");
+            assert!(!node.is_active(&token).await, "{passed}");
+        }
+    }
+
+    async fn a_change_that_becomes_visible_late_is_taken_in(app: TestApp) {
+        let node = app.second_node().await;
+        let client = app.client(json!({})).await;
+        node.poll().await;
+        node.token(&client).await;
+        let log = async |seq: &'static str, row: String| {
+            let own_number = if app.kind == Kind::Postgres { "OVERRIDING SYSTEM VALUE" } else { "" };
+            let sql = format!(
+                "INSERT INTO change_log (seq, table_name, row_id, at) {own_number} \
+                 SELECT max(seq) {seq}, 'clients', {row}, max(at) FROM change_log"
+            );
+            app.job(move |tx| Ok(tx.batch_execute(&sql)?)).await;
+        };
+        // A transaction that has taken its number before others and is still open.
+        log("+ 2", "'nobody'".to_owned()).await;
+        node.poll().await;
+        let off = format!("UPDATE clients SET enabled = false WHERE client_id = '{}'", client.id);
+        app.job(move |tx| Ok(tx.batch_execute(&off)?)).await;
+        log("- 1", format!("(SELECT provider_id || '/{id}' FROM clients WHERE client_id = '{id}')", id = client.id)).await;
+        let asked = async || {
+            let call = node.post("/oauth2/token").form(&[("grant_type", "client_credentials")]);
+            call.basic(&client.id, &client.secret).send().await.status
+        };
+        assert_eq!(asked().await, 200, "it is held");
+        node.poll().await;
+        assert_eq!(asked().await, 401);
+    }
+
+    async fn the_clock_of_the_database_is_read_with_the_change_log(app: TestApp) {
+        app.poll().await;
+        let before = app.engine.clock_skew();
+        app.pass(1000);
+        app.poll().await;
+        let moved = app.engine.clock_skew().abs_diff(before);
+        assert!((900_000..1_100_000).contains(&moved), "{moved} ms");
+        assert!(app.engine.readiness().reasons.contains(&"clock"));
+    }
 }

@@ -89,6 +89,8 @@ on_both_apps! {
         let first = make(&app).await;
         assert_eq!(first.status, 201, "{}", first.text());
         let before = keys().await;
+        let ends = time::OffsetDateTime::from_unix_timestamp(app.now() + 600).unwrap();
+        let ends = ends.format(&time::format_description::well_known::Rfc3339).unwrap();
         // What refuses it without the header refuses it with it; else it is told that the answer is not its own.
         for (change, status) in [
             (json!({"role": "default"}), 403),
@@ -97,6 +99,8 @@ on_both_apps! {
             (json!({"role": "owner", "max_ttl": 60}), 409),
             (json!({"max_ttl": null, "scope": "a"}), 409),
             (json!({"scope": null, "audience": ["a"]}), 409),
+            (json!({"audience": null, "may_set_subject": true}), 409),
+            (json!({"may_set_subject": false, "expires_at": ends}), 409),
         ] {
             lower(change.clone()).await;
             for app in [&app, &node] {
@@ -107,12 +111,31 @@ on_both_apps! {
         }
         assert_eq!(keys().await, before);
         // A name is no strength.
-        lower(json!({"audience": null, "name": "another"})).await;
+        lower(json!({"expires_at": null, "name": "another"})).await;
         for app in [&app, &node] {
             let again = make(app).await;
             assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"), "{}", again.text());
             assert_eq!(again.body, first.body);
         }
+    }
+
+    async fn an_answer_of_another_provider_is_not_given_again(app: TestApp) {
+        for slug in ["acme", "globex"] {
+            app.provider(slug, json!({})).await;
+        }
+        let fields = json!({"role": "admin", "provider": "acme"});
+        let made = app.admin("POST", "/api-keys").json(&fields).send().await.json();
+        let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
+        let make = async || {
+            let call = app.post("/admin/v1/api-keys").bearer(key).json(&json!({"role": "member"}));
+            call.header("idempotency-key", "v").send().await
+        };
+        assert_eq!((make().await.status, make().await.status), (201, 201));
+        app.bind(id, "globex").await;
+        let named = app.admin("PATCH", &format!("/api-keys/{id}")).json(&json!({"name": "another"})).send().await;
+        assert_eq!(named.status, 200, "{}", named.text());
+        let again = make().await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (409, ""), "{}", again.text());
     }
 
     async fn a_wrong_media_type_is_refused_the_second_time_too(app: TestApp) {

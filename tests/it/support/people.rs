@@ -60,6 +60,14 @@ impl TestApp {
         value
     }
 
+    /// Binds an API key to a provider past the API, which never does; nodes notice with the key's next change.
+    pub async fn bind(&self, key: &str, provider: &str) {
+        let sql = format!(
+            "UPDATE api_keys SET provider_id = (SELECT id FROM providers WHERE slug = '{provider}') WHERE id = '{key}'"
+        );
+        self.job(move |tx| Ok(diesel::connection::SimpleConnection::batch_execute(&mut **tx, &sql)?)).await;
+    }
+
     /// An account of provider `default`, logged in.
     pub async fn logged_in(&self, username: &str) -> LoggedIn {
         let fields =
