@@ -2,6 +2,7 @@
 //! holds, it stays on its one line: control characters are escaped in both forms, so that nobody
 //! can forge a line by sending a newline.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
@@ -12,6 +13,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::domain::clock::SystemWall;
+use crate::domain::explanation::HIDDEN;
+use crate::domain::hidden::without_credentials;
 use crate::domain::{UnixTime, Wall};
 
 /// Bytes; an access line is a little shorter.
@@ -38,11 +41,16 @@ fn filtered(filter: &str) -> env_logger::Builder {
 
 /// The default hook prints several lines in its own form, which no reader of JSON lines takes.
 fn log_panic(info: &PanicHookInfo<'_>) {
-    let said = info.payload_as_str().unwrap_or("something that is no text");
+    let said = said_by(info.payload_as_str());
     match info.location() {
         Some(place) => log::error!(target: "panic", "{said} at {}:{}", place.file(), place.line()),
         None => log::error!(target: "panic", "{said}"),
     }
+}
+
+/// A panic quotes what it stumbled over, as a slice that was cut at the wrong place does.
+fn said_by(payload: Option<&str>) -> Cow<'_, str> {
+    without_credentials(payload.unwrap_or("something that is no text"), HIDDEN)
 }
 
 /// One record as one line, its end included.
@@ -216,6 +224,13 @@ mod tests {
             assert!(takes(filter, "actix_server"), "{filter}");
         }
         assert!(takes("info,actix_http=error", "actix_http::h1::dispatcher"));
+    }
+
+    #[test]
+    fn what_a_panic_quotes_holds_no_secret() {
+        let said = "byte index 3 is not a char boundary of `Bearer gk_4rDq0Zk1aB2cD3eF4gH5iJ6kL7mN8oP9qR0sT1uV2wX3yZ4`";
+        let hidden = "byte index 3 is not a char boundary of `Bearer (looks like a secret)`";
+        assert_eq!((said_by(Some(said)), said_by(None)), (hidden.into(), "something that is no text".into()));
     }
 
     #[test]

@@ -142,8 +142,11 @@ impl<K: Hash + Eq + Clone> Lately<K> {
         self.0.get(key).is_some_and(|since| now.duration_since(since) < ABSENT_FOR)
     }
 
+    /// Counts from the first time: what comes again and again within the second does not put its end off.
     pub fn note(&self, key: K, now: Instant) {
-        self.0.insert(key, now);
+        if !self.holds(&key, now) {
+            self.0.insert(key, now);
+        }
     }
 }
 
@@ -181,6 +184,17 @@ mod tests {
         let kept = cache.finish(fill, key.clone(), Arc::new(Entry(1)));
         assert!(cache.get(&key).is_some());
         assert!(Arc::ptr_eq(&kept, &cache.finish(fill, key.clone(), Arc::new(Entry(2)))));
+    }
+
+    #[test]
+    fn what_came_to_nothing_counts_for_a_second_however_often_it_comes() {
+        let (lately, first) = (Lately::<u8>::default(), monotonic());
+        for tenth in 0..10 {
+            let now = first + ABSENT_FOR * tenth / 10;
+            assert_eq!(lately.holds(&1, now), tenth > 0);
+            lately.note(1, now);
+        }
+        assert!(!lately.holds(&1, first + ABSENT_FOR) && !lately.holds(&2, first));
     }
 
     #[test]
