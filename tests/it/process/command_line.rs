@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::process::admin::{Api, names, problem};
 use crate::support::databases::Kind;
+use crate::support::origin::{Origin, Reply};
 use crate::support::process::{Home, Installed, OWNER, Ran, on_each};
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -219,9 +220,16 @@ fn the_health_check_asks_the_server_of_its_configuration() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let home = Home::on(Kind::Sqlite).with("GRANTD_LISTEN", &format!("127.0.0.1:{port}"));
     refused(&home.run(&["healthcheck"]), &["does not answer"]);
-    let _server = home.serve();
+    let server = home.serve();
     let ran = home.run(&["healthcheck"]);
     assert!(ran.status.success(), "{ran:?}");
+    drop(server);
+    // Somebody else is there, or nobody who says anything.
+    let other = Origin::always(Reply::status(503));
+    let at = |port: u16| home.again().with("GRANTD_LISTEN", &format!("127.0.0.1:{port}")).run(&["healthcheck"]);
+    refused(&at(other.port), &["is not well"]);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    refused(&at(silent.local_addr().unwrap().port()), &["does not answer"]);
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `apply` where something is wrong, odd, or cut short.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
-use crate::support::process::{Home, OWNER, Ran};
+use crate::support::process::{Home, OWNER, Ran, until};
 
 fn apply(home: &Home, text: &str, flags: &[&str]) -> Ran {
     let path = home.folder().join("wanted.yaml");
@@ -176,5 +179,26 @@ fn no_name_in_a_file_reaches_the_terminal_as_a_command() {
     for ran in [apply(&home, twice, &["--yes"]), home.run(&["export", "--provider", "a\u{1b}[31mb"])] {
         refused(&ran, 1, &["a\\u{1b}[31mb"]);
         assert!(!ran.stderr.contains('\u{1b}'), "{ran:?}");
+    }
+}
+
+#[test]
+fn in_a_terminal_it_is_done_after_a_yes_only() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    for (answer, code) in [("", 1), ("n", 1), ("yes, but", 1), ("y", 0)] {
+        fs::write(home.folder().join("wanted.yaml"), "version: 1\nproviders:\n  - slug: acme\n").unwrap();
+        let inner = home.command(&[]);
+        let typed = format!("{} apply -f wanted.yaml", inner.get_program().display());
+        let mut command = Command::new("script");
+        command.args(["-qefc", &typed, "/dev/null"]).current_dir(home.folder());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let shown = home.folder().join("shown");
+        let mut terminal = command.stdin(Stdio::piped()).stdout(fs::File::create(&shown).unwrap()).spawn().unwrap();
+        until("it asks", Duration::from_secs(20), || fs::read_to_string(&shown).unwrap_or_default().contains("Do it?"));
+        assert_eq!(home.run(&["provider", "show", "acme"]).status.code(), Some(1), "nothing is done before");
+        let mut keyboard = terminal.stdin.take().unwrap();
+        keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        assert_eq!(terminal.wait().unwrap().code(), Some(code), "{answer:?}: {}", fs::read_to_string(&shown).unwrap());
+        assert_eq!(home.run(&["provider", "show", "acme"]).status.code(), Some(code), "{answer:?}");
     }
 }

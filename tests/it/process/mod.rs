@@ -1,12 +1,16 @@
 //! grantd from the outside: the real binary, real sockets, clients that others wrote.
 
 pub mod admin;
+mod asked_again;
 mod browser;
 mod browser_token;
 mod clients;
 mod command_line;
 mod declared;
+mod declared_fields;
+mod declared_found;
 mod declared_slips;
+mod doctor;
 mod domains;
 mod durability;
 mod first_run;
@@ -22,8 +26,10 @@ mod neighbours;
 mod one_time;
 mod public_url;
 mod rekey;
+mod rekey_slips;
 mod remote_command;
 mod resource_commands;
+mod sent;
 mod shell;
 mod strange_answers;
 mod strict_clients;
