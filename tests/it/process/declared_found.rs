@@ -160,6 +160,17 @@ fn for_scripts_the_secret_of_a_webhook_is_a_secret_too() {
 }
 
 #[test]
+fn a_change_that_would_be_refused_is_told_before_anything_is_done() {
+    let home = Home::on(Kind::Sqlite).migrated();
+    home.json(&["client", "create", "--client-id", "z", "--name", "z"]);
+    let text = "version: 1\nproviders:\n  - slug: default\n    clients:\n      - client_id: a\n      - client_id: z\n        max_ttl: 0\n";
+    fs::write(home.folder().join("wanted.yaml"), text).unwrap();
+    let ran = home.run(&["apply", "-f", "wanted.yaml", "--yes"]);
+    assert!(ran.status.code() == Some(1) && ran.stderr.contains("line 7: max_ttl"), "{ran:?}");
+    assert_eq!(names(&home.json(&["client", "list"])["items"], "client_id"), ["runai", "z"]);
+}
+
+#[test]
 fn the_client_of_a_surface_stays_although_it_is_not_named() {
     let home = Home::on(Kind::Sqlite).migrated();
     home.json(&["client", "create", "--client-id", "svc"]);

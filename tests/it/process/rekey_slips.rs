@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use grantd::store::{Db, StoreOptions};
@@ -9,7 +10,10 @@ use serde_json::json;
 
 use crate::process::admin::Api;
 use crate::support::databases::Kind;
-use crate::support::process::{Home, MASTER, OWNER, on_each};
+use crate::support::process::{Home, MASTER, OWNER, on_each, until};
+
+/// A master key that opens nothing of these tests.
+const STRANGE: &str = "OTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 fn key_file(home: &Home, ending: &str) -> PathBuf {
     home.folder().join("data").join(format!("master.key{ending}"))
@@ -61,7 +65,7 @@ fn a_rekey_that_the_database_refuses_leaves_the_key_that_opens_it() {
 #[test]
 fn a_new_master_key_is_made_for_who_has_the_one_in_use_only() {
     let home = Home::on(Kind::Postgres).migrated();
-    let stranger = home.again().with("GRANTD_MASTER_KEY", "OTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+    let stranger = home.again().with("GRANTD_MASTER_KEY", STRANGE);
     let file = home.folder().join("next.key");
     let arguments = ["keys", "rekey", "--new-master-key-file", file.to_str().unwrap()];
     let ran = stranger.run(&arguments);
@@ -115,6 +119,16 @@ fn no_reset_while_a_server_runs() {
     Api::of(&home, &server).get("/providers").expect(200);
     assert!(server.stop().success());
     home.json(&["keys", "reset", "--yes"]);
+}
+
+#[test]
+fn a_node_that_runs_while_the_keys_are_reset_stops_deciding() {
+    let home = Home::on(Kind::Postgres);
+    let server = home.serve();
+    let other = home.again().with("GRANTD_MASTER_KEY", STRANGE);
+    other.json(&["keys", "reset", "--yes"]);
+    until("the node is not ready", Duration::from_secs(20), || server.http.get("/readyz?strict=1").status == 503);
+    Api::of(&other, &other.serve()).get("/providers").expect(200);
 }
 
 #[test]
