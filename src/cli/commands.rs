@@ -125,10 +125,12 @@ impl Target {
         }
         match environment.and_then(|environment| environment.server.as_ref()).filter(|_| !self.local) {
             None => Ok(()),
-            Some(server) => Err(CliError::Usage(format!(
-                "this command works on the database itself, on this machine, and GRANTD_SERVER is {server}: unset it, or \
-                 say --local if this machine is meant"
-            ))),
+            // Not what it says: a URL can hold a password.
+            Some(_) => Err(CliError::Usage(
+                "this command works on the database itself, on this machine, and GRANTD_SERVER is set: unset it, or say \
+                 --local if this machine is meant"
+                    .to_owned(),
+            )),
         }
     }
 }

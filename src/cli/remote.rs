@@ -69,10 +69,12 @@ impl Remote {
     /// A call that makes something is sent again where its answer was lost, and then makes nothing more.
     pub async fn call(&self, call: &Call) -> Result<Answer, CliError> {
         if !(call.once && call.writes()) {
-            return self.send(call, None).await.map_err(|lost| match lost {
-                Lost { error, may_have_arrived: true } if call.writes() => maybe_done(&error, None),
-                Lost { error, .. } => error,
-            });
+            return match self.send(call, None).await {
+                Ok(answer) if answer.is_of_a_gateway() && call.writes() => Err(maybe_done(&error_of(&answer), None)),
+                Err(Lost { error, may_have_arrived: true }) if call.writes() => Err(maybe_done(&error, None)),
+                Err(Lost { error, .. }) => Err(error),
+                Ok(answer) => Ok(answer),
+            };
         }
         let random = || app::request_ids(app::system_random())(SystemWall.now());
         let key = call.once_key.clone().unwrap_or_else(random);

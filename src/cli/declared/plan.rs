@@ -198,7 +198,7 @@ impl Planner<'_> {
         let patch: Map<String, Value> = fields
             .iter()
             // Null is the default, whatever it is there.
-            .map(|change| (change.name.to_owned(), item.fields.get(change.name).cloned().unwrap_or_default()))
+            .map(|change| (change.name.to_owned(), item.fields.get(change.name).map(meant).unwrap_or_default()))
             .collect();
         let path = kind.path(provider.unwrap_or_default(), Some(&known.id))?;
         let call = Call::patch(path, Value::Object(patch)).if_match(known.etag.clone());
@@ -251,7 +251,7 @@ fn changes(kind: &Kind, item: &Item, known: &Known) -> Vec<FieldChange> {
 /// What a new one is made with.
 fn made_of(kind: &Kind, wanted: &Map<String, Value>) -> Vec<FieldChange> {
     let given = |name: &'static str| {
-        let to = wanted.get(name).filter(|value| !value.is_null()).cloned()?;
+        let to = wanted.get(name).map(meant).filter(|value| !value.is_null())?;
         Some(FieldChange { name, from: Value::Null, to })
     };
     kind.fields
@@ -262,8 +262,13 @@ fn made_of(kind: &Kind, wanted: &Map<String, Value>) -> Vec<FieldChange> {
 }
 
 fn body(fields: &Map<String, Value>) -> Value {
-    let given = fields.iter().filter(|(_, value)| !value.is_null());
-    Value::Object(given.map(|(name, value)| (name.clone(), value.clone())).collect())
+    let meant = fields.iter().map(|(name, value)| (name.clone(), meant(value)));
+    Value::Object(meant.filter(|(_, value)| !value.is_null()).collect())
+}
+
+/// A text that says nothing is none, for the API as in a comparison.
+fn meant(value: &Value) -> Value {
+    if value.as_str().is_some_and(str::is_empty) { Value::Null } else { value.clone() }
 }
 
 impl Step {

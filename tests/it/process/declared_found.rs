@@ -208,10 +208,13 @@ on_each! {
             fs::write(home.folder().join("wanted.yaml"), text).unwrap();
             home.run(&["apply", "-f", "wanted.yaml", "--yes", "--prune"])
         };
-        let first = apply(&text.replace("    description: \"\"\n", ""));
+        let first = apply(text);
         assert!(first.status.success(), "{first:?}");
         let second = apply(text);
         assert!(second.status.success() && second.stdout.contains("There is nothing to do."), "{second:?}");
+        let described = apply(&text.replace("description: \"\"", "description: d"));
+        let undescribed = apply(text);
+        assert!(described.stdout.contains("All 1 done.") && undescribed.stdout.contains("All 1 done."), "{undescribed:?}");
     }
 
     fn of_two_that_are_called_alike_each_is_found_again(home: Installed) {
