@@ -3,24 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use diesel::connection::SimpleConnection as _;
-use grantd::store::{Db, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::support::databases::Kind;
 use crate::support::process::{Home, Installed, on_each};
-
-/// SQL past the server, on the database of a home.
-fn execute(home: &Home, sql: &str) {
-    let options = match home.kind {
-        Kind::Sqlite => StoreOptions {
-            url: format!("sqlite://{}/data/grantd.db", home.folder().display()),
-            ..StoreOptions::default()
-        },
-        Kind::Postgres => home.database().options(),
-    };
-    Db::migrate(&options, |tx| Ok(tx.batch_execute(sql)?)).unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
 
 /// The level of what it says with these words, and whether the command ends well; people are told the same.
 #[track_caller]
@@ -50,7 +36,7 @@ fn is(level: &str, is_well: bool) -> (Option<String>, bool) {
 on_each! {
     fn a_rotation_that_is_late_is_wrong(home: Installed) {
         assert_eq!(found(&home, &["every signing key is rotated in time"]), is("ok", true));
-        execute(&home, "UPDATE signing_keys SET rotate_at = 1 WHERE alg = 'RS256'");
+        home.execute("UPDATE signing_keys SET rotate_at = 1 WHERE alg = 'RS256'");
         let kid = home.json(&["keys", "list"])["items"].as_array().unwrap().iter().find(|key| key["alg"] == "RS256").unwrap()["kid"].clone();
         let named = format!("default RS256 {}", kid.as_str().unwrap());
         assert_eq!(found(&home, &["rotation of signing keys is late", &named]), is("WRONG", false));
@@ -59,7 +45,7 @@ on_each! {
 
     fn a_data_key_of_two_years_is_worth_a_word(home: Installed) {
         assert_eq!(found(&home, &["data key is"]), (None, true));
-        execute(&home, "UPDATE data_keys SET active_at = active_at - 731 * 86400 WHERE purpose = 'pepper'");
+        home.execute("UPDATE data_keys SET active_at = active_at - 731 * 86400 WHERE purpose = 'pepper'");
         assert_eq!(found(&home, &["the pepper data key is 731 days old", "rotate-data-key pepper"]), is("note", true));
         assert_eq!(found(&home, &["the tokens data key"]).0, None);
     }
@@ -102,8 +88,7 @@ fn a_clock_that_differs_from_the_databases_is_wrong() {
     let home = Home::on(Kind::Postgres).migrated();
     assert_eq!(found(&home, &["the clock agrees with the database's"]), is("ok", true));
     // Found before the one of PostgreSQL, in this database.
-    execute(
-        &home,
+    home.execute(
         "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS \
          $$ SELECT pg_catalog.clock_timestamp() + interval '90 seconds' $$",
     );

@@ -4,8 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection as _;
-use grantd::store::{Db, StoreOptions};
 use serde_json::json;
 
 use crate::process::admin::Api;
@@ -24,18 +22,6 @@ fn content(home: &Home, ending: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// SQL past the server, on the database of a home.
-fn execute(home: &Home, sql: &str) {
-    let options = match home.kind {
-        Kind::Sqlite => StoreOptions {
-            url: format!("sqlite://{}/data/grantd.db", home.folder().display()),
-            ..StoreOptions::default()
-        },
-        Kind::Postgres => home.database().options(),
-    };
-    Db::migrate(&options, |tx| Ok(tx.batch_execute(sql)?)).unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
-
 #[track_caller]
 fn refused(home: &Home, arguments: &[&str], says: &str) {
     let ran = home.run(arguments);
@@ -47,7 +33,7 @@ fn refused(home: &Home, arguments: &[&str], says: &str) {
 fn a_rekey_that_the_database_refuses_leaves_the_key_that_opens_it() {
     let home = Home::on(Kind::Sqlite).migrated();
     let old = content(&home, "");
-    execute(&home, "CREATE TRIGGER no BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+    home.execute("CREATE TRIGGER no BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
     refused(&home, &["keys", "rekey"], "the disk is full");
     let file = home.folder().join("next.key").display().to_string();
     refused(&home, &["keys", "rekey", "--new-master-key-file", &file], "the disk is full");
@@ -55,7 +41,7 @@ fn a_rekey_that_the_database_refuses_leaves_the_key_that_opens_it() {
     assert!(!key_file(&home, ".old").exists());
     home.json(&["client", "list"]);
     home.serve();
-    execute(&home, "DROP TRIGGER no");
+    home.execute("DROP TRIGGER no");
     home.json(&["keys", "rekey", "--new-master-key-file", &file]);
     assert_eq!(content(&home, ""), fs::read_to_string(&file).unwrap());
     assert_eq!(content(&home, ".old"), old);

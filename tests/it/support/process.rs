@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
 use grantd::domain::clock::{deadline_in, monotonic};
+use grantd::store::{Db, StoreOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -125,6 +127,18 @@ impl Home {
 
     pub fn database(&self) -> &TestDb {
         self.place.postgres.as_ref().expect("a home on PostgreSQL")
+    }
+
+    /// SQL past the server, on the database of this home.
+    pub fn execute(&self, sql: &str) {
+        let options = match self.kind {
+            Kind::Sqlite => StoreOptions {
+                url: format!("sqlite://{}/data/grantd.db", self.folder().display()),
+                ..StoreOptions::default()
+            },
+            Kind::Postgres => self.database().options(),
+        };
+        Db::migrate(&options, |tx| Ok(tx.batch_execute(sql)?)).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// The binary with these arguments, in this home and with nothing of the caller's environment.
