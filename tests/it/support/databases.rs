@@ -13,7 +13,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use grantd::domain::clock::deadline_in;
@@ -21,7 +20,7 @@ use grantd::store::{Db, StoreOptions};
 use tempfile::TempDir;
 
 use crate::support::at_end::{AtEnd, at_end};
-use crate::support::postgres;
+use crate::support::{copies, postgres};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +82,6 @@ impl Template {
 
     /// A copy for one test.
     pub fn copy(&self) -> TestDb {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         match self.kind {
             Kind::Sqlite => {
                 let folder = tempfile::tempdir_in(scratch()).expect("no temporary folder");
@@ -92,8 +90,7 @@ impl Template {
                 TestDb::new(self.kind, options(self.kind, &file.display().to_string()), None, Some(folder))
             }
             Kind::Postgres => {
-                let database = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-                postgres::server().copy_database(&self.place, &database);
+                let database = copies::copy_of(&self.place);
                 TestDb::new(self.kind, options(self.kind, &database), Some(database), None)
             }
         }
@@ -145,8 +142,8 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         drop(self.opened.take());
-        if let Some(database) = &self.database {
-            postgres::server().execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
+        if let Some(database) = self.database.take() {
+            copies::drop_behind(database);
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod app;
 pub mod at_end;
 pub mod browser;
 pub mod client;
+pub mod copies;
 pub mod databases;
 pub mod dns;
 pub mod documented;

@@ -34,13 +34,17 @@ impl Server {
 
     /// Runs SQL beside all tests: creating, dropping and altering databases.
     pub fn execute(&self, sql: &str) {
-        let mut admin = self.admin.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        admin.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        execute(&mut self.admin.lock().unwrap_or_else(std::sync::PoisonError::into_inner), sql);
+    }
+
+    /// One more connection of the administrator.
+    pub fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url("postgres")).expect("the test server does not answer")
     }
 
     /// Makes `database` a copy of `template`, which nobody may be connected to.
-    pub fn copy_database(&self, template: &str, database: &str) {
-        self.execute(&format!("CREATE DATABASE {database} TEMPLATE {template}{}", self.copy));
+    pub fn copy_database(&self, admin: &mut PgConnection, template: &str, database: &str) {
+        execute(admin, &format!("CREATE DATABASE {database} TEMPLATE {template}{}", self.copy));
     }
 
     fn start() -> Self {
@@ -67,6 +71,10 @@ impl Server {
         let copy = if version >= 150_000 { " STRATEGY file_copy" } else { "" };
         Self { socket_folder: folder, admin: Mutex::new(admin), copy, _watcher: watcher }
     }
+}
+
+pub fn execute(admin: &mut PgConnection, sql: &str) {
+    admin.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// Where `initdb` and `pg_ctl` are: in PATH, or where Debian puts them; the newest wins.
