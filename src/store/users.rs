@@ -181,13 +181,13 @@ pub fn get(conn: &mut Conn, provider: &ProviderId, id: &UserId) -> Result<Option
 /// The account whose username or email has this key, unless it is deleted. No key ever stands for
 /// two of them.
 pub fn by_name(conn: &mut Conn, provider: &ProviderId, key: &str) -> Result<Option<User>, Fault> {
-    let row: Option<Row> = each!(conn, conn => users::table
-        .filter(users::provider_id.eq(provider.as_str()))
-        .filter(users::deleted_at.is_null())
-        .filter(users::username_key.eq(key).or(users::email_key.eq(key)))
-        .first(conn)
-        .optional())?;
-    row.map(User::try_from).transpose()
+    let live = users::table.filter(users::provider_id.eq(provider.as_str())).filter(users::deleted_at.is_null());
+    // Two look-ups: SQLite answers an OR over two partial indexes by reading everybody of the provider.
+    let rows: Vec<Row> = each!(conn, conn => live
+        .filter(users::username_key.eq(key))
+        .union_all(live.filter(users::email_key.eq(key)))
+        .load(conn))?;
+    rows.into_iter().next().map(User::try_from).transpose()
 }
 
 /// The account, its row held until the transaction ends, so that nobody ends its access beside this.
@@ -223,15 +223,17 @@ pub fn is_name_taken(
     except: Option<&UserId>,
 ) -> Result<bool, Fault> {
     let (names, except) = (keys.all(), except.map_or("", UserId::as_str));
-    let taken: Option<String> = each!(conn, conn => users::table
+    let others = users::table
         .filter(users::provider_id.eq(provider.as_str()))
         .filter(users::deleted_at.is_null())
         .filter(users::id.ne(except))
-        .filter(users::username_key.eq_any(&names).or(users::email_key.eq_any(&names)))
-        .select(users::id)
-        .first(conn)
-        .optional())?;
-    Ok(taken.is_some())
+        .select(users::id);
+    // Two look-ups, as in [`by_name`].
+    let taken: Vec<String> = each!(conn, conn => others
+        .filter(users::username_key.eq_any(&names))
+        .union_all(others.filter(users::email_key.eq_any(&names)))
+        .load(conn))?;
+    Ok(!taken.is_empty())
 }
 
 const SORTS: [Sort; 2] =
