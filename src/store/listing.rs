@@ -36,6 +36,8 @@ pub(in crate::store) struct Listing {
     table: &'static str,
     id: &'static str,
     is_sqlite: bool,
+    /// The column whose beginning is looked for.
+    searched: Option<&'static str>,
     conditions: Vec<String>,
     binds: Vec<String>,
 }
@@ -51,7 +53,7 @@ struct Line {
 impl Listing {
     pub(in crate::store) fn of(conn: &Conn, table: &'static str, id: &'static str) -> Self {
         let is_sqlite = matches!(conn, Conn::Sqlite(_));
-        Self { table, id, is_sqlite, conditions: Vec::new(), binds: Vec::new() }
+        Self { table, id, is_sqlite, searched: None, conditions: Vec::new(), binds: Vec::new() }
     }
 
     /// Only rows for which this holds.
@@ -74,8 +76,10 @@ impl Listing {
         }
     }
 
-    /// Only rows where the text begins so.
-    pub(in crate::store) fn only_beginning(&mut self, column: &str, prefix: &str) {
+    /// Only rows where the text begins so. Those are found by the index on the text, then put in order: along an
+    /// index on the order, a beginning that few rows have would be looked for in all of them.
+    pub(in crate::store) fn only_beginning(&mut self, column: &'static str, prefix: &str) {
+        self.searched = Some(column);
         let column = self.by_bytes(column);
         self.only_with(&format!("{column} >= ?"), prefix);
         self.only_with(&format!("{column} < ?"), format!("{prefix}{LAST}"));
@@ -108,12 +112,23 @@ impl Listing {
     ) -> Result<Found<String>, Fault> {
         let sort = sorts.iter().find(|sort| sort.name == request.sort);
         let sort = sort.ok_or_else(|| Fault::store(format!("{} has no order by {}", self.table, request.sort)))?;
-        let (id, table) = (self.id, self.table);
+        let (name, table) = (self.id, self.table);
+        let by_search = match (self.searched, &sort.by) {
+            (Some(searched), By::Text(column)) => searched != *column,
+            (searched, _) => searched.is_some(),
+        };
+        let plain = |column: &str, is_text: bool| match (by_search, self.is_sqlite, is_text) {
+            (false, ..) => column.to_owned(),
+            (true, true, _) => format!("+{column}"),
+            (true, false, true) => format!("({column} || '')"),
+            (true, false, false) => format!("({column} + 0)"),
+        };
+        let id = plain(name, true);
         let (beyond, order) = if request.descending { ("<", "DESC") } else { (">", "ASC") };
         let key = match sort.by {
             By::Id => None,
-            By::Text(column) => Some((self.by_bytes(column), "?")),
-            By::Number(column) => Some((column.to_owned(), "CAST(? AS BIGINT)")),
+            By::Text(column) => Some((self.by_bytes(&plain(column, true)), "?")),
+            By::Number(column) => Some((plain(column, false), "CAST(? AS BIGINT)")),
         };
         if let Some(Place { key: last_key, id: last_id }) = &request.after {
             match &key {
@@ -132,7 +147,7 @@ impl Listing {
         let conditions = if self.conditions.is_empty() { "1 = 1".to_owned() } else { self.conditions.join(" AND ") };
         let limit = request.limit as usize;
         let sql = format!(
-            "SELECT {id} AS id, {shown} AS key FROM {table} WHERE {conditions} ORDER BY {first}{id} {order} LIMIT {}",
+            "SELECT {name} AS id, {shown} AS key FROM {table} WHERE {conditions} ORDER BY {first}{id} {order} LIMIT {}",
             limit + 1
         );
         let mut lines = load(conn, sql, self.binds)?;
