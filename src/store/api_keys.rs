@@ -166,7 +166,7 @@ fn with_usage(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<ApiKey>, Fault> {
 
 /// Whether a key was ever made, deleted ones included.
 pub fn has_any(conn: &mut Conn) -> Result<bool, Fault> {
-    let any: Option<String> = api_keys::table.select(api_keys::id).first(conn).optional()?;
+    let any: Option<String> = api_keys::table.select(api_keys::id).order(api_keys::id).first(conn).optional()?;
     Ok(any.is_some())
 }
 
@@ -227,20 +227,21 @@ pub enum Change {
 }
 
 /// Another owner key with a live secret that reaches as far: what must exist before this row stops being one.
-/// `$1` is now. SQLite numbers `$n` by first appearance, so binds appear in order in each text.
+/// `$1` is now. SQLite numbers `$n` by first appearance, so binds appear in order in each text. A plus keeps a column
+/// from an index that most keys are in; a LIMIT lets PostgreSQL look up the secrets of one key, not join all.
 const ANOTHER_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> api_keys.id \
      AND other.role = 'owner' AND other.deleted_at IS NULL \
-     AND (other.expires_at IS NULL OR other.expires_at > $1) \
-     AND EXISTS (SELECT 1 FROM api_key_secrets s WHERE s.key_id = other.id AND s.revoked_at IS NULL \
-      AND (s.expires_at IS NULL OR s.expires_at > $1)) \
+     AND (+other.expires_at IS NULL OR +other.expires_at > $1) \
+     AND (SELECT 1 FROM api_key_secrets s WHERE s.key_id = other.id AND s.revoked_at IS NULL \
+      AND (s.expires_at IS NULL OR s.expires_at > $1) LIMIT 1) IS NOT NULL \
      AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
 
 /// The same, of those that never expire, nor does one of their secrets: what must exist before this row is given an end. Names `$1`
 /// so that both texts take the same binds.
 const ANOTHER_LASTING_OWNER: &str = "EXISTS (SELECT 1 FROM api_keys other WHERE other.id <> api_keys.id \
-     AND other.role = 'owner' AND other.deleted_at IS NULL AND other.expires_at IS NULL AND $1 > 0 \
-     AND EXISTS (SELECT 1 FROM api_key_secrets s WHERE s.key_id = other.id AND s.revoked_at IS NULL \
-      AND s.expires_at IS NULL) \
+     AND other.role = 'owner' AND other.deleted_at IS NULL AND +other.expires_at IS NULL AND $1 > 0 \
+     AND (SELECT 1 FROM api_key_secrets s WHERE s.key_id = other.id AND s.revoked_at IS NULL \
+      AND s.expires_at IS NULL LIMIT 1) IS NOT NULL \
      AND (other.provider_id IS NULL OR api_keys.provider_id IS NOT NULL))";
 
 /// Writes every changeable field if the row still has `expected_version` and is not deleted; raises

@@ -159,7 +159,7 @@ pub fn sweep_aged(conn: &mut Conn, aged: Aged, before: i64, limit: u32) -> Resul
         Aged::Deliveries => ("webhook_deliveries", "finished_at < $1", "finished_at"),
         Aged::Webhooks => (
             "webhooks",
-            "deleted_at < $1 AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = webhooks.id)",
+            "deleted_at < $1 AND (SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = webhooks.id LIMIT 1) IS NULL",
             "deleted_at",
         ),
     };

@@ -1,6 +1,7 @@
 //! `clients`. A deleted client keeps its row, so neither its id nor its subject is given out again.
 
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 
 use crate::domain::client::{AuthMethod, GrantType};
 use crate::domain::page::{ClientFilter, Found, ListRequest, Page, PageRequest};
@@ -187,24 +188,24 @@ impl From<Client> for Row {
 
 /// Whether one of these names stands for a client already, as id or as subject; deleted ones count.
 pub fn any_named(conn: &mut Conn, provider: &ProviderId, names: &[&str]) -> Result<bool, Fault> {
-    let named = clients::table.filter(clients::provider_id.eq(provider.as_str()));
-    let taken: Option<String> = each!(conn, conn => named
-        .filter(clients::client_id.eq_any(names).or(clients::subject.eq_any(names)))
-        .select(clients::client_id)
-        .first(conn)
-        .optional())?;
-    Ok(taken.is_some())
+    let own = clients::table.filter(clients::provider_id.eq(provider.as_str())).select(clients::client_id);
+    // Two look-ups: no index answers an OR of two columns.
+    let taken: Vec<String> = each!(conn, conn => own
+        .filter(clients::client_id.eq_any(names))
+        .union_all(own.filter(clients::subject.eq_any(names)))
+        .load(conn))?;
+    Ok(!taken.is_empty())
 }
 
 /// The id of the client that has this name, as id or as subject; deleted ones count.
 pub fn id_named(conn: &mut Conn, provider: &ProviderId, name: &str) -> Result<Option<ClientId>, Fault> {
-    let named = clients::table.filter(clients::provider_id.eq(provider.as_str()));
-    let found: Option<String> = each!(conn, conn => named
-        .filter(clients::client_id.eq(name).or(clients::subject.eq(name)))
-        .select(clients::client_id)
-        .first(conn)
-        .optional())?;
-    Ok(found.map(ClientId::from))
+    let own = clients::table.filter(clients::provider_id.eq(provider.as_str())).select(clients::client_id);
+    // Two look-ups, as in [`any_named`].
+    let found: Vec<String> = each!(conn, conn => own
+        .filter(clients::client_id.eq(name))
+        .union_all(own.filter(clients::subject.eq(name)))
+        .load(conn))?;
+    Ok(found.into_iter().next().map(ClientId::from))
 }
 
 /// By its id; also one that is deleted, for callers that must know.
@@ -286,16 +287,22 @@ pub fn list_of_surface(
     Ok(Page::cut(items, page, |client| client.client_id.to_string()))
 }
 
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    any: bool,
+}
+
 /// Whether there is a live client that works elsewhere than on this surface only.
 pub fn any_beside_surface(conn: &mut Conn, provider: &ProviderId, surface: &str) -> Result<bool, Fault> {
-    let other: Option<String> = clients::table
-        .filter(clients::provider_id.eq(provider.as_str()))
-        .filter(clients::deleted_at.is_null())
-        .filter(clients::only_surface.is_null().or(clients::only_surface.ne(surface)))
-        .select(clients::client_id)
-        .first(conn)
-        .optional()?;
-    Ok(other.is_some())
+    // Three ranges of one index: "is not this surface" would be answered by reading every client of it.
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM clients WHERE provider_id = $1 AND deleted_at IS NULL AND \
+         only_surface IS NULL) OR EXISTS (SELECT 1 FROM clients WHERE provider_id = $1 AND deleted_at IS NULL AND \
+         only_surface < $2) OR EXISTS (SELECT 1 FROM clients WHERE provider_id = $1 AND deleted_at IS NULL AND \
+         only_surface > $2) AS any";
+    let found: Answer =
+        diesel::sql_query(SQL).bind::<Text, _>(provider.as_str()).bind::<Text, _>(surface).get_result(conn)?;
+    Ok(found.any)
 }
 
 pub(in crate::store) fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> {

@@ -65,9 +65,11 @@ fn columns_of(source: &str) -> String {
 macro_rules! wanted_by {
     ($provider:literal, $patterns:literal) => {
         concat!(
-            " FROM webhooks w WHERE w.enabled AND w.deleted_at IS NULL AND (w.provider_id IS NULL OR w.provider_id = ",
+            // Two look-ups: SQLite answers an OR by reading the webhooks of every provider.
+            " FROM (SELECT id FROM webhooks WHERE provider_id IS NULL AND enabled AND deleted_at IS NULL UNION ALL ",
+            "SELECT id FROM webhooks WHERE provider_id = ",
             $provider,
-            ") AND EXISTS (SELECT 1 FROM webhook_patterns n WHERE n.webhook_id = w.id AND n.pattern IN (",
+            " AND enabled AND deleted_at IS NULL) w WHERE EXISTS (SELECT 1 FROM webhook_patterns n WHERE n.webhook_id = w.id AND n.pattern IN (",
             $patterns,
             ")) ON CONFLICT DO NOTHING"
         )

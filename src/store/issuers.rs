@@ -127,8 +127,8 @@ pub fn is_or_was_ours(conn: &mut Conn, issuer: &str) -> Result<bool, Fault> {
     Ok(found.is_some())
 }
 
-/// As [`is_or_was_ours`], for an issuer that somebody typed: letter case, a slash at the end and the usual
-/// port make no other one. Reads the whole table; for management only.
+/// As [`is_or_was_ours`], for an issuer that was typed: letter case, a slash at the end and the usual
+/// port make no other one. The index on the expression answers it.
 pub fn resembles_ours(conn: &mut Conn, issuer: &str) -> Result<bool, Fault> {
     let sql = "SELECT issuer FROM provider_issuers WHERE rtrim(lower(issuer), '/') IN ($1, $2, $3) LIMIT 1";
     let [one, two, three] = spellings(issuer);

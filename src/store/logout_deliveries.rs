@@ -98,7 +98,7 @@ pub fn claim_due(conn: &mut Conn, now: i64, lease: i64, limit: u32) -> Result<Ve
         "UPDATE logout_deliveries SET next_at = $1, attempts = attempts + 1 WHERE id IN \
          (SELECT id FROM logout_deliveries WHERE id IN \
          (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY provider_id, client_id ORDER BY next_at) AS place \
-         FROM logout_deliveries WHERE next_at <= $2) due WHERE place <= {OF_ONE_CLIENT}) \
+         FROM logout_deliveries WHERE next_at <= $2) due WHERE place <= {OF_ONE_CLIENT}) AND next_at <= $2 \
          ORDER BY next_at LIMIT {limit}{skip}) \
          RETURNING id, provider_id, client_id, user_id, session_id, attempts, created_at"
     );

@@ -220,10 +220,9 @@ pub fn verify(conn: &mut Conn, id: &DomainId, issuer: &str, now: i64) -> Result<
 
 /// Raises the version of the provider's domains with these issuers: what they show has changed.
 pub fn touch(conn: &mut Conn, provider: &ProviderId, of_issuers: [&str; 2], now: i64) -> Result<(), Fault> {
-    let [one, other] = of_issuers;
     let rows = provider_domains::table
         .filter(provider_domains::provider_id.eq(provider.as_str()))
-        .filter(provider_domains::issuer.eq(one).or(provider_domains::issuer.eq(other)))
+        .filter(provider_domains::issuer.eq_any(of_issuers))
         .filter(provider_domains::deleted_at.is_null());
     let changed = (provider_domains::updated_at.eq(now), provider_domains::version.eq(provider_domains::version + 1));
     diesel::update(rows).set(changed).execute(conn)?;

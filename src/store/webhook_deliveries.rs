@@ -88,12 +88,16 @@ pub struct Due {
 /// are left out. Who has not had a turn for the longest comes first, then whose delivery has waited for the
 /// longest: neither age nor a backlog puts one before the others.
 pub fn due_webhooks(conn: &mut Conn, now: i64, limit: u32, of_owner: u32) -> Result<Vec<Due>, Fault> {
+    // One step of an index for each webhook that waits for something: the others are not read.
     let sql = format!(
-        "SELECT id, provider_id FROM (SELECT w.id, w.provider_id, w.rest_until, w.due_at, row_number() OVER \
+        "WITH RECURSIVE waiting(id) AS (SELECT min(webhook_id) FROM webhook_deliveries WHERE next_at IS NOT NULL \
+         UNION ALL SELECT (SELECT min(n.webhook_id) FROM webhook_deliveries n WHERE n.next_at IS NOT NULL \
+         AND n.webhook_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL) \
+         SELECT id, provider_id FROM (SELECT w.id, w.provider_id, w.rest_until, w.due_at, row_number() OVER \
          (PARTITION BY w.provider_id ORDER BY w.rest_until, w.due_at, w.id) AS place FROM \
          (SELECT h.id, h.provider_id, h.rest_until, (SELECT d.next_at FROM webhook_deliveries d \
          WHERE d.webhook_id = h.id AND d.next_at IS NOT NULL ORDER BY d.next_at LIMIT 1) AS due_at \
-         FROM webhooks h WHERE h.enabled AND h.deleted_at IS NULL AND h.rest_until <= $1) w \
+         FROM waiting JOIN webhooks h ON h.id = waiting.id WHERE h.enabled AND h.deleted_at IS NULL AND h.rest_until <= $1) w \
          WHERE w.due_at <= $1) due WHERE place <= {of_owner} ORDER BY rest_until, due_at, id LIMIT {limit}"
     );
     let rows: Vec<DueRow> = diesel::sql_query(sql).bind::<BigInt, _>(now).load(conn)?;
