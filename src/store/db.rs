@@ -57,7 +57,8 @@ impl Db {
     ///
     /// The URL or the server is refused, or no connection can be opened now.
     pub fn open(options: &StoreOptions) -> Result<Self, Fault> {
-        let statements = options.count_statements.then(Arc::<Statements>::default);
+        let statements =
+            options.count_statements.then(|| Arc::new(Statements::with_log(options.statement_log.clone())));
         let manager = Manager::new(options, statements.clone()).map_err(Fault::store)?;
         let writer = if manager.is_sqlite() {
             Some(Arc::new(Writer::start(manager.clone(), options.write_queue)?))

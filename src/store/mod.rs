@@ -67,7 +67,7 @@ pub use connection::{Conn, ConnectError, is_away};
 pub use db::Db;
 pub use fault::is_constraint;
 pub use job::Tx;
-pub use statements::StatementCounts;
+pub use statements::{StatementCounts, StatementLog};
 
 /// How the database is reached. Built by `config`; the defaults suit one small machine.
 #[derive(Clone)]
@@ -86,6 +86,8 @@ pub struct StoreOptions {
     pub pooled: bool,
     /// Count statements by kind, for tests that hold a budget.
     pub count_statements: bool,
+    /// Keep the texts of statements too, where they are counted: for a test that judges them.
+    pub statement_log: Option<StatementLog>,
 }
 
 impl Default for StoreOptions {
@@ -97,6 +99,7 @@ impl Default for StoreOptions {
             durable: true,
             pooled: false,
             count_statements: false,
+            statement_log: None,
         }
     }
 }
@@ -104,7 +107,7 @@ impl Default for StoreOptions {
 /// The URL stays out: it may hold a password.
 impl std::fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url: _, readers, write_queue, durable, pooled, count_statements } = self;
+        let Self { url: _, readers, write_queue, durable, pooled, count_statements, statement_log: _ } = self;
         f.debug_struct("StoreOptions")
             .field("readers", readers)
             .field("write_queue", write_queue)

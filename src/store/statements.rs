@@ -1,9 +1,11 @@
 //! Counts statements by kind, for tests that hold the budget of round trips and rows written
-//! (a hot path that writes nothing stays one only while something counts). Off unless asked for:
+//! (a hot path that writes nothing stays one only while something counts). A [`StatementLog`] keeps
+//! their texts too, for the test that judges how each one finds its rows. Off unless asked for:
 //! then no connection carries an instrument, and the cost is none.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 
@@ -38,8 +40,33 @@ impl StatementCounts {
     }
 }
 
+/// The distinct texts of statements, without their values. Clones share one log.
+#[derive(Clone, Debug, Default)]
+pub struct StatementLog(Arc<Mutex<BTreeSet<String>>>);
+
+impl StatementLog {
+    /// Every text so far.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn note(&self, shown: &str) {
+        // Diesel shows the values behind the text. What has none is a script, which no query of the store is.
+        let Some((text, _)) = shown.rsplit_once(BINDS) else { return };
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !texts.contains(text) {
+            texts.insert(text.to_owned());
+        }
+    }
+}
+
+/// What diesel writes between a text and its values.
+const BINDS: &str = " -- binds: ";
+
 #[derive(Debug, Default)]
 pub(in crate::store) struct Statements {
+    log: Option<StatementLog>,
     reads: AtomicU64,
     writes: AtomicU64,
     transactions: AtomicU64,
@@ -47,6 +74,10 @@ pub(in crate::store) struct Statements {
 }
 
 impl Statements {
+    pub(in crate::store) fn with_log(log: Option<StatementLog>) -> Self {
+        Self { log, ..Self::default() }
+    }
+
     pub(in crate::store) fn counts(&self) -> StatementCounts {
         StatementCounts {
             reads: self.reads.load(Ordering::SeqCst),
@@ -61,7 +92,11 @@ impl Statements {
         let statements = Arc::clone(self);
         move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::StartQuery { query, .. } = event {
-                statements.of_kind(&query.to_string()).fetch_add(1, Ordering::SeqCst);
+                let shown = query.to_string();
+                statements.of_kind(&shown).fetch_add(1, Ordering::SeqCst);
+                if let Some(log) = &statements.log {
+                    log.note(&shown);
+                }
             }
         }
     }

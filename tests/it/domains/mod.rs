@@ -83,6 +83,7 @@ async fn issuer_at(app: &TestApp, host: &str) -> Result<String, u16> {
 /// The one column of a query, as text.
 async fn texts(app: &TestApp, sql: String) -> Vec<String> {
     let read = move |conn: &mut Conn| {
+        let sql = format!("/* a test */ {sql}");
         let query = diesel::dsl::sql::<diesel::sql_types::Text>(&sql);
         Ok(match conn {
             Conn::Sqlite(conn) => diesel::RunQueryDsl::load(query, conn)?,

@@ -22,6 +22,7 @@ async fn live(app: &TestApp, name: &str) -> Vec<String> {
 }
 
 async fn execute(app: &TestApp, sql: String) {
+    let sql = format!("/* a test */ {sql}");
     let job = move |tx: &mut grantd::store::Tx<'_>| {
         let conn: &mut Conn = tx;
         diesel::RunQueryDsl::execute(diesel::sql_query(&sql), conn)?;

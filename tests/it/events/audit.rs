@@ -259,7 +259,7 @@ fn a_filter_is_answered_by_an_index() {
             (EventFilter { provider: provider(), request_id: text(), actor: text(), ..none() }, "events_of_request"),
         ] {
             let (sql, _) = events::statement(&filter, &PageRequest::first(50), true).unwrap();
-            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let sql = format!("/* a test */ EXPLAIN QUERY PLAN {sql}");
             let read = move |conn: &mut grantd::store::Conn| Ok(diesel::sql_query(sql).load::<Line>(conn)?);
             let plan = app.engine.db().read(soon(), read).await.unwrap();
             let of_events: Vec<&str> = plan

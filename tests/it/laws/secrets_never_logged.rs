@@ -75,7 +75,7 @@ async fn kept_texts(app: &TestApp) -> Vec<String> {
         #[diesel(sql_type = diesel::sql_types::Text)]
         kept: String,
     }
-    const SQL: &str = "SELECT actor || ' ' || action || ' ' || target || ' ' || request_id || ' ' || details AS kept \
+    const SQL: &str = "/* a test */ SELECT actor || ' ' || action || ' ' || target || ' ' || request_id || ' ' || details AS kept \
         FROM events UNION ALL SELECT request_id || ' ' || body FROM explanations \
         UNION ALL SELECT url || ' ' || events FROM webhooks UNION ALL SELECT COALESCE(error, '') FROM webhook_deliveries";
     let read = |conn: &mut grantd::store::Conn| Ok(diesel::sql_query(SQL).load::<Kept>(conn)?);

@@ -87,7 +87,7 @@ pub async fn cases(app: &TestApp) -> Vec<Case> {
     assert_eq!(dead.status, 202, "{}", dead.text());
     let dead = text(&dead.json(), "id");
     app.job(|tx| {
-        let end = "UPDATE webhook_deliveries SET state = 'dead', next_at = NULL, finished_at = created_at";
+        let end = "/* a test */ UPDATE webhook_deliveries SET state = 'dead', next_at = NULL, finished_at = created_at";
         Ok(diesel::RunQueryDsl::execute(diesel::sql_query(end), &mut **tx)?)
     })
     .await;

@@ -40,7 +40,8 @@ fn rows(conn: &mut Conn, table: &str) -> Result<String, Fault> {
 }
 
 fn texts(conn: &mut Conn, query: &str) -> Result<Vec<String>, Fault> {
-    let query = sql::<Nullable<Text>>(query);
+    let query = format!("/* a test */ {query}");
+    let query = sql::<Nullable<Text>>(&query);
     let found: Vec<Option<String>> = match conn {
         Conn::Sqlite(conn) => query.load(conn)?,
         Conn::Postgres(conn) => query.load(conn)?,

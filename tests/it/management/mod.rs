@@ -2,7 +2,7 @@
 //! ordered, and of two changes to one thing one is told that it came second.
 
 mod bound;
-mod cases;
+pub mod cases;
 mod contents;
 mod held;
 mod lists;

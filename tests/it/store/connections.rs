@@ -35,7 +35,7 @@ fn time_outs_reach_the_server_by_the_connection_string() {
             .read(soon(), |conn| {
                 let Conn::Postgres(conn) = conn else { panic!("not PostgreSQL") };
                 let asked = diesel::dsl::sql::<diesel::sql_types::Text>(
-                    "SELECT current_setting('statement_timeout') || ' ' || \
+                    "/* a test */ SELECT current_setting('statement_timeout') || ' ' || \
                      current_setting('idle_in_transaction_session_timeout')",
                 );
                 Ok(diesel::RunQueryDsl::get_result::<String>(asked, conn)?)
@@ -54,7 +54,9 @@ fn a_store_behind_a_pooler_prepares_nothing() {
             meta::get(conn, "x")?;
             meta::get(conn, "x")?;
             let Conn::Postgres(conn) = conn else { panic!("not PostgreSQL") };
-            let asked = diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT count(*) FROM pg_prepared_statements");
+            let asked = diesel::dsl::sql::<diesel::sql_types::BigInt>(
+                "/* a test */ SELECT count(*) FROM pg_prepared_statements",
+            );
             Ok(diesel::RunQueryDsl::get_result::<i64>(asked, conn)?)
         })
         .await

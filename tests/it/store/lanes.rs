@@ -18,7 +18,7 @@ use crate::store::samples::NOW;
 use crate::support::databases::{on_both, soon};
 
 fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
-    let sql = format!("SELECT count(*) FROM {table}");
+    let sql = format!("/* a test */ SELECT count(*) FROM {table}");
     let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sql);
     Ok(match conn {
         Conn::Sqlite(conn) => diesel::RunQueryDsl::get_result(query, conn)?,

@@ -23,10 +23,10 @@ struct Column {
 
 /// `table.column kind?` of every column, the kinds of the two databases folded onto one word.
 fn columns(kind: Kind) -> BTreeSet<String> {
-    const SQLITE: &str = "SELECT m.name AS table_name, c.name AS column_name, 1 - c.\"notnull\" AS nullable, \
+    const SQLITE: &str = "/* a test */ SELECT m.name AS table_name, c.name AS column_name, 1 - c.\"notnull\" AS nullable, \
          c.type AS kind FROM sqlite_master m, pragma_table_info(m.name) c \
          WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'";
-    const POSTGRES: &str = "SELECT table_name::text, column_name::text, \
+    const POSTGRES: &str = "/* a test */ SELECT table_name::text, column_name::text, \
          (CASE is_nullable WHEN 'YES' THEN 1 ELSE 0 END)::int AS nullable, data_type::text AS kind \
          FROM information_schema.columns WHERE table_schema = 'public'";
     let test = TestDb::migrated(kind);
@@ -105,7 +105,7 @@ fn the_indexes_have_the_same_names() {
         let read = async {
             test.db()
                 .read(soon(), move |conn| {
-                    let sql = diesel::dsl::sql::<Text>(sql);
+                    let sql = diesel::dsl::sql::<Text>(&format!("/* a test */ {sql}"));
                     Ok(match conn {
                         Conn::Sqlite(conn) => sql.load::<String>(conn)?,
                         Conn::Postgres(conn) => sql.load::<String>(conn)?,

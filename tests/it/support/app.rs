@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use crate::support::databases::{Kind, Template, TestDb, soon};
 use crate::support::dns::dns;
 use crate::support::http::Call;
+use crate::support::plans::OF_A_TEST;
 
 /// The issuer of provider `default`.
 pub const ISSUER: &str = "https://id.example.com";
@@ -162,6 +163,25 @@ impl TestApp {
         let wall = TestWall(Arc::new(AtomicI64::new(BEGIN * 1000)));
         let (template, first) = installed(kind);
         Self::open(Rc::new(template.copy()), wall, first, setup).await
+    }
+
+    /// On a database that something has been done to before.
+    pub async fn start_after(kind: Kind, prepare: impl FnOnce(&TestDb)) -> Self {
+        let wall = TestWall(Arc::new(AtomicI64::new(BEGIN * 1000)));
+        let (template, first) = installed(kind);
+        let db = template.copy();
+        prepare(&db);
+        Self::open(Rc::new(db), wall, first, Setup::default()).await
+    }
+
+    /// The name of its PostgreSQL database.
+    pub fn database(&self) -> &str {
+        self.db.database()
+    }
+
+    /// Where its database is.
+    pub fn url(&self) -> String {
+        self.db.options().url
     }
 
     /// Another node: its own caches, the same database and clock.
@@ -329,7 +349,7 @@ impl TestApp {
 
 /// How many rows a table has.
 pub fn count(conn: &mut Conn, table: &str) -> Result<i64, Fault> {
-    let sql = format!("SELECT count(*) FROM {table}");
+    let sql = format!("{OF_A_TEST}SELECT count(*) FROM {table}");
     let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&sql);
     Ok(match conn {
         Conn::Sqlite(conn) => diesel::RunQueryDsl::get_result(query, conn)?,

@@ -16,10 +16,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use grantd::domain::clock::deadline_in;
-use grantd::store::{Db, StoreOptions};
+use grantd::store::{Db, StatementLog, StoreOptions};
 use tempfile::TempDir;
 
 use crate::support::at_end::{AtEnd, at_end};
+use crate::support::plans::judge;
 use crate::support::{copies, postgres};
 
 /// Which of the two.
@@ -84,9 +85,7 @@ impl Template {
     pub fn copy(&self) -> TestDb {
         match self.kind {
             Kind::Sqlite => {
-                let folder = tempfile::tempdir_in(scratch()).expect("no temporary folder");
-                let file = folder.path().join("grantd.db");
-                std::fs::copy(&self.place, &file).expect("the template is missing");
+                let (file, folder) = self.copied_file();
                 TestDb::new(self.kind, options(self.kind, &file.display().to_string()), None, Some(folder))
             }
             Kind::Postgres => {
@@ -94,6 +93,25 @@ impl Template {
                 TestDb::new(self.kind, options(self.kind, &database), Some(database), None)
             }
         }
+    }
+
+    /// Path or URL of a copy that stays until the process ends.
+    pub fn place_of_copy(&self) -> String {
+        match self.kind {
+            Kind::Sqlite => {
+                let (file, folder) = self.copied_file();
+                drop(folder.keep());
+                file.display().to_string()
+            }
+            Kind::Postgres => postgres::server().url(&copies::copy_of(&self.place)),
+        }
+    }
+
+    fn copied_file(&self) -> (PathBuf, TempDir) {
+        let folder = tempfile::tempdir_in(scratch()).expect("no temporary folder");
+        let file = folder.path().join("grantd.db");
+        std::fs::copy(&self.place, &file).expect("the template is missing");
+        (file, folder)
     }
 }
 
@@ -142,8 +160,14 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         drop(self.opened.take());
+        // A test that has failed already says why itself.
+        let log = self.options.statement_log.take().filter(|_| !std::thread::panicking());
+        let judged = log.map(|log| std::panic::catch_unwind(|| judge(self.kind, log.texts())));
         if let Some(database) = self.database.take() {
             copies::drop_behind(database);
+        }
+        if let Some(Err(refused)) = judged {
+            std::panic::resume_unwind(refused);
         }
     }
 }
@@ -153,7 +177,14 @@ fn options(kind: Kind, place: &str) -> StoreOptions {
         Kind::Sqlite => format!("sqlite://{place}"),
         Kind::Postgres => postgres::server().url(place),
     };
-    StoreOptions { url, readers: 4, durable: false, count_statements: true, ..StoreOptions::default() }
+    StoreOptions {
+        url,
+        readers: 4,
+        durable: false,
+        count_statements: true,
+        statement_log: Some(StatementLog::default()),
+        ..StoreOptions::default()
+    }
 }
 
 /// The folder of this process for SQLite files.

@@ -8,8 +8,20 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::support::at_end::{AtEnd, at_end};
 use diesel::connection::SimpleConnection as _;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{BigInt, Integer, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+
+/// What one statement has cost.
+#[derive(diesel::QueryableByName)]
+pub struct Cost {
+    #[diesel(sql_type = Text)]
+    pub text: String,
+    #[diesel(sql_type = BigInt)]
+    pub calls: i64,
+    /// Blocks that were looked at, in memory or not.
+    #[diesel(sql_type = BigInt)]
+    pub blocks: i64,
+}
 
 pub struct Server {
     socket_folder: PathBuf,
@@ -42,6 +54,23 @@ impl Server {
         PgConnection::establish(&self.url("postgres")).expect("the test server does not answer")
     }
 
+    /// What every statement has cost in a database since it was made or [`Self::forget_costs`].
+    pub fn costs(&self, database: &str) -> Vec<Cost> {
+        let sql = format!(
+            "SELECT s.query AS text, sum(s.calls)::bigint AS calls, \
+             sum(s.shared_blks_hit + s.shared_blks_read)::bigint AS blocks FROM pg_stat_statements s \
+             JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = '{database}' GROUP BY s.query"
+        );
+        let mut admin = self.admin.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        diesel::sql_query(sql).load(&mut *admin).expect("the costs cannot be read")
+    }
+
+    pub fn forget_costs(&self, database: &str) {
+        self.execute(&format!(
+            "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database WHERE datname = '{database}'), 0)"
+        ));
+    }
+
     /// Makes `database` a copy of `template`, which nobody may be connected to.
     pub fn copy_database(&self, admin: &mut PgConnection, template: &str, database: &str) {
         execute(admin, &format!("CREATE DATABASE {database} TEMPLATE {template}{}", self.copy));
@@ -57,7 +86,8 @@ impl Server {
             .arg(&data));
         let settings = format!(
             "-c listen_addresses= -c unix_socket_directories={shown} -c max_connections=300 -c autovacuum=off \
-             -c wal_level=minimal -c max_wal_senders=0 -c shared_buffers=64MB -c max_wal_size=256MB"
+             -c wal_level=minimal -c max_wal_senders=0 -c shared_buffers=64MB -c max_wal_size=256MB \
+             -c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.max=50000"
         );
         let pg_ctl = programs.join("pg_ctl");
         // The watcher first: a run that is killed during the start leaves nothing behind either.
@@ -68,6 +98,9 @@ impl Server {
         let mut admin = PgConnection::establish(&url).expect("the test server does not answer");
         let version = diesel::dsl::sql::<Integer>("SELECT current_setting('server_version_num')::int");
         let version: i32 = version.get_result(&mut admin).expect("the test server has no version");
+        admin
+            .batch_execute("CREATE EXTENSION pg_stat_statements")
+            .expect("PostgreSQL comes without its contrib modules");
         let copy = if version >= 150_000 { " STRATEGY file_copy" } else { "" };
         Self { socket_folder: folder, admin: Mutex::new(admin), copy, _watcher: watcher }
     }
