@@ -19,7 +19,8 @@ use crate::dialects::{self, Surfaces};
 use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
-use crate::edge::mount::{resource_at, resources};
+use crate::edge::mount::{mount_at, mounts};
+use crate::edge::route_tree::{Mount, RouteTree};
 use crate::edge::{Edge, JudgedMethod, Surface};
 use crate::engine::first_run::{FirstRun, Start, Started};
 use crate::engine::{Engine, EngineOptions, Parts};
@@ -282,12 +283,7 @@ impl Services {
             .app_data(web::Data::new(self.edge.clone()))
             .app_data(web::Data::from(Arc::clone(&self.operations)))
             .app_data(web::Data::new(pages::Base(self.base.clone())));
-        if self.base.is_empty() {
-            self.mount_below_base(config);
-        } else {
-            self.mount_at_root(config);
-            config.service(web::scope(&self.base).configure(|config| self.mount_below_base(config)));
-        }
+        self.route_tree().mount(config);
         let (base, surfaces) = (self.base.clone(), self.surfaces.clone());
         config.default_service(web::to(move |request: HttpRequest| {
             let (base, surfaces) = (base.clone(), surfaces.clone());
@@ -304,44 +300,39 @@ impl Services {
         }));
     }
 
-    fn mount_below_base(&self, config: &mut web::ServiceConfig) {
-        dialects::mount(config, &self.surfaces);
+    /// Everything that is mounted. Only order costs: what is asked most stands first.
+    pub fn route_tree(&self) -> RouteTree {
+        let of_a_provider = dialects::all_mounts(&self.surfaces.on_any_host()).into_iter().chain(mounts::<Web>(None));
+        let of_a_provider = of_a_provider.map(|mount| mount.below("/p/{provider_slug}"));
+        // One look at the prefix costs the others nothing that counts.
+        let mut below: Vec<Mount> = of_a_provider.chain(dialects::all_mounts(&self.surfaces)).collect();
         if self.base.is_empty() {
-            self.mount_inserted_metadata(config);
+            below.extend(self.inserted_metadata());
         }
-        for resource in resources::<Ops>(None).into_iter().chain(resources::<Admin>(None)).chain(resources::<Web>(None))
-        {
-            config.service(resource);
-        }
-        let below_a_provider = self.surfaces.on_any_host();
-        config.service(web::scope("/p/{provider_slug}").configure(|config| {
-            dialects::mount(config, &below_a_provider);
-            for resource in resources::<Web>(None) {
-                config.service(resource);
-            }
-        }));
+        below.extend(mounts::<Web>(None).into_iter().chain(mounts::<Admin>(None)).chain(mounts::<Ops>(None)));
+        let below = below.into_iter().map(|mount| mount.below(&self.base));
+        let at_root = if self.base.is_empty() { Vec::new() } else { self.mounts_at_root() };
+        RouteTree::new(below.chain(at_root))
     }
 
     /// Beside everything below the path of the public URL: what load balancers and RFC 8414 §3.1
     /// look for at the root.
-    fn mount_at_root(&self, config: &mut web::ServiceConfig) {
-        for path in ["/healthz", "/readyz"] {
-            config.service(resource_at::<Ops>(path, path, None));
-        }
-        self.mount_inserted_metadata(config);
+    fn mounts_at_root(&self) -> Vec<Mount> {
+        let health = ["/healthz", "/readyz"].map(|path| mount_at::<Ops>(path, path, None));
+        health.into_iter().chain(self.inserted_metadata()).collect()
     }
 
     /// `/.well-known/<document>/<path of the issuer>`.
-    fn mount_inserted_metadata(&self, config: &mut web::ServiceConfig) {
+    fn inserted_metadata(&self) -> Vec<Mount> {
         let base = &self.base;
-        for document in ["oauth-authorization-server", "openid-configuration"] {
-            let path = format!("/.well-known/{document}");
+        let mut all = Vec::new();
+        for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
             if !base.is_empty() {
-                config.service(resource_at::<OAuth2>(&path, &format!("{path}{base}"), None));
+                all.push(mount_at::<OAuth2>(path, &format!("{path}{base}"), None));
             }
-            let below = format!("{path}{base}/p/{{provider_slug}}");
-            config.service(resource_at::<OAuth2>(&path, &below, None));
+            all.push(mount_at::<OAuth2>(path, &format!("{path}{base}/p/{{provider_slug}}"), None));
         }
+        all
     }
 }
 

@@ -7,7 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::domain::grant::{GrantRequest, Granted};
 use crate::domain::{Context, Failed, Refusal};
 use crate::edge::exchange::not_found;
-use crate::edge::mount::resources;
+use crate::edge::mount::mounts;
+use crate::edge::route_tree::Mount;
 use crate::edge::{Call, Operation, Surface, exchange, surface};
 use crate::engine::Engine;
 
@@ -84,19 +85,19 @@ macro_rules! surfaces {
     };
 }
 
-/// Mounts every surface that is on, below the scope at hand: the root, or that of one provider.
-pub fn mount(config: &mut web::ServiceConfig, on: &Surfaces) {
-    macro_rules! mount_one {
+/// What every surface that is on mounts, below the root or below one provider.
+pub fn all_mounts(on: &Surfaces) -> Vec<Mount> {
+    let mut all = Vec::new();
+    macro_rules! collect {
         ($surface:ty, $switch:expr) => {
             let switch: fn(&Surfaces) -> Option<OnHost> = $switch;
             if let Some(host) = switch(on) {
-                for resource in resources::<$surface>(host.as_deref()) {
-                    config.service(resource);
-                }
+                all.extend(mounts::<$surface>(host.as_deref()));
             }
         };
     }
-    surfaces!(mount_one);
+    surfaces!(collect);
+    all
 }
 
 /// Answers an unknown path (below the base of the public URL) in the shape of the surface that owns

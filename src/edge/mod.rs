@@ -13,6 +13,7 @@ pub mod form;
 pub mod json;
 pub mod mint_request;
 pub mod mount;
+pub mod route_tree;
 pub mod security_headers;
 pub mod surface;
 

@@ -1,4 +1,4 @@
-//! Mounts the routes of a surface: one resource a path, its methods, CORS preflight where the route
+//! The routes of a surface as resources: one a path, its methods, CORS preflight where the route
 //! allows it, and 405 in the surface's shape for the rest.
 
 use actix_web::guard::{self, Guard, GuardContext};
@@ -7,13 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 use crate::domain::provider_domain::without_port;
 use crate::edge::exchange::{without_body, wrong_method};
+use crate::edge::route_tree::Mount;
 use crate::edge::{Edge, RouteSpec, Surface};
 
 /// What a surface that takes any path calls the rest of it.
 pub const BELOW: &str = "below";
 
-/// The resources of surface `S`, in the order its routes name their paths.
-pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
+/// What surface `S` mounts, in the order its routes name their paths.
+pub fn mounts<S: Surface>(host: Option<&str>) -> Vec<Mount> {
     let mut paths: Vec<&'static str> = Vec::new();
     for route in S::routes() {
         if !paths.contains(&route.path) {
@@ -21,17 +22,22 @@ pub fn resources<S: Surface>(host: Option<&str>) -> Vec<Resource> {
         }
     }
     let below = |path: &str| format!("{path}/{{{BELOW}}}*");
-    let deeper = paths.iter().filter(|_| S::TAKES_ANY).map(|path| resource_at::<S>(path, &below(path), host));
-    let deeper: Vec<Resource> = deeper.collect();
-    paths.into_iter().map(|path| resource_at::<S>(path, path, host)).chain(deeper).collect()
+    let deeper = paths.iter().filter(|_| S::TAKES_ANY).map(|path| mount_at::<S>(path, &below(path), host));
+    let deeper: Vec<Mount> = deeper.collect();
+    paths.into_iter().map(|path| mount_at::<S>(path, path, host)).chain(deeper).collect()
 }
 
 /// The resource that the routes name `path`, answering at `at`.
-pub fn resource_at<S: Surface>(path: &str, at: &str, host: Option<&str>) -> Resource {
+pub fn mount_at<S: Surface>(path: &'static str, at: &str, host: Option<&str>) -> Mount {
+    let host = host.map(str::to_ascii_lowercase);
+    Mount::new(at, move |rest| resource::<S>(path, rest, host))
+}
+
+fn resource<S: Surface>(path: &'static str, at: &str, host: Option<String>) -> Resource {
     let routes = || S::routes().iter().filter(move |route| route.path == path);
     let mut resource = web::resource(at);
     if let Some(host) = host {
-        resource = resource.guard(OnHost(host.to_ascii_lowercase()));
+        resource = resource.guard(OnHost(host));
     }
     if S::TAKES_ANY {
         return routes().take(1).fold(resource, |resource, route| resource.route((route.route)()));

@@ -18,6 +18,7 @@ mod openapi;
 mod people;
 mod process;
 mod roles;
+mod routing;
 mod runai;
 mod store;
 mod support;
