@@ -1,10 +1,15 @@
 //! Query parameters: each at most once, and none that the call does not know, because whoever sends one
 //! counts on it.
 
+use std::collections::HashSet;
+
 use url::form_urlencoded;
 
 use crate::domain::{Refusal, RefusalKind};
 use crate::edge::Received;
+
+/// No call knows as many.
+const MAX_PARAMETERS: usize = 100;
 
 /// The parameters of a call while they are taken out.
 #[derive(Debug)]
@@ -18,10 +23,13 @@ impl Query {
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
-        let sent: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-        let is_repeated =
-            sent.iter().enumerate().any(|(at, (name, _))| sent[..at].iter().any(|(other, _)| other == name));
-        if is_repeated {
+        let sent: Vec<(String, String)> =
+            form_urlencoded::parse(text.as_bytes()).into_owned().take(MAX_PARAMETERS + 1).collect();
+        if sent.len() > MAX_PARAMETERS {
+            return Err(Refusal::malformed("There are too many query parameters."));
+        }
+        let mut names = HashSet::with_capacity(sent.len());
+        if !sent.iter().all(|(name, _)| names.insert(name.as_str())) {
             return Err(Refusal::malformed("A query parameter is sent twice."));
         }
         if sent.iter().any(|(_, value)| value.contains('\0')) {
@@ -87,6 +95,15 @@ mod tests {
         assert_eq!(only(&["q", "sort", "enabled"]), Ok(()));
         assert_eq!(only(&["enabled"]).unwrap_err().hint, "A query parameter is not known here. There are: enabled.");
         assert_eq!(only(&[]).unwrap_err().hint, "This call takes no query parameter.");
+    }
+
+    #[test]
+    fn names_are_looked_at_once_and_no_more_of_them_than_any_call_has() {
+        let query = |names: usize| (0..names).map(|name| format!("{name}=1")).collect::<Vec<_>>().join("&");
+        assert!(Query::parse(&query(MAX_PARAMETERS)).is_ok());
+        for names in [MAX_PARAMETERS + 1, 10_000] {
+            assert_eq!(Query::parse(&query(names)).unwrap_err().hint, "There are too many query parameters.");
+        }
     }
 
     #[test]
