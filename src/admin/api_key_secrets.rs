@@ -66,7 +66,7 @@ impl ApiKeySecretOut {
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let secrets = engine.list_api_key_secrets(&received.ctx, actor, received.path("key_id")).await?;
-        Ok(listing::whole(secrets, |secret| value(ApiKeySecretOut::from(secret))))
+        listing::whole(secrets, |secret| value(ApiKeySecretOut::from(secret)), listing::END_SOME)
     })
     .await
 }

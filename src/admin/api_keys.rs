@@ -46,8 +46,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let request = listing::asked(received, &LIST, |filters| {
             Ok(ApiKeyFilter { role: filters.text("role")?, provider: filters.text("provider")? })
         })?;
-        let keys = engine.find_api_keys(&received.ctx, actor, request).await?;
-        Ok(listing::found(received, keys, |key| value(ApiKeyOut::from(key))))
+        let read = async |request| engine.find_api_keys(&received.ctx, actor, request).await;
+        listing::found(received, request, read, |key| value(ApiKeyOut::from(key))).await
     })
     .await
 }

@@ -34,8 +34,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
                 name_prefix: filters.text("q")?,
             })
         })?;
-        let clients = engine.find_clients(&received.ctx, actor, received.path("provider"), request).await?;
-        Ok(listing::found(received, clients, |client| value(ClientOut::of(client, None))))
+        let read = async |request| engine.find_clients(&received.ctx, actor, received.path("provider"), request).await;
+        listing::found(received, request, read, |client| value(ClientOut::of(client, None))).await
     })
     .await
 }

@@ -56,7 +56,7 @@ impl From<ShownDataKey> for DataKeyOut {
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let keys = engine.list_data_keys(&received.ctx, actor).await?;
-        Ok(listing::whole(keys, |key| value(DataKeyOut::from(key))))
+        listing::whole(keys, |key| value(DataKeyOut::from(key)), listing::END_SOME)
     })
     .await
 }

@@ -112,8 +112,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let request = listing::asked(received, &LIST, |filters| {
             Ok(DomainFilter { verified: filters.flag("verified")?, domain: filters.text("domain")? })
         })?;
-        let domains = engine.find_domains(&received.ctx, actor, received.path("provider"), request).await?;
-        Ok(listing::found(received, domains, |domain| value(DomainOut::from(domain))))
+        let read = async |request| engine.find_domains(&received.ctx, actor, received.path("provider"), request).await;
+        listing::found(received, request, read, |domain| value(DomainOut::from(domain))).await
     })
     .await
 }

@@ -103,8 +103,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let page = listing::page(received)?;
         let (provider, filter) = filter(received, &["limit", "cursor"])?;
         let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
-        let events = engine.list_events(&received.ctx, filter, page).await?;
-        Ok(listing::answer(events, |event| value(EventOut::from(event))))
+        let read = async |page| engine.list_events(&received.ctx, filter.clone(), page).await;
+        listing::answer(page, read, |event| value(EventOut::from(event))).await
     })
     .await
 }

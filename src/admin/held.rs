@@ -69,8 +69,8 @@ fn whose(received: &Received) -> Result<HeldFilter, Refusal> {
 async fn sessions(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let request = listing::asked(received, &LIST, filter)?;
-        let found = engine.find_sessions(&received.ctx, actor, received.path("provider"), request).await?;
-        Ok(listing::found(received, found, |session| value(SessionOut::from(session))))
+        let read = async |request| engine.find_sessions(&received.ctx, actor, received.path("provider"), request).await;
+        listing::found(received, request, read, |session| value(SessionOut::from(session))).await
     })
     .await
 }
@@ -105,8 +105,8 @@ async fn end_sessions(request: HttpRequest, payload: web::Payload, engine: web::
 async fn grants(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let request = listing::asked(received, &LIST, filter)?;
-        let found = engine.find_grants(&received.ctx, actor, received.path("provider"), request).await?;
-        Ok(listing::found(received, found, |grant| value(GrantOut::from(grant))))
+        let read = async |request| engine.find_grants(&received.ctx, actor, received.path("provider"), request).await;
+        listing::found(received, request, read, |grant| value(GrantOut::from(grant))).await
     })
     .await
 }

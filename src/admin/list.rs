@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::admin::query::Query;
-use crate::domain::Refusal;
 use crate::domain::page::{Found, ListRequest, Page, PageRequest, Place};
+use crate::domain::{Failed, Refusal};
 use crate::edge::Received;
+use crate::edge::list::{ListBytes, STEP, too_long};
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
@@ -179,22 +180,104 @@ fn questions(received: &Received) -> Vec<(String, String)> {
     questions
 }
 
-pub fn answer<T>(page: Page<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
+/// The answer to [`page`]: what `read` finds, as far as it fits.
+pub async fn answer<T>(
+    page: PageRequest,
+    read: impl AsyncFn(PageRequest) -> Result<Page<T>, Failed>,
+    show: impl Fn(T) -> Value,
+) -> Result<HttpResponse, Failed> {
+    let step = async |limit, after| {
+        let Page { items, next } = read(PageRequest { limit, after }).await?;
+        Ok((items, next))
+    };
+    let (items, next) = gathered(page.limit, page.after, step, show).await?;
+    Ok(listed(items, next))
+}
+
+/// The answer to [`asked`]: what `read` finds, as far as it fits.
+pub async fn found<T, F: Clone>(
+    received: &Received,
+    request: ListRequest<F>,
+    read: impl AsyncFn(ListRequest<F>) -> Result<Found<T>, Failed>,
+    show: impl Fn(T) -> Value,
+) -> Result<HttpResponse, Failed> {
+    let ListRequest { limit, after, .. } = request.clone();
+    let step = async |limit, after| {
+        let Found { items, next } = read(ListRequest { limit, after, ..request.clone() }).await?;
+        Ok((items, next))
+    };
+    let (items, next) = gathered(limit, after, step, show).await?;
+    let cursor = |Place { key, id }| Cursor { asked: questions(received), key, id }.text();
+    Ok(HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) }))
+}
+
+/// The answer to [`page`], of a list with small items: read at once.
+pub fn small<T>(page: Page<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
     let Page { items, next } = page.map(show);
+    listed(items, next)
+}
+
+fn listed(items: Vec<Value>, next: Option<String>) -> HttpResponse {
     let cursor = |id| Cursor { asked: Vec::new(), key: String::new(), id }.text();
     HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) })
 }
 
-/// The answer to [`asked`].
-pub fn found<T>(received: &Received, found: Found<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
-    let Found { items, next } = found.map(show);
-    let cursor = |Place { key, id }| Cursor { asked: questions(received), key, id }.text();
-    HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) })
+/// Reads in steps until there are as many items as were asked for, no more, or as many bytes as an answer
+/// has; and where to go on. There is at least one item if there is any.
+async fn gathered<T, C: Clone>(
+    limit: u32,
+    mut after: Option<C>,
+    read: impl AsyncFn(u32, Option<C>) -> Result<(Vec<T>, Option<C>), Failed>,
+    show: impl Fn(T) -> Value,
+) -> Result<(Vec<Value>, Option<C>), Failed> {
+    let (mut items, mut bytes, mut left) = (Vec::new(), ListBytes::default(), limit);
+    loop {
+        let step = left.min(STEP);
+        let (rows, next) = read(step, after.clone()).await?;
+        let (before, mut fitting) = (items.len(), 0);
+        let mut rows = rows.into_iter();
+        let is_full = loop {
+            let Some(row) = rows.next() else { break false };
+            let item = show(row);
+            if !bytes.fits(&item) {
+                break true;
+            }
+            items.push(item);
+            fitting += 1;
+        };
+        if is_full && fitting == 0 {
+            // The page before this step is the whole page, and it has items: the first one always fits.
+            return Ok((items, after));
+        }
+        if is_full {
+            // Only the end of a read page has a cursor. So the same place is read again, for just as many.
+            items.truncate(before);
+            let (rows, next) = read(fitting, after).await?;
+            items.extend(rows.into_iter().map(show));
+            return Ok((items, next));
+        }
+        left -= step;
+        match next {
+            Some(next) if left > 0 => after = Some(next),
+            next => return Ok((items, next)),
+        }
+    }
 }
 
-/// A list that is short by nature: all of it, in the same shape.
-pub fn whole<T>(items: Vec<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
-    answer(Page { items, next: None }, show)
+/// Where the same items are listed in pages, too.
+pub const IN_PAGES: &str = "Read it in pages: the sessions and grants of a provider take `user`.";
+pub const END_SOME: &str = "End those that are not needed, then read it again.";
+
+/// A list that is short by nature: all of it, in the same shape. `instead`: what to do where it is not.
+pub fn whole<T>(items: Vec<T>, show: impl Fn(T) -> Value, instead: &'static str) -> Result<HttpResponse, Failed> {
+    let (mut shown, mut bytes) = (Vec::new(), ListBytes::default());
+    for item in items.into_iter().map(show) {
+        if !bytes.fits(&item) {
+            return Err(too_long(instead).into());
+        }
+        shown.push(item);
+    }
+    Ok(HttpResponse::Ok().json(Listed { items: shown, next_cursor: None }))
 }
 
 #[cfg(test)]

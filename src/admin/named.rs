@@ -170,8 +170,9 @@ impl Sort for Group {
 async fn list<S: Sort>(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
         let page = listing::page(received)?;
-        let named = engine.list_named(&received.ctx, actor, S::KIND, received.path("provider"), page).await?;
-        Ok(listing::answer(named, S::show))
+        let provider = received.path("provider");
+        let read = async |page| engine.list_named(&received.ctx, actor, S::KIND, provider, page).await;
+        listing::answer(page, read, S::show).await
     })
     .await
 }

@@ -76,8 +76,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let request = listing::asked(received, &LIST, |filters| {
             Ok(ProviderFilter { enabled: filters.flag("enabled")?, slug_prefix: filters.text("q")? })
         })?;
-        let providers = engine.find_providers(&received.ctx, actor, request).await?;
-        Ok(listing::found(received, providers, |provider| value(ProviderOut::from(provider))))
+        let read = async |request| engine.find_providers(&received.ctx, actor, request).await;
+        listing::found(received, request, read, |provider| value(ProviderOut::from(provider))).await
     })
     .await
 }

@@ -70,7 +70,7 @@ pub async fn secrets(request: HttpRequest, payload: web::Payload, engine: web::D
     call(request, payload, engine, async |received, engine, actor| {
         let (ask, page) = (asked(received)?, listing::page(received)?);
         let found = engine.report_secrets(&received.ctx, actor, ask, page).await?;
-        Ok(listing::answer(found, |secret| value(ReportedSecretOut::from(secret))))
+        Ok(listing::small(found, |secret| value(ReportedSecretOut::from(secret))))
     })
     .await
 }

@@ -35,7 +35,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, client) = (received.path("provider"), received.path("client_id"));
         let secrets = engine.list_client_secrets(&received.ctx, actor, provider, client).await?;
-        Ok(listing::whole(secrets, |secret| value(SecretOut::from(secret))))
+        listing::whole(secrets, |secret| value(SecretOut::from(secret)), listing::END_SOME)
     })
     .await
 }

@@ -45,7 +45,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let mut keys = engine.list_signing_keys(&received.ctx, actor, received.path("provider")).await?;
         let is = |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|wanted| wanted == own);
         keys.retain(|key| is(&state, key.state.name()) && is(&alg, key.alg.name()));
-        Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
+        listing::whole(keys, |key| value(SigningKeyOut::from(key)), listing::END_SOME)
     })
     .await
 }
@@ -78,7 +78,7 @@ pub async fn rotate(request: HttpRequest, payload: web::Payload, engine: web::Da
         } else {
             engine.rotate_signing_keys(ctx, actor, provider, alg).await?
         };
-        Ok(listing::whole(keys, |key| value(SigningKeyOut::from(key))))
+        listing::whole(keys, |key| value(SigningKeyOut::from(key)), listing::END_SOME)
     })
     .await
 }

@@ -313,8 +313,9 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let request = listing::asked(received, &LIST, |filters| {
             Ok(TrustedIssuerFilter { enabled: filters.flag("enabled")?, issuer: filters.text("issuer")? })
         })?;
-        let issuers = engine.find_trusted_issuers(&received.ctx, actor, received.path("provider"), request).await?;
-        Ok(listing::found(received, issuers, |issuer| value(TrustedIssuerOut::from(issuer))))
+        let read =
+            async |request| engine.find_trusted_issuers(&received.ctx, actor, received.path("provider"), request).await;
+        listing::found(received, request, read, |issuer| value(TrustedIssuerOut::from(issuer))).await
     })
     .await
 }

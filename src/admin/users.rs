@@ -40,8 +40,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
                 name_prefix: filters.text("q")?,
             })
         })?;
-        let users = engine.find_users(&received.ctx, actor, received.path("provider"), request).await?;
-        Ok(listing::found(received, users, |user| value(UserOut::from(user))))
+        let read = async |request| engine.find_users(&received.ctx, actor, received.path("provider"), request).await;
+        listing::found(received, request, read, |user| value(UserOut::from(user))).await
     })
     .await
 }
@@ -137,7 +137,7 @@ pub async fn sessions(request: HttpRequest, payload: web::Payload, engine: web::
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         let sessions = engine.list_user_sessions(&received.ctx, actor, provider, id).await?;
-        Ok(listing::whole(sessions, |session| value(SessionOut::from(session))))
+        listing::whole(sessions, |session| value(SessionOut::from(session)), listing::IN_PAGES)
     })
     .await
 }
@@ -164,7 +164,7 @@ pub async fn grants(request: HttpRequest, payload: web::Payload, engine: web::Da
     call(request, payload, engine, async |received, engine, actor| {
         let (provider, id) = (received.path("provider"), received.path("user_id"));
         let grants = engine.list_user_grants(&received.ctx, actor, provider, id).await?;
-        Ok(listing::whole(grants, |grant| value(GrantOut::from(grant))))
+        listing::whole(grants, |grant| value(GrantOut::from(grant)), listing::IN_PAGES)
     })
     .await
 }

@@ -182,8 +182,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
     call(request, payload, engine, async |received, engine, actor| {
         let page = listing::page(received)?;
         let provider = parameter(received, "provider")?;
-        let webhooks = engine.list_webhooks(&received.ctx, actor, provider.as_deref(), page).await?;
-        Ok(listing::answer(webhooks, |webhook| value(WebhookOut::from(webhook))))
+        let read = async |page| engine.list_webhooks(&received.ctx, actor, provider.as_deref(), page).await;
+        listing::answer(page, read, |webhook| value(WebhookOut::from(webhook))).await
     })
     .await
 }
@@ -257,8 +257,8 @@ pub async fn deliveries(request: HttpRequest, payload: web::Payload, engine: web
                 .ok_or_else(|| Refusal::malformed("state must be pending, delivered or dead."))
         });
         let (id, state) = (received.path("webhook_id"), state.transpose()?);
-        let found = engine.list_deliveries(&received.ctx, actor, id, state, page).await?;
-        Ok(listing::answer(found, |delivery| value(DeliveryOut::from(delivery))))
+        let read = async |page| engine.list_deliveries(&received.ctx, actor, id, state, page).await;
+        listing::answer(page, read, |delivery| value(DeliveryOut::from(delivery))).await
     })
     .await
 }

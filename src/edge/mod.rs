@@ -11,6 +11,7 @@ pub mod describe;
 pub mod exchange;
 pub mod form;
 pub mod json;
+pub mod list;
 pub mod mint_request;
 pub mod mount;
 pub mod route_tree;

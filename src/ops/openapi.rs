@@ -46,7 +46,7 @@ const TAGS: [(&str, &str); 23] = [
 const ABOUT: &str = "A self-hosted OAuth 2.0 / OpenID Connect server.\n\n\
     **Management** (`/admin/v1`) takes an API key in `Authorization: Bearer`. It speaks JSON in snake_case; a failure is \
     `application/problem+json` (RFC 9457) and names every wrong field with its JSON pointer. Lists come in pages: \
-    `?limit=` and `?cursor=`, with `next_cursor` in the answer. A change is a JSON merge patch (RFC 7396), where null means \
+    `?limit=` and `?cursor=`, with `next_cursor` in the answer; a page ends at 1 MiB too. A change is a JSON merge patch (RFC 7396), where null means \
     the default; send `If-Match` with the `ETag` that you have read, and a change that somebody else made in between \
     answers 412 instead of being lost. Secrets are shown once.\n\n\
     **Standard endpoints, surfaces and pages** are also served below `/p/{provider_slug}`, and at the root of a \

@@ -8,9 +8,9 @@ use crate::dialects::deepgram::wire::{
     KeyOfMember, KeyOut, Keys, Message, NewKey, OneKey, OwnKey, Status, scopes_of, time,
 };
 use crate::dialects::deepgram::{Manager, manage, manage_project};
-use crate::domain::page::PageRequest;
 use crate::domain::patch::Field;
 use crate::domain::{ApiKey, Failed, Provider, Refusal, Role, ScopeSet};
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::api_key_fields::ApiKeyDraft;
 
@@ -39,17 +39,10 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
     manage_project((request, payload, engine), async |manager, project| {
         let status = Status::read(manager.received.request.query_string())?;
         let now = manager.ctx().now.seconds();
-        let mut api_keys = Vec::new();
-        let mut page = PageRequest::first(PageRequest::MAX);
-        loop {
-            let part = manager.engine.list_api_keys_of(manager.ctx(), &manager.actor, project, page).await?;
-            let shown = part.items.iter().filter(|key| status.shows(key, now));
-            api_keys.extend(shown.map(KeyOfMember::of));
-            match part.next {
-                Some(next) => page = PageRequest { limit: PageRequest::MAX, after: Some(next) },
-                None => return Ok(HttpResponse::Ok().json(Keys { api_keys })),
-            }
-        }
+        let read = async |page| manager.engine.list_api_keys_of(manager.ctx(), &manager.actor, project, page).await;
+        let show = |key: &ApiKey| status.shows(key, now).then(|| KeyOfMember::of(key));
+        let instead = "Read it in pages from the admin API: GET /admin/v1/api-keys?provider={project_id}.";
+        Ok(HttpResponse::Ok().json(Keys { api_keys: whole(read, show, instead).await? }))
     })
     .await
 }

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::dialects::deepgram::wire::{Message, ProjectOut, Projects, project_name};
 use crate::dialects::deepgram::{manage, manage_project};
 use crate::domain::Role;
-use crate::domain::page::PageRequest;
 use crate::domain::patch::Field;
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
 
@@ -15,16 +15,10 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         if let Some(only) = &manager.only {
             return Ok(HttpResponse::Ok().json(Projects { projects: vec![ProjectOut::of(only)] }));
         }
-        let mut projects = Vec::new();
-        let mut page = PageRequest::first(PageRequest::MAX);
-        loop {
-            let part = manager.engine.list_providers(manager.ctx(), &manager.actor, page).await?;
-            projects.extend(part.items.iter().map(ProjectOut::of));
-            match part.next {
-                Some(next) => page = PageRequest { limit: PageRequest::MAX, after: Some(next) },
-                None => return Ok(HttpResponse::Ok().json(Projects { projects })),
-            }
-        }
+        let read = async |page| manager.engine.list_providers(manager.ctx(), &manager.actor, page).await;
+        let instead = "Read it in pages from the admin API: GET /admin/v1/providers.";
+        let projects = whole(read, |project| Some(ProjectOut::of(project)), instead).await?;
+        Ok(HttpResponse::Ok().json(Projects { projects }))
     })
     .await
 }

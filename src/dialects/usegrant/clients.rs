@@ -4,8 +4,9 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{Body, ClientOut};
-use crate::dialects::usegrant::{MANAGES, call, whole};
+use crate::dialects::usegrant::{CLIENTS_IN_PAGES, MANAGES, call};
 use crate::domain::patch::Field;
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::client_draft::ClientDraft;
 
@@ -13,8 +14,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
     call(request, payload, engine, MANAGES, async |here| {
         let (ctx, provider) = (&here.received.ctx, here.provider()?);
         let list = async |page| here.engine.list_surface_clients(ctx, here.actor, provider, page).await;
-        let clients = whole(list).await?;
-        Ok(HttpResponse::Ok().json(clients.iter().map(ClientOut::from).collect::<Vec<_>>()))
+        Ok(HttpResponse::Ok().json(whole(list, |client| Some(ClientOut::from(client)), CLIENTS_IN_PAGES).await?))
     })
     .await
 }

@@ -3,16 +3,17 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{Body, DomainOut, VerificationAnswer};
-use crate::dialects::usegrant::{MANAGES, call, whole};
+use crate::dialects::usegrant::{DOMAINS_IN_PAGES, MANAGES, call};
 use crate::domain::patch::Field;
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::domains::DomainDraft;
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, MANAGES, async |here| {
         let (ctx, provider) = (&here.received.ctx, here.provider()?);
-        let domains = whole(async |page| here.engine.list_domains(ctx, here.actor, provider, page).await).await?;
-        Ok(HttpResponse::Ok().json(domains.iter().map(DomainOut::from).collect::<Vec<_>>()))
+        let list = async |page| here.engine.list_domains(ctx, here.actor, provider, page).await;
+        Ok(HttpResponse::Ok().json(whole(list, |domain| Some(DomainOut::from(domain)), DOMAINS_IN_PAGES).await?))
     })
     .await
 }

@@ -8,7 +8,6 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 
 use crate::dialects::usegrant::wire::{ClientOut, DomainOut, PolicyOut, ProviderOut, TenantOut, TenantProviderOut};
 use crate::domain::id::is_uuid_shaped;
-use crate::domain::page::{Page, PageRequest};
 use crate::domain::{Context, Failed, Provider, Refusal, Role};
 use crate::edge::credentials::bearer;
 use crate::edge::{Failure, OperationDoc, Received, RouteSpec, Surface, exchange};
@@ -32,6 +31,12 @@ pub struct UseGrant;
 const NAME: &str = "usegrant";
 /// What management needs.
 const MANAGES: Role = Role::Admin;
+
+/// What to do about a list that is too long for this API, which has no pages.
+const PROVIDERS_IN_PAGES: &str = "Read it in pages from the admin API: GET /admin/v1/providers.";
+const CLIENTS_IN_PAGES: &str = "Read it in pages from the admin API: GET /admin/v1/providers/{provider}/clients.";
+const DOMAINS_IN_PAGES: &str = "Read it in pages from the admin API: GET /admin/v1/providers/{provider}/domains.";
+const DELETE_SOME: &str = "Read single entries by their ids, and delete those that are not needed.";
 
 const PROVIDERS: &str = "/v1/providers";
 const PROVIDER: &str = "/v1/providers/{provider_id}";
@@ -237,18 +242,4 @@ async fn call(
         handle(&Here { received, engine: &engine, actor: &actor, below }).await
     })
     .await
-}
-
-/// A list of this API is whole: page after page.
-async fn whole<T>(mut list: impl AsyncFnMut(PageRequest) -> Result<Page<T>, Failed>) -> Result<Vec<T>, Failed> {
-    let mut all = Vec::new();
-    let mut request = PageRequest::first(PageRequest::MAX);
-    loop {
-        let Page { items, next } = list(request.clone()).await?;
-        all.extend(items);
-        match next {
-            Some(after) => request.after = Some(after),
-            None => return Ok(all),
-        }
-    }
 }

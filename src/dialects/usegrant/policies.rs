@@ -4,8 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use crate::dialects::usegrant::wire::{self, Body, PolicyOut};
-use crate::dialects::usegrant::{Here, MANAGES, call, whole};
+use crate::dialects::usegrant::{DELETE_SOME, Here, MANAGES, call};
 use crate::domain::{Provider, Refusal};
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::policies::{PolicyDraft, PolicyPlace};
 use crate::engine::manage::trusted_issuer_fields::{ConditionDraft, ConditionValue};
@@ -44,8 +45,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
     call(request, payload, engine, MANAGES, async |here| {
         let (ctx, home) = (&here.received.ctx, here.home().await?);
         let list = async |page| here.engine.list_policies(ctx, here.actor, place(here, &home), page).await;
-        let policies = whole(list).await?;
-        Ok(HttpResponse::Ok().json(policies.iter().map(PolicyOut::from).collect::<Vec<_>>()))
+        Ok(HttpResponse::Ok().json(whole(list, |policy| Some(PolicyOut::from(policy)), DELETE_SOME).await?))
     })
     .await
 }

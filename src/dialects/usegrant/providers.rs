@@ -3,20 +3,22 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{Body, ProviderOut};
-use crate::dialects::usegrant::{MANAGES, NAME, call, whole};
+use crate::dialects::usegrant::{MANAGES, NAME, PROVIDERS_IN_PAGES, call};
 use crate::domain::patch::Field;
 use crate::domain::{Refusal, SigningAlg};
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::provider_fields::ProviderDraft;
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, MANAGES, async |here| {
         let ctx = &here.received.ctx;
+        let list = async |page| here.engine.list_providers(ctx, here.actor, page).await;
         let providers = match &here.below {
-            Some(own) => vec![own.clone()],
-            None => whole(async |page| here.engine.list_providers(ctx, here.actor, page).await).await?,
+            Some(own) => vec![ProviderOut::from(own)],
+            None => whole(list, |provider| Some(ProviderOut::from(provider)), PROVIDERS_IN_PAGES).await?,
         };
-        Ok(HttpResponse::Ok().json(providers.iter().map(ProviderOut::from).collect::<Vec<_>>()))
+        Ok(HttpResponse::Ok().json(providers))
     })
     .await
 }

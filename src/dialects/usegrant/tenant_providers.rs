@@ -3,10 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{self, Body, TenantProviderOut};
-use crate::dialects::usegrant::{MANAGES, call, whole};
+use crate::dialects::usegrant::{DELETE_SOME, MANAGES, call};
 use crate::domain::patch::Field;
 use crate::domain::trust::fingerprint;
 use crate::domain::{Failed, Refusal, RefusalKind};
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::trusted_issuer_fields::TrustedIssuerDraft;
 
@@ -66,8 +67,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let list = async |page| {
             here.engine.list_tenant_providers(ctx, here.actor, home.id.as_str(), here.tenant(), page).await
         };
-        let issuers = whole(list).await?;
-        Ok(HttpResponse::Ok().json(issuers.iter().map(TenantProviderOut::from).collect::<Vec<_>>()))
+        Ok(HttpResponse::Ok().json(whole(list, |issuer| Some(TenantProviderOut::from(issuer)), DELETE_SOME).await?))
     })
     .await
 }

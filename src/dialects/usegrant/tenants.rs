@@ -3,8 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialects::usegrant::wire::{Body, TenantOut, ValidationAnswer};
-use crate::dialects::usegrant::{MANAGES, call, whole};
+use crate::dialects::usegrant::{DELETE_SOME, MANAGES, call};
 use crate::domain::Role;
+use crate::edge::list::whole;
 use crate::engine::Engine;
 use crate::engine::manage::tenants::TenantDraft;
 use crate::engine::trust::validate::Validation;
@@ -17,8 +18,7 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
     call(request, payload, engine, MANAGES, async |here| {
         let (ctx, home) = (&here.received.ctx, here.home().await?);
         let list = async |page| here.engine.list_tenants(ctx, here.actor, home.id.as_str(), page).await;
-        let tenants = whole(list).await?;
-        Ok(HttpResponse::Ok().json(tenants.iter().map(TenantOut::from).collect::<Vec<_>>()))
+        Ok(HttpResponse::Ok().json(whole(list, |tenant| Some(TenantOut::from(tenant)), DELETE_SOME).await?))
     })
     .await
 }

@@ -196,3 +196,22 @@ on_both_apps! {
         assert_eq!(own["scopes"], json!(["admin"]));
     }
 }
+
+on_both_apps! {
+    async fn a_list_that_is_too_long_is_refused_with_what_to_do(app: TestApp) {
+        let provider = app.provider("long", json!({})).await["id"].as_str().unwrap().to_owned();
+        for _ in 0..25 {
+            app.api_key(json!({"name": "k", "role": "member", "provider": provider})).await;
+        }
+        let list = async || {
+            let path = format!("/v1/projects/{provider}/keys");
+            app.get(&path).header("authorization", &format!("Token {}", app.first.owner_key)).send().await
+        };
+        assert_eq!(list().await.json()["api_keys"].as_array().unwrap().len(), 25);
+        let sql = format!("UPDATE api_keys SET name = '{}'", "x".repeat(50_000));
+        app.job(move |tx| Ok(diesel::connection::SimpleConnection::batch_execute(&mut **tx, &sql)?)).await;
+        let answer = list().await;
+        assert_eq!(refused(&answer), code(400, "BAD_REQUEST"));
+        assert!(answer.text().contains("GET /admin/v1/api-keys"), "{}", answer.text());
+    }
+}

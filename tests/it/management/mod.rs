@@ -5,6 +5,7 @@ mod bound;
 pub mod cases;
 mod contents;
 mod held;
+mod list_bounds;
 mod lists;
 mod named;
 mod once;

@@ -177,3 +177,20 @@ on_both_apps! {
         assert!(own.map(|(_, item)| item.as_object().unwrap().keys().filter(|key| *key != "servers").count()).sum::<usize>() == 27);
     }
 }
+
+on_both_apps! {
+    async fn a_list_that_is_too_long_is_refused_with_what_to_do(app: TestApp) {
+        let sdk = Sdk::of(&app);
+        let provider = sdk.provider("Long lists").await;
+        for _ in 0..25 {
+            sdk.client(&provider, "https://api.example.com").await;
+        }
+        let path = format!("providers/{}/clients", text(&provider, "id"));
+        assert_eq!(sdk.list(&path, &CLIENT).await.len(), 25);
+        let sql = format!("UPDATE clients SET name = '{}'", "x".repeat(50_000));
+        app.job(move |tx| Ok(diesel::connection::SimpleConnection::batch_execute(&mut **tx, &sql)?)).await;
+        let (status, code, message) = sdk.refused("GET", &path, None).await;
+        assert_eq!((status, code.as_str()), (400, "bad_request"), "{message}");
+        assert!(message.ends_with("from the admin API: GET /admin/v1/providers/{provider}/clients."), "{message}");
+    }
+}
