@@ -39,6 +39,7 @@ pub const LIST: ListSpec = ListSpec {
         ("provider", Kind::Text, "Only keys that are bound to this provider; id or slug."),
     ],
     sorts: &["created_at", "name"],
+    id: Kind::Id,
 };
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

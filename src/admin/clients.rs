@@ -22,6 +22,7 @@ pub const LIST: ListSpec = ListSpec {
         ("q", Kind::Text, "Only clients whose `client_name` begins so."),
     ],
     sorts: &["client_id", "client_name", "created_at"],
+    id: Kind::ClientId,
 };
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

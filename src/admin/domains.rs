@@ -90,6 +90,7 @@ pub const LIST: ListSpec = ListSpec {
         ("domain", Kind::Text, "The one of this name, in lower case."),
     ],
     sorts: &["created_at", "domain"],
+    id: Kind::Id,
 };
 fields! {
     /// A domain to be added.

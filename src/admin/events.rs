@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::yield_now;
 use url::form_urlencoded;
 
+use crate::admin::list::Kind;
 use crate::admin::problem::Problem;
 use crate::admin::wire::{parse_time_millis, time_millis, value};
 use crate::admin::{Proof, call, describe, list as listing};
@@ -100,11 +101,11 @@ pub fn reads(doc: &mut OperationDoc<'_>) {
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
+        let page = listing::page(received, &Kind::Id)?;
         let (provider, filter) = filter(received, &["limit", "cursor"])?;
         let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
         let read = async |page| engine.list_events(&received.ctx, filter.clone(), page).await;
-        listing::answer(page, read, |event| value(EventOut::from(event))).await
+        listing::answer(received, page, read, |event| value(EventOut::from(event))).await
     })
     .await
 }

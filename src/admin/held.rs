@@ -42,6 +42,7 @@ const LIST: ListSpec = ListSpec {
         ("client", Kind::ClientId, "Only those with this client; `client_id`."),
     ],
     sorts: &["created_at"],
+    id: Kind::Id,
 };
 
 fn describe_end(doc: &mut OperationDoc<'_>) {

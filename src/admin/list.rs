@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::admin::query::Query;
+use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Found, ListRequest, Page, PageRequest, Place};
 use crate::domain::{Failed, Refusal};
 use crate::edge::Received;
@@ -26,8 +27,11 @@ pub struct Listed<T> {
 pub struct ListSpec {
     /// Name, kind, and what it does; each a comparison for equality unless it says otherwise.
     pub filters: &'static [(&'static str, Kind, &'static str)],
-    /// Fields that it can be ordered by; by the first one if nothing is asked.
+    /// Fields that it can be ordered by; by the first one if nothing is asked. The first one is the order
+    /// of the ids; what ends in `_at` beside it is a number, anything else a text.
     pub sorts: &'static [&'static str],
+    /// What its items are called by.
+    pub id: Kind,
 }
 
 /// What a filter takes.
@@ -41,6 +45,9 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
 }
 
+/// Most bytes of a `client_id`.
+const MOST_CLIENT_ID: usize = 255;
+
 impl Kind {
     pub fn schema(&self) -> Value {
         match self {
@@ -49,6 +56,18 @@ impl Kind {
             Self::ClientId => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
             Self::Flag => json!({"type": "boolean"}),
             Self::OneOf(words) => json!({"type": "string", "enum": words}),
+        }
+    }
+
+    /// Whether an item can be called so.
+    fn is_shape_of(&self, id: &str) -> bool {
+        match self {
+            Self::Text => !id.is_empty(),
+            Self::Id => is_uuid_shaped(id),
+            Self::ClientId => {
+                (1..=MOST_CLIENT_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+            }
+            Self::Flag | Self::OneOf(_) => false,
         }
     }
 }
@@ -85,6 +104,9 @@ const MOST_KEY: usize = 2048;
 /// another place.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
 struct Cursor {
+    /// The path of the list. Nodes of the release before left it out.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    list: Option<String>,
     #[serde(rename = "q", default)]
     asked: Vec<(String, String)>,
     #[serde(rename = "k", default)]
@@ -106,10 +128,13 @@ impl Cursor {
     }
 }
 
-/// The page of a list without filters and with one order.
-pub fn page(received: &Received) -> Result<PageRequest, Refusal> {
+/// The page of a list without filters and with one order, whose items are called by `id`.
+pub fn page(received: &Received, id: &Kind) -> Result<PageRequest, Refusal> {
     let query = Query::of(received)?;
-    let after = cursor(&query)?.map(|cursor| cursor.id);
+    let after = match cursor(received, &query, id)? {
+        Some(cursor) if !cursor.key.is_empty() || !cursor.asked.is_empty() => return Err(not_ours()),
+        cursor => cursor.map(|cursor| cursor.id),
+    };
     Ok(PageRequest { limit: limit(&query)?, after })
 }
 
@@ -134,13 +159,18 @@ pub fn asked<F>(
         Refusal::with_hint(MALFORMED, hint)
     };
     let sort = *sort.ok_or_else(unknown)?;
-    let after = match cursor(&query)? {
+    let after = match cursor(received, &query, &spec.id)? {
         Some(cursor) if cursor.asked != questions(received) => {
             return Err(Refusal::malformed("cursor belongs to a list with other filters or another order."));
         }
         Some(Cursor { key, id, .. }) => {
-            let is_number = |key: &str| key.parse::<i64>().is_ok();
-            if sort.ends_with("_at") && !key.is_empty() && !is_number(&key) {
+            let is_of_ids = spec.sorts.first() == Some(&sort);
+            let fits = match (is_of_ids, sort.ends_with("_at")) {
+                (true, _) => key.is_empty(),
+                (false, true) => key.parse::<i64>().is_ok(),
+                (false, false) => true,
+            };
+            if !fits {
                 return Err(not_ours());
             }
             Some(Place { key, id })
@@ -161,15 +191,20 @@ fn limit(query: &Query) -> Result<u32, Refusal> {
     Ok(query.read("limit", "must be 1 to 500", within)?.unwrap_or(PageRequest::DEFAULT))
 }
 
-fn cursor(query: &Query) -> Result<Option<Cursor>, Refusal> {
-    match query.text("cursor") {
-        None | Some("") => Ok(None),
-        Some(text) => Cursor::read(text).map(Some).ok_or_else(not_ours),
+fn cursor(received: &Received, query: &Query, id: &Kind) -> Result<Option<Cursor>, Refusal> {
+    let text = match query.text("cursor") {
+        None | Some("") => return Ok(None),
+        Some(text) => text,
+    };
+    let cursor = Cursor::read(text).filter(|cursor| id.is_shape_of(&cursor.id)).ok_or_else(not_ours)?;
+    if cursor.list.as_deref().is_some_and(|list| list != received.request.path()) {
+        return Err(Refusal::malformed("The cursor belongs to another list. Begin again without a cursor."));
     }
+    Ok(Some(cursor))
 }
 
 fn not_ours() -> Refusal {
-    Refusal::malformed("cursor is none that was given out.")
+    Refusal::malformed("The cursor is not valid. Take it from next_cursor, or begin again without a cursor.")
 }
 
 /// What a query asks for beside the place and size of the page, in one order.
@@ -182,6 +217,7 @@ fn questions(received: &Received) -> Vec<(String, String)> {
 
 /// The answer to [`page`]: what `read` finds, as far as it fits.
 pub async fn answer<T>(
+    received: &Received,
     page: PageRequest,
     read: impl AsyncFn(PageRequest) -> Result<Page<T>, Failed>,
     show: impl Fn(T) -> Value,
@@ -191,7 +227,7 @@ pub async fn answer<T>(
         Ok((items, next))
     };
     let (items, next) = gathered(page.limit, page.after, step, show).await?;
-    Ok(listed(items, next))
+    Ok(listed(received, items, next))
 }
 
 /// The answer to [`asked`]: what `read` finds, as far as it fits.
@@ -207,19 +243,23 @@ pub async fn found<T, F: Clone>(
         Ok((items, next))
     };
     let (items, next) = gathered(limit, after, step, show).await?;
-    let cursor = |Place { key, id }| Cursor { asked: questions(received), key, id }.text();
+    let cursor = |Place { key, id }| Cursor { list: list_of(received), asked: questions(received), key, id }.text();
     Ok(HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) }))
 }
 
 /// The answer to [`page`], of a list with small items: read at once.
-pub fn small<T>(page: Page<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
+pub fn small<T>(received: &Received, page: Page<T>, show: impl FnMut(T) -> Value) -> HttpResponse {
     let Page { items, next } = page.map(show);
-    listed(items, next)
+    listed(received, items, next)
 }
 
-fn listed(items: Vec<Value>, next: Option<String>) -> HttpResponse {
-    let cursor = |id| Cursor { asked: Vec::new(), key: String::new(), id }.text();
+fn listed(received: &Received, items: Vec<Value>, next: Option<String>) -> HttpResponse {
+    let cursor = |id| Cursor { list: list_of(received), asked: Vec::new(), key: String::new(), id }.text();
     HttpResponse::Ok().json(Listed { items, next_cursor: next.map(cursor) })
+}
+
+fn list_of(received: &Received) -> Option<String> {
+    Some(received.request.path().to_owned())
 }
 
 /// Reads in steps until there are as many items as were asked for, no more, or as many bytes as an answer
@@ -286,10 +326,11 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_nothing_else_does() {
-        let cursor = Cursor { asked: vec![("q".into(), "ä".into())], key: "1".into(), id: "c".into() };
+        let cursor =
+            Cursor { list: Some("/a".into()), asked: vec![("q".into(), "ä".into())], key: "1".into(), id: "c".into() };
         assert!(Cursor::read(&cursor.text()) == Some(cursor));
-        let long = Cursor { asked: Vec::new(), key: String::new(), id: "x".repeat(MOST_KEY + 1) };
-        let nul = Cursor { asked: Vec::new(), key: "\0".into(), id: "x".into() };
+        let long = Cursor { list: None, asked: Vec::new(), key: String::new(), id: "x".repeat(MOST_KEY + 1) };
+        let nul = Cursor { list: None, asked: Vec::new(), key: "\0".into(), id: "x".into() };
         for bad in ["", "!", "e30", "bnVsbA", &long.text(), &nul.text()] {
             assert!(Cursor::read(bad).is_none(), "{bad}");
         }

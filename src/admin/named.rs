@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::list::Kind;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, route, shown, version};
 use crate::domain::{Named, NamedKind};
@@ -169,10 +170,10 @@ impl Sort for Group {
 
 async fn list<S: Sort>(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
+        let page = listing::page(received, &Kind::Text)?;
         let provider = received.path("provider");
         let read = async |page| engine.list_named(&received.ctx, actor, S::KIND, provider, page).await;
-        listing::answer(page, read, S::show).await
+        listing::answer(received, page, read, S::show).await
     })
     .await
 }

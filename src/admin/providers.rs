@@ -69,6 +69,7 @@ pub const LIST: ListSpec = ListSpec {
         ("q", Kind::Text, "Only providers whose slug begins so."),
     ],
     sorts: &["created_at", "slug", "name"],
+    id: Kind::Id,
 };
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::admin::describe::lists;
+use crate::admin::list::Kind;
 use crate::admin::query::Query;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, list as listing};
@@ -68,9 +69,9 @@ impl From<ReportedSecret> for ReportedSecretOut {
 /// `?unused_days=&expires_within_days=&provider=`; with neither of the first two, 90 and 30.
 pub async fn secrets(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let (ask, page) = (asked(received)?, listing::page(received)?);
+        let (ask, page) = (asked(received)?, listing::page(received, &Kind::Text)?);
         let found = engine.report_secrets(&received.ctx, actor, ask, page).await?;
-        Ok(listing::small(found, |secret| value(ReportedSecretOut::from(secret))))
+        Ok(listing::small(received, found, |secret| value(ReportedSecretOut::from(secret))))
     })
     .await
 }

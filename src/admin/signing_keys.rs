@@ -36,6 +36,7 @@ pub const LIST: ListSpec = ListSpec {
         ("alg", Kind::OneOf(&["ES256", "RS256", "EdDSA"]), "Only keys of this algorithm."),
     ],
     sorts: &[],
+    id: Kind::Text,
 };
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

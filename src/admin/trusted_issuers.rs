@@ -306,6 +306,7 @@ pub const LIST: ListSpec = ListSpec {
         ("issuer", Kind::Text, "Only rows of this issuer, byte for byte."),
     ],
     sorts: &["created_at"],
+    id: Kind::Id,
 };
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

@@ -25,6 +25,7 @@ pub const LIST: ListSpec = ListSpec {
         ("q", Kind::Text, "Only users whose name begins so, in any spelling."),
     ],
     sorts: &["created_at", "username"],
+    id: Kind::Id,
 };
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {

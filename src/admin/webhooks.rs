@@ -9,6 +9,7 @@ use url::form_urlencoded;
 use crate::admin::call::shown_once;
 use crate::admin::fields::fields;
 use crate::admin::input::Fields;
+use crate::admin::list::Kind;
 use crate::admin::problem::Problem;
 use crate::admin::wire::{time, value};
 use crate::admin::{call, created, describe, list as listing, shown, version};
@@ -180,10 +181,10 @@ pub fn retries(doc: &mut OperationDoc<'_>) {
 
 pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
+        let page = listing::page(received, &Kind::Id)?;
         let provider = parameter(received, "provider")?;
         let read = async |page| engine.list_webhooks(&received.ctx, actor, provider.as_deref(), page).await;
-        listing::answer(page, read, |webhook| value(WebhookOut::from(webhook))).await
+        listing::answer(received, page, read, |webhook| value(WebhookOut::from(webhook))).await
     })
     .await
 }
@@ -251,14 +252,14 @@ pub async fn test(request: HttpRequest, payload: web::Payload, engine: web::Data
 
 pub async fn deliveries(request: HttpRequest, payload: web::Payload, engine: web::Data<Engine>) -> HttpResponse {
     call(request, payload, engine, async |received, engine, actor| {
-        let page = listing::page(received)?;
+        let page = listing::page(received, &Kind::Id)?;
         let state = parameter(received, "state")?.map(|name| {
             DeliveryState::from_name(&name)
                 .ok_or_else(|| Refusal::malformed("state must be pending, delivered or dead."))
         });
         let (id, state) = (received.path("webhook_id"), state.transpose()?);
         let read = async |page| engine.list_deliveries(&received.ctx, actor, id, state, page).await;
-        listing::answer(page, read, |delivery| value(DeliveryOut::from(delivery))).await
+        listing::answer(received, page, read, |delivery| value(DeliveryOut::from(delivery))).await
     })
     .await
 }

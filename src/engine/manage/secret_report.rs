@@ -1,6 +1,7 @@
 //! The report of secrets that nobody uses and of those that end soon: live secrets of clients and API
 //! keys in the order of their ids, looked through a window at a time.
 
+use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::{Context, Failed, Refusal, Role};
 use crate::engine::Engine;
@@ -107,9 +108,13 @@ fn cursor(kind: OwnerKind, after: &str) -> String {
 
 fn position(cursor: Option<&str>) -> Result<(OwnerKind, String), Refusal> {
     let Some(cursor) = cursor else { return Ok((OwnerKind::Client, String::new())) };
+    // Nothing was looked at yet where one kind has just ended.
+    let is_place = |after: &str| after.is_empty() || is_uuid_shaped(after);
     match cursor.split_once('.') {
-        Some(("client", after)) => Ok((OwnerKind::Client, after.to_owned())),
-        Some(("api-key", after)) => Ok((OwnerKind::ApiKey, after.to_owned())),
-        _ => Err(Refusal::malformed("cursor is none that was given out.")),
+        Some(("client", after)) if is_place(after) => Ok((OwnerKind::Client, after.to_owned())),
+        Some(("api-key", after)) if is_place(after) => Ok((OwnerKind::ApiKey, after.to_owned())),
+        _ => Err(Refusal::malformed(
+            "The cursor is not valid. Take it from next_cursor, or begin again without a cursor.",
+        )),
     }
 }
