@@ -3,6 +3,7 @@
 
 mod configuration_reference;
 mod events_reference;
+mod features;
 mod file_length;
 mod first_poll;
 mod growth;

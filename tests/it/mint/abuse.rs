@@ -10,6 +10,30 @@ use crate::support::http::refused;
 const FOREIGN: &str = "019a0001-0203-7405-8607-08090a0b0cff";
 
 on_both_apps! {
+    /// With serde_json's feature `raw_value` such an object is the value that its text spells, wherever JSON is read
+    /// again: a claim could say what its maker was refused.
+    async fn an_object_with_a_magic_member_is_minted_as_it_came(app: TestApp) {
+        let key = member(&app, json!({"scope": "a"})).await;
+        let magic = "$serde_json::private::RawValue";
+        let inner = json!({magic: r#"{"jti":"x","exp":9999999999,"grant_id":"g"}"#});
+        let twice = json!({magic: inner.to_string()});
+        for claims in [json!({"x": inner}), json!({"x": twice}), json!({"x": [inner, {"y": twice}]}), inner.clone(), json!({"a": 1, magic: "1"})] {
+            let answer = mint(&app, &key, json!({"claims": claims})).await;
+            assert_eq!(answer.status, 200, "{claims}: {}", answer.text());
+            let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+            let (_, payload) = crate::mint::read(&token);
+            let seen = app.introspected(&token).await;
+            for (name, value) in claims.as_object().unwrap() {
+                assert_eq!((&payload[name], &seen[name]), (value, value), "{name}");
+            }
+            assert_ne!(payload["jti"], json!("x"));
+            assert_eq!(payload.get("grant_id"), None);
+        }
+        for body in [json!({magic: r#"{"scope":"a"}"#}), json!({"scope": {magic: "\"a\""}}), json!({"one_time": {magic: "true"}}), json!({"ttl_seconds": {magic: "60"}})] {
+            assert_eq!(mint(&app, &key, body.clone()).await.status, 400, "{body}");
+        }
+    }
+
     async fn nothing_that_could_pass_for_a_login_is_minted(app: TestApp) {
         let client = app.client(json!({"client_id": "shop", "subject": "the-shop"})).await;
         let uuid = app.client(json!({})).await;
