@@ -28,10 +28,13 @@ struct Wire<'a> {
     aud: OneOrMany<'a>,
     #[serde(borrow, default)]
     sid: Option<Cow<'a, str>>,
+    /// Every ID token of a person has it. The one that goes with an app token, whose `sub` is a client, has not.
+    #[serde(rename = "auth_time")]
+    _auth_time: i64,
 }
 
-/// The hint, or `None` for everything that is no ID token of a published key. Access tokens carry a
-/// `typ`, ID tokens none.
+/// The hint, or `None` for everything that is no ID token of a person by a published key. Access tokens carry
+/// a `typ`, ID tokens none.
 pub fn read_id_hint<K: Deref<Target = VerifyingKey>>(
     jwt: &str,
     key_of: impl FnOnce(&str) -> Option<K>,
@@ -44,7 +47,7 @@ pub fn read_id_hint<K: Deref<Target = VerifyingKey>>(
         return None;
     }
     let payload = decode(compact.payload)?;
-    let Wire { iss, sub, aud, sid } = serde_json::from_slice(&payload).ok()?;
+    let Wire { iss, sub, aud, sid, _auth_time } = serde_json::from_slice(&payload).ok()?;
     Some(IdHint {
         issuer: iss.into_owned(),
         subject: sub.into_owned(),
@@ -66,12 +69,15 @@ mod tests {
         let key = SigningKey::from_pkcs8("k", SigningAlg::Es256, &made.pkcs8).unwrap();
         let verifying = VerifyingKey::from_jwk("k", SigningAlg::Es256, &made.public_jwk).unwrap();
         let find = |kid: &str| (kid == "k").then_some(&verifying);
-        let claims = br#"{"iss":"i","sub":"s","aud":"c","sid":"x","exp":1}"#;
+        let claims = br#"{"iss":"i","sub":"s","aud":"c","sid":"x","auth_time":1,"exp":1}"#;
         let hint = read_id_hint(&key.sign(None, claims).unwrap(), find).unwrap();
         assert_eq!((hint.subject.as_str(), hint.session.as_deref()), ("s", Some("x")));
         assert_eq!(hint.audience, ["c"]);
         assert_eq!(read_id_hint(&key.sign(Some(AccessTyp::AtJwt), claims).unwrap(), find), None);
         assert_eq!(read_id_hint(&key.sign(None, claims).unwrap(), |_| None::<&VerifyingKey>), None);
+        // A client is nobody who logs in.
+        let of_a_client = br#"{"iss":"i","sub":"c","aud":"c","exp":1}"#;
+        assert_eq!(read_id_hint(&key.sign(None, of_a_client).unwrap(), find), None);
         let foreign = generate(SigningAlg::Es256, "k").unwrap();
         let foreign = SigningKey::from_pkcs8("k", SigningAlg::Es256, &foreign.pkcs8).unwrap();
         assert_eq!(read_id_hint(&foreign.sign(None, claims).unwrap(), find), None);

@@ -82,8 +82,8 @@ impl Engine {
         }
     }
 
-    /// The client's own ID token: `sub` its subject, `aud` its `client_id`. None of our endpoints
-    /// takes it as a hint or a subject token, because it carries no `typ`.
+    /// The client's own ID token: `sub` its subject, `aud` its `client_id`. None of our endpoints takes it as a
+    /// hint, because it has no `auth_time`, or as a subject token, because it is our own.
     async fn own_id_token(
         &self,
         ctx: &Context,

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use crate::support::app::{ISSUER, on_both_apps};
+use crate::support::browser::{Browser, authorize_path};
+use crate::support::http::refused;
 use crate::support::jose::verified;
 
 const PATH: &str = "/v1/k8s/auth/oauth/apptoken";
@@ -28,6 +30,37 @@ on_both_apps! {
         assert_eq!((&header["typ"], &claims["exp"]), (&json!("at+jwt"), &json!(app.now() + 60)));
         assert!(app.is_active(answer["access_token"].as_str().unwrap()).await);
         assert!(!app.is_active(answer["id_token"].as_str().unwrap()).await, "it is no access token");
+    }
+
+    /// Its `sub` is a client, which nobody can be logged in as or log out.
+    async fn its_id_token_is_no_hint_and_no_subject_token(app: TestApp) {
+        let mut fields = crate::trust::exchanging();
+        fields["grant_types"] = json!(["client_credentials", "authorization_code", crate::trust::EXCHANGE, crate::trust::BEARER]);
+        fields["redirect_uris"] = json!([crate::support::browser::CALLBACK]);
+        fields["post_logout_redirect_uris"] = json!(["https://app.example.com/bye"]);
+        let client = app.client(fields).await;
+        app.person("ada").await;
+        let body = json!({"id": client.id, "name": "x", "secret": client.secret});
+        let answer = app.post(PATH).json(&body).send().await.json();
+        let hint = answer["id_token"].as_str().unwrap();
+        // Without a session only a hint sends the browser back to the client.
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("id_token_hint", hint), ("post_logout_redirect_uri", "https://app.example.com/bye")])
+            .finish();
+        let logout = format!("/oauth2/logout?{query}");
+        let stranger = Browser::new(&app);
+        assert_eq!(stranger.open(&logout).await.page().status, 200, "no redirect");
+        // With one, nobody is logged out without a question, and the hint names no client for the page.
+        let browser = Browser::new(&app);
+        browser.authorize(&authorize_path("", &client, &[]), "ada").await.code();
+        assert!(browser.open(&logout).await.shows("logout-form"));
+        let quiet = [("prompt", "none"), ("id_token_hint", hint)];
+        assert_eq!(browser.open(&authorize_path("", &client, &quiet)).await.error(), "login_required");
+        let page = browser.open(&logout).await;
+        assert_eq!(browser.submit(&page, "logout-form", &[]).await.page().status, 200, "no place to go to");
+        let exchanged = crate::trust::exchange(&app, &client, hint, &[]).await;
+        assert_eq!(exchanged.refusal(), refused(400, "invalid_request"));
+        assert_eq!(crate::trust::bearer(&app, &client, hint, &[]).await.refusal(), refused(400, "invalid_grant"));
     }
 
     async fn all_three_are_needed_and_the_name_is_not_compared(app: TestApp) {
