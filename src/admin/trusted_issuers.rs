@@ -29,7 +29,8 @@ use crate::engine::trust::rules::TOKEN_TYPES;
 fields! {
     /// An issuer whose tokens are exchanged for ours, or only validated.
     TrustedIssuerFields => TrustedIssuerDraft named "TrustedIssuer" required [issuer, audiences] at_creation [] {
-        /// `iss` of its tokens, byte for byte. Never one of ours.
+        /// `iss` of its tokens, byte for byte. Never one of ours. At most 20 trusted issuers of a provider have the
+        /// same.
         issuer: String { "minLength": 1, "maxLength": 2048 },
         /// Its public keys; without these and without `jwks_uri` they are found by its metadata.
         jwks: JsonText => |JsonText(text)| text,
@@ -45,14 +46,14 @@ fields! {
                 "type": "string",
                 "enum": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
             },
-            "minItems": 1
+            "minItems": 1, "maxItems": 9
         },
-        /// By default sub.
+        /// By default sub. With `issuer` at most 2048 bytes where a token stands for a user.
         subject_claim: String { "minLength": 1, "maxLength": 255 },
-        /// All must be true. On a claim that is not there each is false.
+        /// All must be true. On a claim that is absent each is false, and so is one that takes too much work.
         conditions: Vec<ConditionDraft> { "maxItems": 20 },
         /// `subject_token_type` values that it takes; none listed: all.
-        token_types: Vec<String> { "items": { "type": "string", "enum": TOKEN_TYPES } },
+        token_types: Vec<String> { "items": { "type": "string", "enum": TOKEN_TYPES }, "maxItems": 3 },
         /// Whether a token must have a `jti`, which then passes once.
         require_jti: bool,
         /// Seconds since `iat`.

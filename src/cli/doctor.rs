@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::domain::Failed;
 use crate::domain::client::GrantType;
 use crate::domain::page::PageRequest;
+use crate::domain::trust::MAX_ROWS_OF_ISSUER;
 use crate::engine::health::MAX_SKEW;
 use crate::engine::manage::data_keys::DataKeyState;
 
@@ -39,6 +40,7 @@ pub async fn run(settings: &Settings, as_json: bool) -> Result<(), CliError> {
     findings.push(overdue_keys(&local).await?);
     findings.extend(data_keys(&local).await?);
     findings.extend(password_grants(&local).await?);
+    findings.extend(overcrowded_issuers(&local).await?);
     local.close().await;
     report(&findings, as_json)?;
     if findings.iter().any(|finding| finding.level == Level::Wrong) {
@@ -139,6 +141,20 @@ async fn password_grants(local: &Local) -> Result<Vec<Finding>, CliError> {
         let Some(next) = listed.next else { return Ok(findings) };
         providers.after = Some(next);
     }
+}
+
+/// Rows that an older release let a provider make, and that no token is judged by any more.
+async fn overcrowded_issuers(local: &Local) -> Result<Vec<Finding>, CliError> {
+    let found = local.engine.overcrowded_issuers(&local.context(), 20).await.map_err(Failed::Fault)?;
+    Ok(found
+        .iter()
+        .map(|(slug, issuer, rows)| {
+            wrong(format!(
+                "provider {slug} has {rows} trusted issuers for {issuer:.200}: a token is judged by {MAX_ROWS_OF_ISSUER}, \
+                 enabled ones first, then the oldest. Delete the others, or join them into one"
+            ))
+        })
+        .collect())
 }
 
 fn report(findings: &[Finding], as_json: bool) -> Result<(), CliError> {

@@ -232,6 +232,23 @@ pub mod tests {
     }
 
     /// A JWS over any header and payload, for attacks.
+    /// Runs a future that waits for nobody to its end.
+    pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+        polled(future).0
+    }
+
+    /// The same, and how often it let others run.
+    pub fn polled<T>(future: impl Future<Output = T>) -> (T, usize) {
+        let mut future = std::pin::pin!(future);
+        let mut pauses = 0;
+        loop {
+            match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+                std::task::Poll::Ready(done) => return (done, pauses),
+                std::task::Poll::Pending => pauses += 1,
+            }
+        }
+    }
+
     pub fn sign_raw(key: &SigningKey, header: &str, payload: &str) -> String {
         let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         key.append_signature(&mut jws).unwrap();

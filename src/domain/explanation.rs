@@ -218,6 +218,11 @@ impl Trail {
         }
     }
 
+    /// Whether further steps would be dropped.
+    pub fn is_full(&self) -> bool {
+        self.lock().steps.len() >= MAX_STEPS
+    }
+
     /// A "no" that leaves the engine as an answer.
     pub fn refused(&self, rule: &'static str, sentence: impl Into<String>) {
         self.lock().refused = Some((rule, sentence.into()));
@@ -284,6 +289,7 @@ mod tests {
         for n in 0..100 {
             trail.clone().passed("a.b", facts![n: Fact::Number(n)]);
         }
+        assert!(trail.is_full());
         assert_eq!(trail.take().steps.len(), MAX_STEPS);
         assert!(trail.take().steps.is_empty());
     }

@@ -1,6 +1,6 @@
 //! A token of another issuer as it reads, and what judging it gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::TrustedIssuer;
 
@@ -15,7 +15,8 @@ pub struct ExternalToken {
     /// The header names extensions that must be understood.
     pub has_critical: bool,
     pub issuer: String,
-    pub audience: Vec<String>,
+    /// A set, because a token may name thousands and each row asks for up to fifty.
+    pub audience: BTreeSet<String>,
     /// Epoch seconds, fractions rounded down.
     pub expires_at: Option<i64>,
     pub issued_at: Option<i64>,

@@ -2,6 +2,9 @@
 
 use crate::domain::{AudienceSet, ClientId, IssuerId, ProviderId, ScopeSet, TenantId};
 
+/// Rows of one issuer at a provider, those of its tenants aside: a token is judged by each of them.
+pub const MAX_ROWS_OF_ISSUER: usize = 20;
+
 /// What tokens of the issuer are good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TrustPurpose {

@@ -211,7 +211,7 @@ impl Engine {
                 &fetched.keys
             }
         };
-        verify_assertion(jwt, keys, known.pinned_alg.as_deref()).map_err(|flaw| flaw.to_string())
+        verify_assertion(jwt, keys, known.pinned_alg.as_deref()).await.map_err(|flaw| flaw.to_string())
     }
 
     /// One `jti` works once (OIDC Core §9): one guarded insert.
@@ -242,7 +242,7 @@ impl Engine {
     async fn spend_a_verification(&self, ctx: &Context, provider: &ProviderEntry, jwt: &str) -> Result<(), Failed> {
         let ring = self.key_ring(ctx, &provider.provider.id).await?;
         if let Some(decoy) = &ring.decoy {
-            let _never_believed = verify_assertion(jwt, decoy, None);
+            let _never_believed = verify_assertion(jwt, decoy, None).await;
         }
         Ok(())
     }

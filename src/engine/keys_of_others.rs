@@ -8,7 +8,22 @@ use crate::domain::external::ExternalToken;
 use crate::domain::trust::{IssuerKeys, fingerprint};
 use crate::domain::{Context, TrustedIssuer};
 use crate::engine::Engine;
+use crate::engine::cache::Weigh;
 use crate::upstream::{FetchedKeys, KeySource};
+
+/// A key set that stands in the row of a trusted issuer.
+pub(in crate::engine) struct PastedKeys {
+    keys: Arc<FetchedKeys>,
+    /// Of its text.
+    bytes: usize,
+}
+
+impl Weigh for PastedKeys {
+    fn weight(&self) -> usize {
+        // A key that was read holds its numbers twice: as they came in, and decoded.
+        size_of::<Self>() + 2 * self.bytes
+    }
+}
 
 impl Engine {
     /// The keys that a token of this row's issuer is checked with, or why there are none.
@@ -20,10 +35,7 @@ impl Engine {
     ) -> Result<Arc<FetchedKeys>, String> {
         let (kid, alg) = (token.key_id.as_deref(), token.algorithm.as_str());
         let keys = match &row.keys {
-            IssuerKeys::Pasted(jwks) => {
-                let keys = ClientKeys::parse_published(jwks.as_bytes()).map_err(|flaw| flaw.to_string())?;
-                Arc::new(FetchedKeys::given(keys))
-            }
+            IssuerKeys::Pasted(jwks) => self.pasted_keys(jwks)?,
             IssuerKeys::Url(url) => self.keys_at(ctx, &KeySource::Url(url.clone()), kid, alg).await?,
             IssuerKeys::Discovery => self.keys_at(ctx, &KeySource::Issuer(row.issuer.clone()), kid, alg).await?,
         };
@@ -32,6 +44,18 @@ impl Engine {
             return Err("a server of the issuer's keys showed no certificate that stands in fingerprints".to_owned());
         }
         Ok(keys)
+    }
+
+    /// A set that stands in a row is read once, and known by its digest: who changes it changes that.
+    fn pasted_keys(&self, jwks: &str) -> Result<Arc<FetchedKeys>, String> {
+        let (cache, digest) = (&self.0.caches.pasted_keys, self.0.process_pepper.digest_bytes(jwks));
+        if let Some(known) = cache.get(&digest) {
+            return Ok(Arc::clone(&known.keys));
+        }
+        let fill = cache.begin(&digest);
+        let keys = ClientKeys::parse_published(jwks.as_bytes()).map_err(|flaw| flaw.to_string())?;
+        let entry = PastedKeys { keys: Arc::new(FetchedKeys::given(keys)), bytes: jwks.len() };
+        Ok(Arc::clone(&cache.finish(fill, digest, Arc::new(entry)).keys))
     }
 
     /// The keys that a client publishes, for its assertion with this header.

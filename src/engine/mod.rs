@@ -27,6 +27,7 @@ use crate::engine::data_keys::KeyChain;
 use crate::engine::explain::{Bounds, Kept};
 use crate::engine::exports::Exports;
 use crate::engine::issued::Issued;
+use crate::engine::keys_of_others::PastedKeys;
 use crate::engine::login::LoginGuard;
 use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
@@ -216,6 +217,8 @@ struct Caches {
     ended_keys: Lately<SecretId>,
     users: Cache<UserKey, UserEntry>,
     sessions: Cache<SessionKey, SessionEntry>,
+    /// By a digest of their text.
+    pasted_keys: Cache<[u8; 32], PastedKeys>,
 }
 
 impl Caches {
@@ -232,6 +235,7 @@ impl Caches {
             ended_keys: Lately::default(),
             users: Cache::new(bytes / 8, 500),
             sessions: Cache::new(bytes / 16, 200),
+            pasted_keys: Cache::new(bytes / 64, 4096),
         }
     }
 

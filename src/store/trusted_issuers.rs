@@ -5,11 +5,14 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::page::{Found, ListRequest, Page, PageRequest, TrustedIssuerFilter};
-use crate::domain::trust::{Condition, IssuerKeys, MapTo, Operator, Provision, TrustPurpose, TrustRules};
+use crate::domain::trust::{
+    Condition, IssuerKeys, MAX_ROWS_OF_ISSUER, MapTo, Operator, Provision, TrustPurpose, TrustRules,
+};
 use crate::domain::{AudienceSet, Fault, IssuerId, ProviderId, ScopeSet, TenantId, TrustedIssuer};
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::listing::{By, Listing, Sort, in_order};
+use crate::store::providers::providers;
 
 diesel::table! {
     trusted_issuers (id) {
@@ -28,6 +31,9 @@ diesel::table! {
         tenant_id -> Nullable<Text>,
     }
 }
+
+diesel::joinable!(trusted_issuers -> providers (provider_id));
+diesel::allow_tables_to_appear_in_same_query!(trusted_issuers, providers);
 
 #[derive(Queryable, Insertable, AsChangeset)]
 #[diesel(table_name = trusted_issuers, treat_none_as_null = true)]
@@ -334,16 +340,61 @@ pub fn end_of_tenant(conn: &mut Conn, tenant: &TenantId, now: i64) -> Result<(),
     Ok(())
 }
 
-/// Every row of one issuer (`iss`, byte for byte) at a provider that is not deleted, in order of
-/// their ids; disabled ones too.
+/// The rows of one issuer (`iss`, byte for byte) that a token is judged by: those of the provider itself that
+/// are not deleted, disabled ones last, each group in order of their ids. Never more than a provider may make;
+/// an older release let it make more.
 pub fn of_issuer(conn: &mut Conn, provider: &ProviderId, issuer: &str) -> Result<Vec<TrustedIssuer>, Fault> {
     let rows: Vec<Row> = trusted_issuers::table
         .filter(trusted_issuers::provider_id.eq(provider.as_str()))
         .filter(trusted_issuers::issuer.eq(issuer))
         .filter(trusted_issuers::deleted_at.is_null())
-        .order(trusted_issuers::id)
+        .filter(trusted_issuers::tenant_id.is_null())
+        .order((trusted_issuers::enabled.desc(), trusted_issuers::id))
+        .limit(MAX_ROWS_OF_ISSUER as i64)
         .load(conn)?;
     rows.into_iter().map(TrustedIssuer::try_from).collect()
+}
+
+/// Whether the provider has as many rows of this issuer as it may have. Decides only under
+/// [`crate::store::providers::locked`].
+pub fn is_crowded(conn: &mut Conn, provider: &ProviderId, issuer: &str) -> Result<bool, Fault> {
+    let rows: Vec<String> = trusted_issuers::table
+        .select(trusted_issuers::id)
+        .filter(trusted_issuers::provider_id.eq(provider.as_str()))
+        .filter(trusted_issuers::issuer.eq(issuer))
+        .filter(trusted_issuers::deleted_at.is_null())
+        .filter(trusted_issuers::tenant_id.is_null())
+        .limit(MAX_ROWS_OF_ISSUER as i64)
+        .load(conn)?;
+    Ok(rows.len() >= MAX_ROWS_OF_ISSUER)
+}
+
+/// Whether the tenant has a row of this issuer that is not deleted.
+pub fn tenant_has(conn: &mut Conn, tenant: &TenantId, issuer: &str) -> Result<bool, Fault> {
+    let rows = trusted_issuers::table
+        .filter(trusted_issuers::tenant_id.eq(tenant.as_str()))
+        .filter(trusted_issuers::issuer.eq(issuer))
+        .filter(trusted_issuers::deleted_at.is_null());
+    Ok(diesel::select(diesel::dsl::exists(rows)).get_result(conn)?)
+}
+
+/// Providers with more rows of an issuer than a token is judged by, the issuer and how many: at most `limit`.
+/// Reads the whole table.
+pub fn overcrowded(conn: &mut Conn, limit: u32) -> Result<Vec<(ProviderId, String, i64)>, Fault> {
+    let count = diesel::dsl::count_star();
+    let group = (trusted_issuers::provider_id, trusted_issuers::issuer);
+    let found: Vec<(String, String, i64)> = trusted_issuers::table
+        .inner_join(providers::table)
+        .filter(trusted_issuers::deleted_at.is_null())
+        .filter(trusted_issuers::tenant_id.is_null())
+        .filter(providers::deleted_at.is_null())
+        .group_by(group)
+        .having(count.gt(MAX_ROWS_OF_ISSUER as i64))
+        .select((trusted_issuers::provider_id, trusted_issuers::issuer, count))
+        .order(group)
+        .limit(i64::from(limit))
+        .load(conn)?;
+    Ok(found.into_iter().map(|(provider, issuer, rows)| (provider.into(), issuer, rows)).collect())
 }
 
 /// Writes every field if the row still has `expected_version` and is not deleted; raises the version.

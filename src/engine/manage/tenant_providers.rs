@@ -45,8 +45,7 @@ impl Engine {
             if let Some(refusal) = unacceptable(tx, &ours, &row, &[])? {
                 return Ok(Decision::Refuse(refusal));
             }
-            let same = trusted_issuers::of_issuer(tx, &row.provider, &row.issuer)?;
-            if same.iter().any(|other| other.tenant == row.tenant) {
+            if trusted_issuers::tenant_has(tx, &tenant.id, &row.issuer)? {
                 return Ok(Decision::Refuse(conflict("The tenant has a provider with this URL already.")));
             }
             trusted_issuers::insert(tx, row.clone())?;

@@ -1,7 +1,7 @@
 //! Judges the fields of a trusted issuer: what a new one starts from, and what a change makes of it.
 
 use crate::crypto::ClientKeys;
-use crate::crypto::client_keys::assertion_alg;
+use crate::crypto::client_keys::{ASSERTION_ALGS, assertion_alg};
 use crate::domain::id::is_client_id;
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
@@ -13,6 +13,8 @@ use crate::upstream::Fetcher;
 
 const DAY: i64 = 86_400;
 const MAX_ISSUER: usize = 2048;
+/// `issuer` and `subject_claim` together, bytes: both stand in an index beside the subject.
+const MAX_NAMED: usize = 2048;
 const MAX_CLIENTS: usize = 200;
 const MAX_CONDITIONS: usize = 20;
 const MAX_VALUES: usize = 100;
@@ -187,6 +189,9 @@ fn check_together(issuer: &TrustedIssuer, fetcher: &Fetcher, checks: &mut Checks
     {
         checks.refuse("issuer", format!("as the place of its metadata, {flaw}; or give jwks or jwks_uri"));
     }
+    if issuer.issuer.len() + issuer.rules.subject_claim.len() > MAX_NAMED && issuer.rules.map_to == MapTo::User {
+        checks.refuse("subject_claim", "and issuer must be at most 2048 bytes together. Shorten one of them");
+    }
     if !issuer.rules.fingerprints.is_empty() {
         match &issuer.keys {
             IssuerKeys::Pasted(_) => {
@@ -268,7 +273,8 @@ fn clients(ids: Vec<String>) -> Result<Vec<ClientId>, &'static str> {
 
 /// Asymmetric ones only: never `none`, never a shared secret.
 fn algorithms(names: Vec<String>) -> Result<Vec<String>, &'static str> {
-    if names.is_empty() || !names.iter().all(|name| assertion_alg(name).is_some()) {
+    let fits = (1..=ASSERTION_ALGS.len()).contains(&names.len());
+    if !fits || !names.iter().all(|name| assertion_alg(name).is_some()) {
         return Err("must be at least one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA");
     }
     Ok(names)
@@ -282,7 +288,7 @@ fn fingerprints(texts: Vec<String>) -> Result<Vec<String>, &'static str> {
 }
 
 fn token_types(types: Vec<String>) -> Result<Vec<String>, String> {
-    if types.iter().all(|kind| TOKEN_TYPES.contains(&kind.as_str())) {
+    if types.len() <= TOKEN_TYPES.len() && types.iter().all(|kind| TOKEN_TYPES.contains(&kind.as_str())) {
         return Ok(types);
     }
     Err(format!("must be of {}", TOKEN_TYPES.join(", ")))

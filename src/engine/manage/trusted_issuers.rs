@@ -8,7 +8,10 @@ use crate::domain::external::Verdict;
 use crate::domain::id::{is_client_id, is_uuid_shaped};
 use crate::domain::issuer_url::is_at_or_below;
 use crate::domain::page::{Found, ListRequest, Page, PageRequest, TrustedIssuerFilter};
-use crate::domain::{ClientId, Context, Decision, Failed, Fault, IssuerId, Provider, Refusal, Role, TrustedIssuer};
+use crate::domain::trust::MAX_ROWS_OF_ISSUER;
+use crate::domain::{
+    ClientId, Context, Decision, Failed, Fault, IssuerId, Provider, ProviderId, Refusal, Role, TrustedIssuer,
+};
 use crate::engine::Engine;
 use crate::engine::manage::trusted_issuer_fields::{self, TrustedIssuerDraft};
 use crate::engine::manage::{
@@ -16,6 +19,7 @@ use crate::engine::manage::{
 };
 use crate::engine::trust::Thoroughness;
 use crate::engine::trust::rules::HandedIn;
+use crate::engine::trust::work::Work;
 use crate::store::{Tx, clients, issuers, providers, trusted_issuers};
 
 /// A token that is to be judged without being taken.
@@ -60,8 +64,12 @@ impl Engine {
             if let Some(refusal) = unacceptable(tx, &ours, &row, &[])? {
                 return Ok(Decision::Refuse(refusal));
             }
+            // The provider's row is held from here on: of two that would be one too many, the second counts the first.
             if providers::locked(tx, &row.provider)?.is_none() {
                 return Ok(Decision::Refuse(unknown_provider()));
+            }
+            if trusted_issuers::is_crowded(tx, &row.provider, &row.issuer)? {
+                return Ok(Decision::Refuse(crowded()));
             }
             trusted_issuers::insert(tx, row.clone())?;
             Ok(Decision::Allow(()))
@@ -134,8 +142,15 @@ impl Engine {
             let event = self.event(ctx, actor, Some(&provider.id), "trusted_issuer.updated", id, &fields);
             let (row, known, ours) = (changed.clone(), current.rules.clients.clone(), ours.clone());
             let version = current.version;
+            let is_moved = row.tenant.is_none() && row.issuer != current.issuer;
             let replaced = self
                 .commit(ctx, event, move |tx| {
+                    if is_moved && providers::locked(tx, &row.provider)?.is_none() {
+                        return Ok(Decision::Refuse(unknown_provider()));
+                    }
+                    if is_moved && trusted_issuers::is_crowded(tx, &row.provider, &row.issuer)? {
+                        return Ok(Decision::Refuse(crowded()));
+                    }
                     if let Some(refusal) = unacceptable(tx, &ours, &row, &known)? {
                         return Ok(Decision::Refuse(refusal));
                     }
@@ -195,15 +210,10 @@ impl Engine {
             Ok(token) => token,
             Err(flaw) => return Ok(refused(flaw.to_string(), None)),
         };
-        let rows = match self.rows_of_issuer(ctx, &provider.id, &token.issuer).await? {
+        let rows = match self.rows_of_issuer(ctx, &provider.id, &token.issuer, chosen).await? {
             Ok(rows) => rows,
             Err(why) => return Ok(refused(why.to_owned(), Some(token.issuer))),
         };
-        let rows: Vec<_> =
-            rows.into_iter().filter(|row| chosen.as_ref().is_none_or(|chosen| chosen.id == row.id)).collect();
-        if rows.is_empty() {
-            return Ok(refused("the token's iss is not this issuer".to_owned(), Some(token.issuer)));
-        }
         let client_id = client_id.map(ClientId::from);
         let client = match &client_id {
             Some(id) if is_client_id(id.as_str()) => self.client(ctx, &provider.id, id).await?,
@@ -216,8 +226,10 @@ impl Engine {
             ..HandedIn::default()
         };
         let mut verdicts = Vec::with_capacity(rows.len());
+        let mut work = Work::default();
         for row in rows {
-            verdicts.push(self.judge(ctx, row, (&jwt, &token), handed, Thoroughness::Explain).await?);
+            let explain = (Thoroughness::Explain, &mut work);
+            verdicts.push(self.judge(ctx, row, (&jwt, &token), handed, explain).await?);
         }
         let accepting = verdicts.iter().filter(|verdict| verdict.is_accepted()).count();
         let reason = match accepting {
@@ -226,6 +238,20 @@ impl Engine {
             _ => "ambiguous: more than one row accepts it".to_owned(),
         };
         Ok(Trial { accepted: accepting == 1, reason, issuer: Some(token.issuer), verdicts })
+    }
+
+    /// Issuers of which a provider has more rows than a token is judged by, as an older release let it: slug,
+    /// `iss` and how many, at most `limit` of them.
+    pub async fn overcrowded_issuers(&self, ctx: &Context, limit: u32) -> Result<Vec<(String, String, i64)>, Fault> {
+        let read = move |conn: &mut _| {
+            let found = trusted_issuers::overcrowded(conn, limit)?;
+            let owners: Vec<_> = found.iter().map(|(provider, _, _)| provider).collect();
+            let slugs = providers::slugs(conn, &owners)?;
+            let named =
+                |(id, issuer, rows): (ProviderId, _, _)| (slugs.get(&id).cloned().unwrap_or_default(), issuer, rows);
+            Ok(found.into_iter().map(named).collect())
+        };
+        self.0.db.read(ctx.deadline, read).await
     }
 
     async fn stored_trusted_issuer(
@@ -242,6 +268,11 @@ impl Engine {
         let found = self.0.db.read(ctx.deadline, move |conn| trusted_issuers::get(conn, &owner, &wanted)).await?;
         found.ok_or_else(|| unknown().into())
     }
+}
+
+fn crowded() -> Refusal {
+    let most = format!("has {MAX_ROWS_OF_ISSUER} trusted issuers at this provider already, the most. Delete one first");
+    Refusal::invalid_field("/issuer", most)
 }
 
 /// What only the database knows: our own issuers are not trusted this way, and who is to exchange

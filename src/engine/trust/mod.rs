@@ -5,19 +5,22 @@ use std::borrow::Cow;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::crypto::{ForeignFlaw, read_foreign, verify_foreign};
+use crate::crypto::{ForeignFlaw, read_foreign};
+use crate::domain::clock::monotonic;
 use crate::domain::explanation::{Fact, Step, facts};
 use crate::domain::external::{Check, ClaimValue, ExternalToken, Outcome, Verdict};
 use crate::domain::trust::TrustRules;
 use crate::domain::{ClientId, Context, Fault, ProviderId, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::trust::rules::{HandedIn, jti_of};
+use crate::engine::trust::work::Work;
 use crate::store::{assertion_jtis, issuers, trusted_issuers};
 
 pub mod conditions;
 pub mod people;
 pub mod rules;
 pub mod validate;
+pub mod work;
 
 const SIGNATURE: &str = "signature";
 
@@ -66,15 +69,16 @@ impl Engine {
             Ok(token) => token,
             Err(flaw) => return Ok(Err(Objection::new(flaw.to_string()))),
         };
-        let rows = match self.rows_of_issuer(ctx, provider, &token.issuer).await? {
+        let rows = match self.rows_of_issuer(ctx, provider, &token.issuer, None).await? {
             Ok(rows) => rows,
             Err(why) => return Ok(Err(Objection::new(why))),
         };
         let mut accepted = Vec::new();
         let mut objections = Vec::new();
         let mut is_forged = false;
+        let mut work = Work::default();
         for row in rows {
-            let verdict = self.judge(ctx, row, (jwt, &token), handed, Thoroughness::Decide).await?;
+            let verdict = self.judge(ctx, row, (jwt, &token), handed, (Thoroughness::Decide, &mut work)).await?;
             note_checks(ctx, &verdict, &token);
             match verdict.objection() {
                 None => accepted.push(verdict.row),
@@ -108,50 +112,67 @@ impl Engine {
         Ok(now_is.is_some_and(|now_is| now_is.version == row.version && now_is.deleted_at.is_none()))
     }
 
-    /// Every row of the issuer; none for our own, whatever stands in the table, and none for one that
-    /// is not known: nothing is fetched for it.
+    /// The rows of the issuer that a token is judged by, or the chosen one alone; none for our own, whatever
+    /// stands in the table, and none for one that is not known: nothing is fetched for it.
     pub(in crate::engine) async fn rows_of_issuer(
         &self,
         ctx: &Context,
         provider: &ProviderId,
         issuer: &str,
+        chosen: Option<TrustedIssuer>,
     ) -> Result<Result<Vec<TrustedIssuer>, &'static str>, Fault> {
+        let unknown = match &chosen {
+            Some(_) => "the token's iss is not this issuer",
+            None => "no trusted issuer has this iss",
+        };
         // PostgreSQL takes no NUL, and no issuer has one.
         if issuer.contains('\0') {
-            return Ok(Err("no trusted issuer has this iss"));
+            return Ok(Err(unknown));
         }
-        let (owner, issuer) = (provider.clone(), issuer.to_owned());
+        let (owner, wanted, is_chosen) = (provider.clone(), issuer.to_owned(), chosen.is_some());
         let read = move |conn: &mut _| {
-            let rows = trusted_issuers::of_issuer(conn, &owner, &issuer)?;
-            let is_ours = issuers::is_or_was_ours(conn, &issuer)?;
+            let rows = if is_chosen { Vec::new() } else { trusted_issuers::of_issuer(conn, &owner, &wanted)? };
+            let is_ours = issuers::is_or_was_ours(conn, &wanted)?;
             Ok((rows, is_ours))
         };
-        let (rows, is_ours) = self.0.db.read(ctx.deadline, read).await?;
+        let (mut rows, is_ours) = self.0.db.read(ctx.deadline, read).await?;
+        rows.extend(chosen.filter(|chosen| chosen.issuer == issuer));
         Ok(match (is_ours, rows.is_empty()) {
             (true, _) => Err("it is a token of this server: those are not exchanged"),
-            (false, true) => Err("no trusted issuer has this iss"),
+            (false, true) => Err(unknown),
             (false, false) => Ok(rows),
         })
     }
 
-    /// All checks of one row.
+    /// All checks of one row, or those up to the first that fails. `work` is what is left for the token.
     pub(in crate::engine) async fn judge(
         &self,
         ctx: &Context,
         row: TrustedIssuer,
         (jwt, token): (&SecretString, &ExternalToken),
         handed: HandedIn<'_>,
-        how: Thoroughness,
+        (how, work): (Thoroughness, &mut Work),
     ) -> Result<Verdict, Fault> {
+        if monotonic() >= ctx.deadline {
+            return Err(Fault::busy("judging an external token took too long"));
+        }
+        work.pause().await;
         let mut checks = rules::before_keys(&row, token, handed);
         let goes_on = |checks: &[Check]| {
             how == Thoroughness::Explain || checks.iter().all(|check| check.outcome == Outcome::Passed)
         };
         if goes_on(&checks) {
-            checks.extend(self.signature(ctx, &row, (jwt, token)).await);
+            checks.extend(self.signature(ctx, &row, (jwt, token), work).await);
         }
         if goes_on(&checks) {
             checks.extend(rules::claims(&row, token, handed, ctx.now.seconds()));
+        }
+        for condition in &row.rules.conditions {
+            if !goes_on(&checks) {
+                break;
+            }
+            work.pause().await;
+            checks.push(rules::condition(condition, token, work));
         }
         if row.rules.require_jti && goes_on(&checks) {
             checks.push(self.unused(ctx, &row, token).await?);
@@ -164,6 +185,7 @@ impl Engine {
         ctx: &Context,
         row: &TrustedIssuer,
         (jwt, token): (&SecretString, &ExternalToken),
+        work: &mut Work,
     ) -> [Check; 2] {
         let check = |name, outcome, detail: String| Check { name, outcome, detail };
         // What can never be signed with a published key does not make anybody fetch one.
@@ -179,12 +201,12 @@ impl Engine {
             }
         };
         let keys_passed = check("keys", Outcome::Passed, "the issuer's keys are known".to_owned());
-        match verify_foreign(jwt.expose_secret(), &keys.keys) {
+        match work.verify(jwt.expose_secret(), &keys).await {
             Ok(()) => [keys_passed, check(SIGNATURE, Outcome::Passed, "a key of the issuer made it".to_owned())],
-            // Keys that were exchanged a moment ago make nobody a forger.
-            Err(ForeignFlaw::UnknownKey) => {
+            // Keys that were exchanged a moment ago make nobody a forger, nor do more keys than are tried.
+            Err(flaw @ (ForeignFlaw::UnknownKey | ForeignFlaw::TooManyKeys)) => {
                 let skipped = check(SIGNATURE, Outcome::Skipped, "there is no key to check it with".to_owned());
-                [check("keys", Outcome::Failed, ForeignFlaw::UnknownKey.to_string()), skipped]
+                [check("keys", Outcome::Failed, flaw.to_string()), skipped]
             }
             Err(flaw) => [keys_passed, check(SIGNATURE, Outcome::Failed, flaw.to_string())],
         }
@@ -224,6 +246,10 @@ impl Engine {
 fn note_checks(ctx: &Context, verdict: &Verdict, token: &ExternalToken) {
     let mut conditions = verdict.row.rules.conditions.iter().enumerate();
     for Check { name, outcome, detail } in &verdict.checks {
+        // What is noted is looked through for secrets first: not for a step that is dropped.
+        if ctx.trail.is_full() {
+            return;
+        }
         let mut values = facts![trusted_issuer: Fact::text(verdict.row.id.as_str()), detail: Fact::text(detail)];
         let rule = match (*name, conditions.len()) {
             ("condition", left) if left > 0 => {

@@ -243,7 +243,7 @@ mod tests {
             typ: None,
             has_critical: false,
             issuer: String::new(),
-            audience: Vec::new(),
+            audience: std::collections::BTreeSet::new(),
             expires_at: None,
             issued_at: None,
             not_before: None,

@@ -2,9 +2,10 @@
 //! keys are fetched between the ones that need none and the others.
 
 use crate::domain::external::{Check, ExternalToken, MayAct, Outcome};
-use crate::domain::trust::{TrustPurpose, TrustRules};
+use crate::domain::trust::{Condition, MapTo, TrustPurpose, TrustRules};
 use crate::domain::{AudienceSet, ClientId, TrustedIssuer};
 use crate::engine::trust::conditions;
+use crate::engine::trust::work::Work;
 
 /// Clocks that differ a little are forgiven for `nbf` and `iat`, seconds. `exp` is not stretched.
 const SKEW: i64 = 10;
@@ -12,6 +13,8 @@ const SKEW: i64 = 10;
 const LONGEST_ONCE: i64 = 24 * 3600;
 const MAX_JTI: usize = 256;
 const MAX_SUBJECT: usize = 255;
+/// Issuer, claim and subject of a link together, bytes: PostgreSQL keeps at most 2,704 in a row of an index.
+const MAX_LINK: usize = 2560;
 
 /// RFC 8693 §3: the token types that an external token may be called.
 pub const TOKEN_TYPES: [&str; 3] = [
@@ -89,7 +92,7 @@ fn kind(token: &ExternalToken) -> Check {
     check("kind", false, detail)
 }
 
-/// What the claims say, whoever signed them.
+/// What the claims say, whoever signed them, without the conditions.
 pub fn claims(row: &TrustedIssuer, token: &ExternalToken, handed: HandedIn<'_>, now: i64) -> Vec<Check> {
     let rules = &row.rules;
     let mut checks = vec![
@@ -97,20 +100,21 @@ pub fn claims(row: &TrustedIssuer, token: &ExternalToken, handed: HandedIn<'_>, 
         expiry(token, now),
         issued_at(rules, token, now),
         not_before(token, now),
-        subject(rules, token),
+        subject(row, token),
     ];
     if let (Some(may_act), Some(client)) = (&token.may_act, handed.client) {
         checks.push(actor(may_act, client, handed.client_subject));
-    }
-    for condition in &rules.conditions {
-        let (holds, why) = conditions::judge(condition, token.claims.get(&condition.claim));
-        let detail = format!("{} {}: {why}", condition.claim, condition.operator.name());
-        checks.push(check("condition", holds, detail));
     }
     if rules.require_jti {
         checks.push(jti(token, now));
     }
     checks
+}
+
+/// One condition.
+pub fn condition(condition: &Condition, token: &ExternalToken, work: &mut Work) -> Check {
+    let (holds, why) = conditions::judge(condition, token.claims.get(&condition.claim), work);
+    check("condition", holds, format!("{} {}: {why}", condition.claim, condition.operator.name()))
 }
 
 fn audience(rules: &TrustRules, token: &ExternalToken) -> Check {
@@ -119,7 +123,7 @@ fn audience(rules: &TrustRules, token: &ExternalToken) -> Check {
 
 /// Whether the token is for one of these.
 pub fn audience_among(audiences: &AudienceSet, token: &ExternalToken) -> Check {
-    let fits = token.audience.iter().any(|value| audiences.contains(value));
+    let fits = audiences.iter().any(|value| token.audience.contains(value));
     let detail = match (token.audience.is_empty(), fits) {
         (true, _) => "aud is missing",
         (false, true) => "aud has one of audiences",
@@ -155,18 +159,31 @@ fn not_before(token: &ExternalToken, now: i64) -> Check {
     }
 }
 
-fn subject(rules: &TrustRules, token: &ExternalToken) -> Check {
+fn subject(row: &TrustedIssuer, token: &ExternalToken) -> Check {
+    let rules = &row.rules;
     if token.text("sub").is_none() {
         return check("subject", false, "sub is missing, or not text");
     }
     let claim = &rules.subject_claim;
     match (token.claims.get(claim), subject_of(rules, token)) {
+        (_, Some(subject)) if rules.map_to == MapTo::User && !can_be_linked(row, subject) => check(
+            "subject",
+            false,
+            format!(
+                "issuer, claim name and {claim} are longer than {MAX_LINK} bytes together, the most that a link keeps"
+            ),
+        ),
         (_, Some(_)) => check("subject", true, format!("{claim} names the subject")),
         (None, None) => check("subject", false, format!("{claim} is missing")),
         (Some(_), None) => {
             check("subject", false, format!("{claim} is not text of 1 to 255 characters without control characters"))
         }
     }
+}
+
+/// Whether the link of this subject to an account fits into an index of both databases.
+fn can_be_linked(row: &TrustedIssuer, subject: &str) -> bool {
+    row.issuer.len() + row.rules.subject_claim.len() + subject.len() <= MAX_LINK
 }
 
 /// The subject that the row reads from the token.

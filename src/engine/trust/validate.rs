@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::engine::manage::Actor;
 use crate::engine::manage::policies::unknown_policy;
 use crate::engine::trust::rules::{self, HandedIn};
+use crate::engine::trust::work::Work;
 use crate::engine::trust::{Accepted, Thoroughness};
 use crate::store::issuers;
 
@@ -77,7 +78,8 @@ impl Engine {
         let mut row = row.clone();
         row.rules.conditions.extend(policy.conditions.iter().cloned());
         let handed = HandedIn { purpose: TrustPurpose::Validate, ..HandedIn::default() };
-        let mut verdict = self.judge(ctx, row, (jwt, token), handed, Thoroughness::Decide).await?;
+        let decide = (Thoroughness::Decide, &mut Work::default());
+        let mut verdict = self.judge(ctx, row, (jwt, token), handed, decide).await?;
         verdict.checks.push(rules::audience_among(&policy.audience, token));
         match verdict.checks.iter().find(|check| check.outcome != Outcome::Passed) {
             None => Ok(()),

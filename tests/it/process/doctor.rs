@@ -60,6 +60,20 @@ on_each! {
         assert_eq!(found(&home, &["acme/new"]), (None, true));
     }
 
+    fn more_rows_of_an_issuer_than_are_judged_are_wrong(home: Installed) {
+        home.json(&["trust", "create", "--issuer", "https://idp.example.com", "--accepted-audience", "a"]);
+        let copies = |first: i32, last: i32| format!(
+            "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
+             INSERT INTO trusted_issuers (id, provider_id, issuer, purpose, rules, enabled, version, created_at, updated_at) \
+             SELECT t.id || '-' || n.i, t.provider_id, t.issuer, t.purpose, t.rules, t.enabled, 1, 1, 1 \
+             FROM trusted_issuers t, n WHERE length(t.id) = 36"
+        );
+        home.execute(&copies(1, 19));
+        assert_eq!(found(&home, &["trusted issuers for"]), (None, true));
+        home.execute(&copies(20, 20));
+        assert_eq!(found(&home, &["provider default has 21 trusted issuers for https://idp.example.com", "judged by 20"]), is("WRONG", false));
+    }
+
     fn secrets_that_can_be_read_on_the_way_are_wrong(home: Installed) {
         assert_eq!(found(&home, &["the public URL is http://localhost:4545"]), is("ok", true));
         let open = home.again().with("GRANTD_PUBLIC_URL", "http://id.example.com").with("GRANTD_ALLOW_HTTP", "true");

@@ -4,6 +4,7 @@ mod accounts;
 mod connections;
 mod durable;
 mod grants;
+mod index_keys;
 mod issuers;
 mod lanes;
 mod migrations;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod backchannel;
+mod bounds;
 mod exchange;
 mod jwks_uri;
 mod people;

@@ -84,6 +84,37 @@ on_both_apps! {
         trusted.refuses(&token, "expiry").await;
     }
 
+    async fn a_pattern_that_costs_too_much_accepts_nothing(app: TestApp) {
+        let trusted = Trusted::on(&app, json!([condition("sub", "stringLike", "*")])).await;
+        let (short, long) = (trusted.token(&json!({"long": "b"})), trusted.token(&json!({"long": "a".repeat(2048)})));
+        for (operator, pattern) in [("like", format!("*{}?b*", "a".repeat(251))), ("not_like", format!("*{}?b*", "a".repeat(250)))] {
+            trusted.change(json!({"conditions": [{"claim": "long", "operator": operator, "value": pattern}]})).await;
+            trusted.refuses(&long, "condition").await;
+            assert_eq!(trusted.validate(&short).await.status == 200, operator == "not_like", "{operator}");
+        }
+    }
+
+    /// The bound of rows of an issuer is not for tenants: each has an issuer once.
+    async fn many_tenants_share_an_issuer_and_an_exchange_asks_none_of_them(app: TestApp) {
+        let trusted = Trusted::on(&app, main_branch()).await;
+        for _ in 0..21 {
+            let tenant = trusted.sdk.tenant().await;
+            trusted.sdk.tenant_provider(&tenant, URL).await;
+        }
+        let path = format!("tenants/{}/providers", text(&trusted.tenant, "id"));
+        let again = trusted.sdk.send("POST", &path, Some(&crate::usegrant::tenant_provider(URL))).await;
+        assert_eq!(again.status, 409, "{}", again.text());
+        let token = trusted.token(&json!({}));
+        assert_eq!(trusted.validate(&token).await.status, 200);
+        let tried = |place: String| app.admin("POST", &place).json(&json!({"token": token})).send();
+        let rows = "/providers/default/trusted-issuers";
+        assert_eq!(tried(format!("{rows}/test")).await.json()["rows"], json!([]));
+        let own = tried(format!("{rows}/{}/test", text(&trusted.issuer, "id"))).await.json();
+        assert_eq!(own["rows"].as_array().unwrap().len(), 1, "{own}");
+        let own = app.admin("POST", rows).json(&json!({"issuer": URL, "audiences": ["a"]})).send().await;
+        assert_eq!(own.status, 201, "{}", own.text());
+    }
+
     async fn every_check_has_its_say(app: TestApp) {
         let trusted = Trusted::on(&app, main_branch()).await;
         let now = app.now();

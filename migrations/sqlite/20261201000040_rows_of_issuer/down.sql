@@ -1,0 +1,2 @@
+DROP INDEX trusted_issuers_of_tenant_issuer;
+DROP INDEX trusted_issuers_to_judge;
