@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use crate::crypto::assertion::whole_seconds;
 use crate::crypto::client_keys::{ClientKeys, assertion_alg};
 use crate::crypto::jose::{Compact, Header, MAX_TOKEN, decode};
-use crate::domain::external::{ClaimValue, ExternalToken, MayAct};
+use crate::domain::external::{ClaimValue, ExternalToken, MayAct, Named};
 
 /// Why a token cannot be read or is not genuine. For the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,8 +101,12 @@ fn cut(jwt: &str) -> Option<(&str, &str)> {
 }
 
 fn may_act(value: &Value) -> MayAct {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    MayAct { subject: text("sub"), client_id: text("client_id") }
+    let named = |name: &str| match value.get(name) {
+        None => Named::Absent,
+        Some(Value::String(text)) => Named::Text(text.clone()),
+        Some(_) => Named::Unreadable,
+    };
+    MayAct { issuer: named("iss"), subject: named("sub"), client_id: named("client_id") }
 }
 
 fn seen(value: Value) -> ClaimValue {

@@ -27,11 +27,23 @@ pub struct ExternalToken {
     pub claims: BTreeMap<String, ClaimValue>,
 }
 
-/// The party that `may_act` names; what it says in another way names nobody.
+/// The party that `may_act` names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MayAct {
-    pub subject: Option<String>,
-    pub client_id: Option<String>,
+    /// `iss`: in whose names the others are (RFC 8693 §4.4).
+    pub issuer: Named,
+    pub subject: Named,
+    pub client_id: Named,
+}
+
+/// A member that names somebody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    #[default]
+    Absent,
+    Text(String),
+    /// Not text: it names nobody.
+    Unreadable,
 }
 
 /// A claim as conditions see it.
@@ -54,9 +66,10 @@ impl ExternalToken {
         }
     }
 
-    /// Whether the claim is the boolean true. Some servers write it as text.
+    /// Whether the claim is the boolean true; the text "true" is not (OIDC Core §5.1). Some servers let their
+    /// users fill claims that are text.
     pub fn is_true(&self, claim: &str) -> bool {
-        matches!(self.claims.get(claim), Some(ClaimValue::Text(flag) | ClaimValue::Plain(flag)) if flag == "true")
+        matches!(self.claims.get(claim), Some(ClaimValue::Plain(flag)) if flag == "true")
     }
 }
 

@@ -56,6 +56,7 @@ impl Engine {
         let issued = requested(form)?;
         let call = Call { provider, client, form, ask, force_jwt: ask.force_jwt || issued == Some(JWT) };
         let handed = HandedIn {
+            provider: Some(provider),
             client: Some(&client.client_id),
             client_subject: Some(client.subject()),
             token_type: token_type(form)?,

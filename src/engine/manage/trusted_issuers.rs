@@ -203,6 +203,7 @@ impl Engine {
             Some(id) => Some(self.stored_trusted_issuer(ctx, &provider, id).await?),
             None => None,
         };
+        let entry = self.any_provider(ctx, &provider.slug.as_str().into()).await?;
         let TrialDraft { token: jwt, client_id, token_type } = trial;
         let refused =
             |reason: String, issuer: Option<String>| Trial { accepted: false, reason, issuer, verdicts: Vec::new() };
@@ -220,6 +221,7 @@ impl Engine {
             _ => None,
         };
         let handed = HandedIn {
+            provider: entry.as_deref(),
             client: client_id.as_ref(),
             client_subject: client.as_deref().map(|client| client.subject()),
             token_type: token_type.as_deref(),

@@ -1,9 +1,10 @@
 //! The checks of a token of another issuer against one row, in their order. Plain functions: the
 //! keys are fetched between the ones that need none and the others.
 
-use crate::domain::external::{Check, ExternalToken, MayAct, Outcome};
+use crate::domain::external::{Check, ExternalToken, MayAct, Named, Outcome};
 use crate::domain::trust::{Condition, MapTo, TrustPurpose, TrustRules};
 use crate::domain::{AudienceSet, ClientId, TrustedIssuer};
+use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::trust::conditions;
 use crate::engine::trust::work::Work;
 
@@ -24,8 +25,10 @@ pub const TOKEN_TYPES: [&str; 3] = [
 ];
 
 /// By whom and as what a token is handed in. `None`: a dry run does not say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct HandedIn<'a> {
+    /// Whose client that is: a `may_act` with `iss` must name one of its issuers.
+    pub provider: Option<&'a ProviderEntry>,
     pub client: Option<&'a ClientId>,
     /// `sub` of that client's own tokens.
     pub client_subject: Option<&'a str>,
@@ -102,8 +105,10 @@ pub fn claims(row: &TrustedIssuer, token: &ExternalToken, handed: HandedIn<'_>, 
         not_before(token, now),
         subject(row, token),
     ];
-    if let (Some(may_act), Some(client)) = (&token.may_act, handed.client) {
-        checks.push(actor(may_act, client, handed.client_subject));
+    if let Some(may_act) = &token.may_act
+        && let Some(client) = handed.client
+    {
+        checks.push(actor(may_act, client, handed));
     }
     if rules.require_jti {
         checks.push(jti(token, now));
@@ -194,13 +199,26 @@ pub fn subject_of<'a>(rules: &TrustRules, token: &'a ExternalToken) -> Option<&'
     (fits && token.text("sub").is_some()).then_some(text)
 }
 
-/// RFC 8693 §4.4: a token that names who may act for its subject is for that party alone.
-fn actor(may_act: &MayAct, client: &ClientId, client_subject: Option<&str>) -> Check {
-    let is_client = |name: &Option<String>| name.as_deref().is_some_and(|name| name == client.as_str());
-    let is_subject = may_act.subject.is_some() && may_act.subject.as_deref() == client_subject;
-    let fits = is_client(&may_act.client_id) || is_client(&may_act.subject) || is_subject;
-    let detail = if fits { "may_act names the client" } else { "may_act names another party than the client" };
-    check("may_act", fits, detail)
+/// RFC 8693 §4.4: a token that names who may act for its subject is for that party alone. All that it says of
+/// the party must be true of the client; with `iss` the names are those of one of our issuers.
+fn actor(may_act: &MayAct, client: &ClientId, handed: HandedIn<'_>) -> Check {
+    let MayAct { issuer, subject, client_id } = may_act;
+    let is_client = |name: &str| name == client.as_str();
+    let fits = |named: &Named, is: &dyn Fn(&str) -> bool| match named {
+        Named::Absent => true,
+        Named::Text(name) => is(name),
+        Named::Unreadable => false,
+    };
+    let is_ours = fits(issuer, &|issuer| handed.provider.is_some_and(|provider| provider.answers_to(issuer)));
+    let is_named = fits(subject, &|name| is_client(name) || handed.client_subject == Some(name))
+        && fits(client_id, &is_client)
+        && (subject, client_id) != (&Named::Absent, &Named::Absent);
+    let detail = match (is_ours, is_named) {
+        (true, true) => "may_act names the client",
+        (false, _) => "may_act.iss is no issuer of this provider",
+        (true, false) => "may_act names another party than the client",
+    };
+    check("may_act", is_ours && is_named, detail)
 }
 
 fn jti(token: &ExternalToken, now: i64) -> Check {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod backchannel;
+mod believed;
 mod bounds;
 mod exchange;
 mod jwks_uri;
