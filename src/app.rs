@@ -45,8 +45,8 @@ const TICK_EVERY: Duration = Duration::from_secs(1);
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 const RETRY_DATABASE: Duration = Duration::from_secs(2);
-/// Connections beside those of requests: polling, background.
-const RESERVED_CONNECTIONS: usize = 3;
+/// Threads of a worker for what blocks, beside those of hashes: to make keys, to look up names.
+const BLOCKING: usize = 8;
 
 /// Why the application does not start.
 #[derive(Debug, thiserror::Error)]
@@ -355,7 +355,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 fn http_server(settings: &Settings, services: &Services, listener: TcpListener) -> Result<Server, StartError> {
     let services = services.clone();
     let hash_lanes = settings.passwords.lanes as usize;
-    let blocking = settings.database.readers as usize + RESERVED_CONNECTIONS + cores_if_zero(hash_lanes);
+    let blocking = BLOCKING + cores_if_zero(hash_lanes);
     let server = HttpServer::new(move || App::new().configure(|config| services.mount(config)))
         .workers(cores_if_zero(settings.http.workers as usize))
         .worker_max_blocking_threads(blocking)

@@ -28,6 +28,9 @@ const SETTLED: i64 = 180_000;
 const RELOAD_AFTER: Duration = Duration::from_secs(300);
 /// One read of the log may take this long.
 pub(in crate::engine) const POLL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The read that is made four times a second. One that takes longer makes no node fresh, so its connection is given
+/// up and the next read takes another.
+const READ_TIMEOUT: Duration = Duration::from_millis(1500);
 /// A request that meets a node which is behind waits this long for it to catch up: two polls.
 const CATCH_UP: Duration = Duration::from_millis(500);
 /// Loading every live revocation may take this long.
@@ -148,7 +151,7 @@ impl Engine {
             changes.append(&mut change_log::after(conn, highest)?);
             Ok((changes, database_clock(conn)?))
         };
-        let (changes, theirs) = self.0.db.poll(deadline_in(POLL_TIMEOUT), read).await?;
+        let (changes, theirs) = self.0.db.poll(deadline_in(READ_TIMEOUT), read).await?;
         // Revocations first: a fault here must leave their numbers unseen.
         self.take_in_revocations(&changes).await?;
         self.take_in_domains(&changes).await?;

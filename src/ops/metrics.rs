@@ -43,6 +43,11 @@ pub fn text(engine: &Engine) -> String {
         ),
         ("grantd_explanation_bytes", "Bytes of explanations in memory.", explained),
         ("grantd_cache_bytes", "Bytes held by the caches.", engine.cache_bytes()),
+        (
+            "grantd_database_connections_abandoned",
+            "Connections to the database that never answered and still hang.",
+            engine.db().connections_abandoned() as u64,
+        ),
         ("grantd_writes_waiting", "Writes that wait for the writer.", engine.db().writes_waiting() as u64),
         ("grantd_hashes_waiting", "Callers that wait for a hash.", engine.hashes_waiting() as u64),
         ("grantd_threads", "Threads of the process.", threads()),

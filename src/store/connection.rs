@@ -52,7 +52,7 @@ pub struct ConnectError(pub(in crate::store) String);
 
 /// What libpq says of a server that cannot be reached now, but perhaps later. Everything else, as a
 /// wrong password or a database that does not exist, waits for a person.
-const AWAY: [&str; 8] = [
+const AWAY: [&str; 9] = [
     "Connection refused",
     "No such file or directory",
     "timeout expired",
@@ -61,6 +61,7 @@ const AWAY: [&str; 8] = [
     "unreachable",
     "server closed the connection",
     "the database system is",
+    "does not answer",
 ];
 
 /// Whether the fault says that the database is away, so that another try makes sense.
@@ -139,26 +140,45 @@ impl Manager {
     }
 }
 
-/// A connection in the pool, and which generation of connections it belongs to.
+/// A place in the pool. Its connection is opened by the first job that takes it, on the thread of that
+/// job: to open one can hang, and the threads of the pool serve everybody.
 pub(in crate::store) struct Pooled {
-    pub(in crate::store) conn: Conn,
+    conn: Option<Conn>,
+    /// Of connections that were opened between two losses.
     generation: u64,
 }
 
 impl Manager {
+    /// The connection of this place, opened if there is none, and its generation.
+    pub(in crate::store) fn connection<'p>(&self, pooled: &'p mut Pooled) -> Result<(&'p mut Conn, u64), ConnectError> {
+        let conn = match pooled.conn.take() {
+            Some(conn) => conn,
+            None => {
+                // Read before: what is lost meanwhile is lost for this one too.
+                pooled.generation = self.generation.load(Ordering::Relaxed);
+                self.open(SqliteRole::Reader)?
+            }
+        };
+        Ok((pooled.conn.insert(conn), pooled.generation))
+    }
+
     /// Looks after a connection whose job failed. When it is dead the server has gone, and with it
     /// most likely every other connection: all of this generation are replaced when next taken,
     /// instead of each one failing a request. Diesel tells a dead connection only from inside a
     /// transaction.
     pub(in crate::store) fn after_fault(&self, pooled: &mut Pooled) {
-        if matches!(pooled.conn, Conn::Postgres(_)) && pooled.conn.batch_execute("SELECT 1").is_err() {
-            let next = pooled.generation + 1;
-            // Only the first to notice counts on.
-            let raised =
-                self.generation.compare_exchange(pooled.generation, next, Ordering::Relaxed, Ordering::Relaxed);
-            if raised.is_ok() {
-                log::warn!("the connections to the database are lost and will be replaced");
-            }
+        let Some(conn @ Conn::Postgres(_)) = &mut pooled.conn else { return };
+        if conn.batch_execute("SELECT 1").is_err() {
+            self.replace(pooled.generation);
+        }
+    }
+
+    /// Ends a generation: its connections are closed when next taken or given back.
+    pub(in crate::store) fn replace(&self, generation: u64) {
+        // Only the first to notice counts on.
+        let raised = self.generation.compare_exchange(generation, generation + 1, Ordering::Relaxed, Ordering::Relaxed);
+        if raised.is_ok() {
+            log::warn!("the connections to the database are lost and will be replaced");
         }
     }
 }
@@ -168,20 +188,20 @@ impl r2d2::ManageConnection for Manager {
     type Error = ConnectError;
 
     fn connect(&self) -> Result<Pooled, ConnectError> {
-        let generation = self.generation.load(Ordering::Relaxed);
-        Ok(Pooled { conn: self.open(SqliteRole::Reader)?, generation })
+        Ok(Pooled { conn: None, generation: 0 })
     }
 
     /// Asked on check-out: no ping, only whether its generation is over.
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectError> {
-        if pooled.generation == self.generation.load(Ordering::Relaxed) {
+        if pooled.conn.is_none() || pooled.generation == self.generation.load(Ordering::Relaxed) {
             return Ok(());
         }
         Err(ConnectError("the connection was lost".to_owned()))
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        std::thread::panicking() || pooled.conn.is_broken() || self.is_valid(pooled).is_err()
+        let is_broken = pooled.conn.as_mut().is_some_and(R2D2Connection::is_broken);
+        std::thread::panicking() || is_broken || self.is_valid(pooled).is_err()
     }
 }
 

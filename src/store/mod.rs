@@ -52,6 +52,7 @@ pub mod spent_tokens;
 mod sqlite;
 mod statements;
 pub mod tenants;
+mod threads;
 pub mod trust_policies;
 pub mod trusted_issuers;
 pub mod usage;
@@ -60,6 +61,8 @@ pub mod users;
 pub mod webhook_deliveries;
 pub mod webhooks;
 mod writer;
+
+use std::time::Duration;
 
 pub use change_log::ChangedTable;
 pub use clock::database_clock;
@@ -76,6 +79,7 @@ pub struct StoreOptions {
     pub url: String,
     /// Connections for requests: readers on SQLite, readers and writers on PostgreSQL. One more is
     /// reserved for polling, one for readings that may take long, and on PostgreSQL one for background jobs.
+    /// Twice as many may hang beside them.
     pub readers: u32,
     /// SQLite: writes that may wait; one more is refused as busy.
     pub write_queue: usize,
@@ -88,6 +92,8 @@ pub struct StoreOptions {
     pub count_statements: bool,
     /// Keep the texts of statements too, where they are counted: for a test that judges them.
     pub statement_log: Option<StatementLog>,
+    /// How long [`Db::migrate`] waits for another process that migrates; `None`: until it has ended.
+    pub patience: Option<Duration>,
 }
 
 impl Default for StoreOptions {
@@ -100,6 +106,7 @@ impl Default for StoreOptions {
             pooled: false,
             count_statements: false,
             statement_log: None,
+            patience: None,
         }
     }
 }
@@ -107,13 +114,14 @@ impl Default for StoreOptions {
 /// The URL stays out: it may hold a password.
 impl std::fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url: _, readers, write_queue, durable, pooled, count_statements, statement_log: _ } = self;
+        let Self { url: _, readers, write_queue, durable, pooled, count_statements, statement_log: _, patience } = self;
         f.debug_struct("StoreOptions")
             .field("readers", readers)
             .field("write_queue", write_queue)
             .field("durable", durable)
             .field("pooled", pooled)
             .field("count_statements", count_statements)
+            .field("patience", patience)
             .finish_non_exhaustive()
     }
 }

@@ -47,6 +47,10 @@ pub(in crate::store) fn connection_string(url: &str, pooled: bool) -> Result<Str
     };
     add("connect_timeout", "5");
     add("tcp_user_timeout", "5000");
+    // A host that is gone is noticed within 20 s, while nothing is sent to it too.
+    add("keepalives_idle", "10");
+    add("keepalives_interval", "3");
+    add("keepalives_count", "3");
     add("application_name", "grantd");
     if !pooled {
         add("options", SERVER_TIMEOUTS);
@@ -130,6 +134,7 @@ mod tests {
         assert!(text.starts_with("postgres://u@h/db?connect_timeout=9&tcp_user_timeout=5000&"), "{text}");
         assert!(text.contains("options=-c%20statement_timeout%3D5000"), "{text}");
         assert_eq!(text.matches("connect_timeout").count(), 1);
+        assert!(text.contains("&keepalives_idle=10&keepalives_interval=3&keepalives_count=3&"), "{text}");
         let behind_a_pooler = connection_string("postgres://u@h/db", true).unwrap();
         assert!(!behind_a_pooler.contains("options="), "{behind_a_pooler}");
     }

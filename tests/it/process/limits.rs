@@ -1,80 +1,23 @@
 //! Bad days: the database hangs under many connections, clients are slow, headers lie.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use grantd::domain::clock::monotonic;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::process::admin::Api;
 use crate::support::client::{Http, basic, read_to_end};
 use crate::support::databases::Kind;
-use crate::support::process::{Home, ISSUER, OWNER, Server, on_each, pause, seconds_since, until};
+use crate::support::process::{Home, ISSUER, OWNER, Server, on_each, seconds_since, until};
+use crate::support::proxy::Proxy;
 
 /// Threads of the server's process.
-fn threads(server: &Server) -> usize {
+pub fn threads(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("no /proc");
     let line = status.lines().find(|line| line.starts_with("Threads:")).expect("no thread count");
     line.rsplit('\t').next().unwrap().trim().parse().unwrap()
-}
-
-/// Stands between a server and its PostgreSQL, on a socket of its own. While it is frozen nothing
-/// comes through, new connections included: the database hangs, for this server only.
-struct Proxy {
-    folder: TempDir,
-    frozen: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    /// The proxy and the URL that leads through it.
-    fn before(url: &str) -> (Self, String) {
-        let folder = tempfile::tempdir().expect("no temporary folder");
-        let (before, rest) = url.split_once("host=").expect("a host");
-        let (host, after) = rest.split_once('&').expect("a user");
-        let behind = Path::new(host).join(SOCKET);
-        let listener = UnixListener::bind(folder.path().join(SOCKET)).expect("no socket");
-        let proxy = Self { frozen: Arc::default(), folder };
-        let frozen = Arc::clone(&proxy.frozen);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let server = UnixStream::connect(&behind).expect("no PostgreSQL");
-                let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                for (from, to) in [(client, server), back] {
-                    let frozen = Arc::clone(&frozen);
-                    std::thread::spawn(move || pass_on(from, to, &frozen));
-                }
-            }
-        });
-        let url = format!("{before}host={}&{after}", proxy.folder.path().display());
-        (proxy, url)
-    }
-
-    fn freeze(&self, frozen: bool) {
-        self.frozen.store(frozen, Ordering::SeqCst);
-    }
-}
-
-const SOCKET: &str = ".s.PGSQL.5432";
-
-/// One direction, until one side closes.
-fn pass_on(mut from: UnixStream, mut to: UnixStream, frozen: &AtomicBool) {
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let read = from.read(&mut buffer).unwrap_or(0);
-        while frozen.load(Ordering::SeqCst) {
-            pause();
-        }
-        if read == 0 || to.write_all(&buffer[..read]).is_err() {
-            let _ = to.shutdown(Shutdown::Both);
-            return;
-        }
-    }
 }
 
 fn token_request(client: &str, secret: &str) -> String {
@@ -90,8 +33,8 @@ fn token_request(client: &str, secret: &str) -> String {
 #[test]
 fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded() {
     let home = Home::on(Kind::Postgres).with("GRANTD_HTTP__REQUEST_TIMEOUT_MS", "2000");
-    let (proxy, url) = Proxy::before(&home.database().options().url);
-    let home = home.with("GRANTD_DATABASE_URL", &url);
+    let proxy = Proxy::before(&home.database().options().url);
+    let home = home.with("GRANTD_DATABASE_URL", &proxy.url);
     let server = home.serve();
     let (id, secret) = Api::of(&home, &server).new_client(&json!({}));
     server.http.token(&id, &secret).expect(200);
@@ -127,7 +70,8 @@ fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded(
         let known = n % 4 == 0 && answer.starts_with("HTTP/1.1 200");
         assert!(refused || known, "request {n}: {answer:?}");
     }
-    assert!(most <= calm + 24 && most < 80, "{calm} threads became {most}");
+    // Seven connections may work, and twice as many hang beside them.
+    assert!(most <= calm + 21 && most < 80, "{calm} threads became {most}");
     // After a second nothing but keys, metadata and /healthz answers.
     let refused = server.http.token(&id, &secret).expect(503);
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
@@ -137,7 +81,7 @@ fn with_the_database_hung_500_connections_are_answered_and_threads_stay_bounded(
     proxy.freeze(false);
     until("it is ready again", Duration::from_secs(15), || server.http.get("/readyz").status == 200);
     until("it issues again", Duration::from_secs(5), || server.http.token(&id, &secret).status == 200);
-    assert!(threads(&server) <= calm + 24);
+    assert!(threads(&server) <= calm + 21);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The store on both databases: laws, races and bad days.
 
+mod abandoned;
 mod accounts;
 mod connections;
 mod durable;

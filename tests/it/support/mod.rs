@@ -17,5 +17,6 @@ pub mod people;
 pub mod plans;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod tls;
 pub mod wire;
