@@ -10,13 +10,13 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use secrecy::ExposeSecret;
 
 use crate::admin::Admin;
+use crate::app::end::End;
 use crate::config::{MethodSource, PublicUrl, Settings};
 use crate::crypto::Random;
 use crate::crypto::passwords::{Params, Passwords};
 use crate::dialects::oauth2::OAuth2;
 use crate::dialects::vocalstack::VocalStack;
 use crate::dialects::{self, Surfaces};
-use crate::domain::clock::deadline_in;
 use crate::domain::{Fault, Network, UnixTime, Wall};
 use crate::edge::exchange::not_found;
 use crate::edge::mount::{mount_at, mounts};
@@ -29,6 +29,7 @@ use crate::store::{Db, StoreOptions};
 use crate::upstream::{TxtOptions, UpstreamOptions};
 use crate::web::{self as pages, Web};
 
+mod end;
 mod engine;
 mod files;
 mod local;
@@ -80,6 +81,11 @@ pub enum StartError {
     NewMasterKeyFileNeeded,
     #[error("the start failed")]
     Start(#[source] Fault),
+    #[error(
+        "the server ended before all was written, because the database did not answer. No change that was answered is \
+         lost; notes of use may be"
+    )]
+    Unfinished,
     #[error("the server cannot run")]
     Server(#[source] std::io::Error),
 }
@@ -229,10 +235,12 @@ impl Application {
     }
 
     /// Serves until it is stopped: by [`Self::handle`], SIGINT or SIGTERM. Requests in flight are
-    /// finished within the shutdown time, then what was noted is written and the database closed.
+    /// finished within the shutdown time, then what was noted is written and the database closed, for
+    /// which a second is left. An error if that was not possible.
     pub async fn run(self) -> Result<(), StartError> {
         let engine = self.services.engine.clone();
-        stop_on_signal(self.server.handle());
+        let end = End::after(self.shutdown);
+        end.on_signal(self.server.handle());
         let timers = spawn_timers(&engine, &self.wall);
         let metrics = self.metrics.map(|server| (server.handle(), actix_web::rt::spawn(server)));
         log::info!("listening on {}, issuer {}", self.address, self.public_url.as_str());
@@ -243,12 +251,9 @@ impl Application {
         for timer in timers {
             timer.abort();
         }
-        if let Err(fault) = engine.last_tick(self.wall.now()).await {
-            log::warn!("what was noted last could not be written: {fault}");
-        }
-        engine.db().close(deadline_in(self.shutdown)).await;
+        let is_done = end.write_and_close(&engine, &self.wall).await;
         log::info!("stopped");
-        served
+        served.and(if is_done { Ok(()) } else { Err(StartError::Unfinished) })
     }
 }
 
@@ -396,23 +401,6 @@ fn upstream_options(settings: &Settings) -> UpstreamOptions {
         txt: TxtOptions { resolver: settings.dns.resolver, timeout: settings.dns.timeout() },
         ..UpstreamOptions::default()
     }
-}
-
-/// SIGINT and SIGTERM end the server, letting requests in flight finish.
-fn stop_on_signal(server: ServerHandle) {
-    actix_web::rt::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            log::error!("signals cannot be caught: stop the process by its handle");
-            return;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => log::info!("interrupted: finishing what is in flight"),
-            _ = terminate.recv() => log::info!("asked to end: finishing what is in flight"),
-        }
-        server.stop(true).await;
-    });
 }
 
 type Timer = actix_web::rt::task::JoinHandle<()>;

@@ -235,7 +235,40 @@ async fn serve(settings: &Settings, flags: StartFlags) -> Result<(), CliError> {
     if let Some(first) = &application.first {
         greet(&mut std::io::stdout().lock(), first, application.public_url.as_str())?;
     }
-    Ok(application.run().await?)
+    // Not by way of `main`: the end of the runtime waits for every thread that hangs.
+    match application.run().await {
+        Ok(()) => leave(0),
+        Err(error) => {
+            let error = CliError::from(error);
+            report(&error);
+            leave(error.code())
+        }
+    }
+}
+
+fn leave(code: u8) -> ! {
+    log::logger().flush();
+    // Where standard output cannot be written to, the exit status still tells.
+    let _ = std::io::stdout().flush();
+    std::process::exit(code.into())
+}
+
+/// Prints an error with its causes to standard error.
+pub fn report(error: &CliError) {
+    // Where standard error cannot be written to, the exit status still tells.
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(out, "grantd: {error}");
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        // A message that holds its cause has told it.
+        if !said.ends_with(&text) {
+            let _ = writeln!(out, "  because: {text}");
+            said = text;
+        }
+        cause = inner.source();
+    }
 }
 
 fn greet(out: &mut impl Write, first: &FirstRun, issuer: &str) -> Result<(), CliError> {
@@ -300,7 +333,8 @@ impl Local {
     }
 
     async fn close(self) {
-        self.engine.db().close(deadline_in(COMMAND_TIMEOUT)).await;
+        // What a command did was answered before; what hangs ends with the process.
+        let _in_time = self.engine.db().close(deadline_in(COMMAND_TIMEOUT)).await;
     }
 }
 
