@@ -46,6 +46,10 @@ const TICK_EVERY: Duration = Duration::from_secs(1);
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 const RETRY_DATABASE: Duration = Duration::from_secs(2);
+/// A command waits for a database that is away for about so long.
+const COMMAND_WAITS: Duration = Duration::from_secs(10);
+/// A command waits for another process that migrates for so long.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 /// Threads of a worker for what blocks, beside those of hashes: to make keys, to look up names.
 const BLOCKING: usize = 8;
 
@@ -81,6 +85,8 @@ pub enum StartError {
     NewMasterKeyFileNeeded,
     #[error("the start failed")]
     Start(#[source] Fault),
+    #[error("the database does not answer. Check that it runs and can be reached, then try again")]
+    NoAnswer(#[source] Fault),
     #[error(
         "the server ended before all was written, because the database did not answer. No change that was answered is \
          lost; notes of use may be"
@@ -144,6 +150,11 @@ pub fn store_options(settings: &Settings) -> StoreOptions {
         pooled: settings.database.pooled,
         ..StoreOptions::default()
     }
+}
+
+/// The same for a command, which does not wait for ever.
+pub fn command_store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions { patience: Some(COMMAND_PATIENCE), ..store_options(settings) }
 }
 
 impl Opened {

@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::app::files::{self, LockedFile, beside, read_if_there};
-use crate::app::{Purpose, RETRY_DATABASE, StartError, store_options};
+use crate::app::{COMMAND_WAITS, Purpose, RETRY_DATABASE, StartError, command_store_options};
 use crate::config::Settings;
 use crate::crypto::{MasterKey, Random};
+use crate::domain::clock::monotonic;
 use crate::domain::{Fault, UnixTime};
 use crate::engine::first_run::{self, Start, Started};
 use crate::engine::rekey::{self, Reset};
@@ -55,7 +56,7 @@ pub fn find(settings: &Settings, random: &Random) -> Result<Master, StartError> 
 }
 
 /// Migrates and does the first run, if that is what the process is for; waits for a database that is away, and
-/// says so. Answers with the master key that opens it.
+/// says so; a command waits a few seconds. Answers with the master key that opens it.
 pub async fn open(
     settings: &Settings,
     store: &StoreOptions,
@@ -66,6 +67,7 @@ pub async fn open(
 ) -> Result<(Started, MasterKey), StartError> {
     finish_change(settings, store, &mut master)?;
     start.master_key_is_new = master.new_file.is_some();
+    let began = monotonic();
     let started = loop {
         let begin = |tx: &mut Tx<'_>| {
             if purpose == Purpose::Manage && !first_run::is_done(tx)? {
@@ -80,6 +82,9 @@ pub async fn open(
         };
         match in_database(store, begin) {
             Err(StartError::Start(fault)) if is_away(&fault) => {
+                if purpose == Purpose::Manage && monotonic().duration_since(began) >= COMMAND_WAITS {
+                    return Err(StartError::NoAnswer(fault));
+                }
                 log::warn!("the database is away, trying again in 2 s: {fault}");
                 tokio::time::sleep(RETRY_DATABASE).await;
             }
@@ -101,7 +106,7 @@ pub struct Rekeyed {
 /// Seals the data keys under a new master key: that of `file`, which is made if it is not there, or a new
 /// one for the data directory. A change that was cut off is finished first.
 pub fn rekey(settings: &Settings, random: &Random, now: UnixTime, file: Option<&Path>) -> Result<Rekeyed, StartError> {
-    let store = store_options(settings);
+    let store = command_store_options(settings);
     files::require_installation(&store)?;
     let own = settings.master_key.is_none().then(|| settings.master_key_file());
     let pending = own.as_deref().map(|path| beside(path, "new"));
@@ -191,7 +196,7 @@ pub struct ResetDone {
 
 /// Gives up all that the lost master key sealed, and begins anew under the configured one.
 pub fn reset(settings: &Settings, random: &Random, now: UnixTime) -> Result<ResetDone, StartError> {
-    let store = store_options(settings);
+    let store = command_store_options(settings);
     files::require_installation(&store)?;
     let _lock = files::lock_database(settings, Purpose::Serve)?;
     let mut master = find(settings, random)?;
@@ -210,7 +215,7 @@ pub fn reset(settings: &Settings, random: &Random, now: UnixTime) -> Result<Rese
 
 /// Refuses a reset that nobody needs. Changes nothing.
 pub fn require_lost(settings: &Settings, random: &Random) -> Result<(), StartError> {
-    let store = store_options(settings);
+    let store = command_store_options(settings);
     files::require_installation(&store)?;
     let Master { key, successor, _lock, .. } = find(settings, random)?;
     let at_hand: Vec<&MasterKey> = [Some(&key), successor.as_ref()].into_iter().flatten().collect();

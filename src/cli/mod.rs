@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::app::{self, Application, LocalRoutes, Opened, Purpose, StartError, StartFlags};
 use crate::cli::commands::{Cli, Command, Global, Manage};
+use crate::cli::overdue::Overdue;
 use crate::cli::rest::{Place, Rest};
 use crate::config::{self, ConfigError, Inputs, RemoteEnvironment, Settings};
 use crate::domain::clock::{SystemWall, deadline_in};
@@ -38,6 +39,7 @@ mod keys;
 mod master_key;
 mod named;
 mod output;
+mod overdue;
 mod problem;
 mod providers;
 mod remote;
@@ -96,7 +98,7 @@ impl CliError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Unreachable(_) | Self::MaybeDone { .. } => 3,
+            Self::Unreachable(_) | Self::MaybeDone { .. } | Self::Start(StartError::NoAnswer(_)) => 3,
             _ => 1,
         }
     }
@@ -222,6 +224,7 @@ async fn dispatch(command: Command, settings: &Settings, global: &Global) -> Res
         Command::Doctor => doctor::run(settings, json).await,
         Command::Manage(command) => {
             if let Manage::Keys(keys::Command::Here(command)) = *command {
+                let _overdue = Overdue::watch();
                 return command.run(settings, json);
             }
             let local = Box::new(Local::open(settings, Purpose::Manage, json).await?);
@@ -290,10 +293,15 @@ impl Local {
     /// `data`: what goes to standard output is for a program.
     async fn open(settings: &Settings, purpose: Purpose, data: bool) -> Result<Self, CliError> {
         let wall: Arc<dyn Wall> = Arc::new(SystemWall);
-        let store = app::store_options(settings);
+        let store = match purpose {
+            Purpose::Manage => app::command_store_options(settings),
+            Purpose::Serve | Purpose::Migrate => app::store_options(settings),
+        };
         // A command lives for seconds, and what it reads it has just read.
         let options = EngineOptions { stale_after: COMMAND_TIMEOUT * 2, ..EngineOptions::default() };
         let how = (settings.listen.port(), StartFlags::default(), purpose);
+        // A migration may take as long as it takes.
+        let _overdue = (purpose == Purpose::Manage).then(Overdue::watch);
         let opened = Opened::open(settings, &store, &options, &wall, app::system_random(), how).await;
         let opened = opened.map_err(|error| match error {
             StartError::Start(fault) => CliError::Database(fault),

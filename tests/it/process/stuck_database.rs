@@ -224,3 +224,23 @@ fn a_start_whose_database_never_answers_says_so_and_can_be_stopped() {
     server.signal("TERM");
     server.ended(Duration::from_secs(10));
 }
+
+#[test]
+fn a_command_whose_database_never_answers_ends_with_a_sentence() {
+    let home = Home::on(Kind::Postgres).migrated();
+    let proxy = Proxy::before(&home.database().options().url);
+    proxy.swallow_new(true);
+    let home = home.with("GRANTD_DATABASE_URL", &proxy.url);
+    std::thread::scope(|scope| {
+        for command in [&["doctor"][..], &["client", "list"]] {
+            let home = &home;
+            scope.spawn(move || {
+                let began = monotonic();
+                let ran = home.run(command);
+                assert!(seconds_since(began) < 40.0);
+                assert_eq!(ran.status.code(), Some(3), "{ran:?}");
+                assert!(ran.stderr.contains("the database does not answer"), "{ran:?}");
+            });
+        }
+    });
+}
