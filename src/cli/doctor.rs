@@ -37,6 +37,7 @@ pub async fn run(settings: &Settings, as_json: bool) -> Result<(), CliError> {
     let local = Local::open(settings, Purpose::Manage, as_json).await?;
     findings.push(good("the database is reached, up to date, and the master key opens it"));
     findings.push(clock(&local));
+    findings.extend(timeouts(&local).await?);
     findings.push(overdue_keys(&local).await?);
     findings.extend(data_keys(&local).await?);
     findings.extend(password_grants(&local).await?);
@@ -91,6 +92,18 @@ fn clock(local: &Local) -> Finding {
     } else {
         good("the clock agrees with the database's")
     }
+}
+
+/// What PostgreSQL does not end by itself stays locked when a node is gone.
+async fn timeouts(local: &Local) -> Result<Vec<Finding>, CliError> {
+    let missing = local.engine.missing_timeouts(local.context().deadline).await.map_err(Failed::Fault)?;
+    let sentence = |name: &str| {
+        wrong(format!(
+            "{name} is 0, so PostgreSQL keeps the locks of a node that is gone: ALTER ROLE <role of the database URL> \
+             SET {name} = '5s'"
+        ))
+    };
+    Ok(missing.into_iter().map(sentence).collect())
 }
 
 /// Signing keys whose rotation is late: no server has run, or none could make keys.

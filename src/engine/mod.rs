@@ -48,6 +48,7 @@ pub mod changes;
 pub mod client_secret;
 pub mod counters;
 pub mod data_keys;
+pub mod database;
 pub mod devices;
 pub mod discovery;
 pub mod explain;

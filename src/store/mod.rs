@@ -70,6 +70,7 @@ pub use connection::{Conn, ConnectError, is_away};
 pub use db::Db;
 pub use fault::is_constraint;
 pub use job::Tx;
+pub use postgres::server_timeouts;
 pub use statements::{StatementCounts, StatementLog};
 
 /// How the database is reached. Built by `config`; the defaults suit one small machine.

@@ -4,8 +4,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::domain::Fault;
 use crate::domain::hidden::percent_decoded;
-use crate::store::connection::ConnectError;
+use crate::store::connection::{Conn, ConnectError};
 
 /// Set by the server process itself at its start, so that no round trip is spent on them and a
 /// reused connection cannot lose them. Milliseconds.
@@ -77,6 +78,16 @@ pub(in crate::store) fn open(text: &str) -> Result<PgConnection, ConnectError> {
         }
     }
     Ok(conn)
+}
+
+/// The time-outs that free the locks of a node which is gone: of a statement, and of a transaction that
+/// stands idle. `None` on SQLite. Through a pooler they come from the role.
+pub fn server_timeouts(conn: &mut Conn) -> Result<Option<(String, String)>, Fault> {
+    let Conn::Postgres(conn) = conn else { return Ok(None) };
+    let asked = diesel::dsl::sql::<(Text, Text)>(
+        "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')",
+    );
+    Ok(Some(asked.get_result(conn)?))
 }
 
 /// `user:password@host:port` of a URL.

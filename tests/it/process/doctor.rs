@@ -112,6 +112,22 @@ fn a_clock_that_differs_from_the_databases_is_wrong() {
 }
 
 #[test]
+fn a_role_behind_a_pooler_without_time_outs_is_wrong() {
+    let home = Home::on(Kind::Postgres).migrated();
+    // The URL of a direct connection brings them.
+    assert_eq!(found(&home, &["_timeout is 0"]), (None, true));
+    let home = home.with("GRANTD_DATABASE__POOLED", "true");
+    assert_eq!(found(&home, &["idle_in_transaction_session_timeout is 0", "ALTER ROLE"]), is("WRONG", false));
+    assert_eq!(found(&home, &["statement_timeout is 0", "ALTER ROLE"]), is("WRONG", false));
+    let database = home.database();
+    for setting in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+        // As a role has it, but for this test alone.
+        database.postgres_admin(&format!("ALTER DATABASE {} SET {setting} = '5s'", database.database()));
+    }
+    assert_eq!(found(&home, &["_timeout is 0"]), (None, true));
+}
+
+#[test]
 fn a_client_on_the_last_page_is_named_too() {
     let home = Home::on(Kind::Sqlite).migrated();
     home.json(&["provider", "create", "acme"]);
