@@ -104,6 +104,32 @@ pub fn is_uuid_shaped(text: &str) -> bool {
         && groups().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Names that events give to actors that have no row. They never stand for a client, a person or an API key.
+const RESERVED: [&str; 4] = ["env", "system", "cli", "grantd"];
+
+/// Whether the name can never be taken.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// The key by which the names of principals are compared: a UUID as its 32 digits, another name as it is.
+/// Some readers of tokens take any spelling of a UUID for the same id.
+///
+/// ```text
+/// 497F6ECA-6276-4993-BFEB-53CBBBBA6F08           → 497f6eca62764993bfeb53cbbbba6f08
+/// urn:uuid:497f6eca-6276-4993-bfeb-53cbbbba6f08  → 497f6eca62764993bfeb53cbbbba6f08
+/// {497f6eca62764993bfeb53cbbbba6f08}             → 497f6eca62764993bfeb53cbbbba6f08
+/// My-client                                      → My-client
+/// ```
+///
+/// The migration of `principal_names` says the same in SQL.
+pub fn principal_key(name: &str) -> String {
+    let lower = name.to_ascii_lowercase().replace("urn:uuid:", "");
+    let digits: String = lower.chars().filter(|character| !matches!(character, '-' | '{' | '}' | '(' | ')')).collect();
+    let is_uuid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_uuid { digits } else { name.to_owned() }
+}
+
 /// A `client_id` that an admin may choose: `[A-Za-z0-9._-]{1,64}`, not shaped like a UUID, so that a
 /// chosen one never collides with a generated one.
 pub fn is_choosable_client_id(text: &str) -> bool {
@@ -132,6 +158,27 @@ mod tests {
         assert!(is_uuid_shaped("497F6ECA-6276-4993-BFEB-53CBBBBA6F08"));
         assert!(!is_uuid_shaped("497f6eca-6276-4993-bfeb-53cbbbba6f0g"));
         assert!(!is_uuid_shaped("497f6eca62764993bfeb53cbbbba6f08"));
+    }
+
+    #[test]
+    fn every_spelling_of_a_uuid_has_one_key() {
+        const ID: &str = "497f6eca-6276-4993-bfeb-53cbbbba6f08";
+        let bare = ID.replace('-', "");
+        for spelling in [
+            ID.to_owned(),
+            ID.to_uppercase(),
+            bare.clone(),
+            format!("{{{ID}}}"),
+            format!("({ID})"),
+            format!("urn:uuid:{ID}"),
+            format!("URN:UUID:{}", bare.to_uppercase()),
+        ] {
+            assert_eq!(principal_key(&spelling), bare, "{spelling}");
+        }
+        for other in ["", "shop", "Shop", "my-client", "{shop}", "urn:uuid:shop", &ID[1..], &format!("{ID}0"), "ä"] {
+            assert_eq!(principal_key(other), other);
+        }
+        assert!(is_reserved("system") && !is_reserved("System") && !is_reserved("systems"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::listing::{By, Listing, Sort, in_order};
 use crate::store::usage::{self, UsageKind};
+use crate::store::{principal_names, providers};
 
 diesel::table! {
     api_keys (id) {
@@ -170,8 +171,17 @@ pub fn has_any(conn: &mut Conn) -> Result<bool, Fault> {
     Ok(any.is_some())
 }
 
-/// A new key. `false`: the id or the digest is or was in use.
+/// A new key. `false`: the digest is or was in use, the id is or was a name of somebody anywhere, or the provider
+/// is gone. Call it in a transaction: the provider's row is held meanwhile.
 pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &KeyDigest) -> Result<bool, Fault> {
+    if let Some(provider) = &key.provider
+        && !providers::lock(conn, provider)?
+    {
+        return Ok(false);
+    }
+    if !principal_names::claim_everywhere(conn, &key.id)? {
+        return Ok(false);
+    }
     let ApiKey {
         id,
         name,
@@ -213,6 +223,9 @@ pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &KeyDigest) -> Result<bool,
         .values(row)
         .on_conflict_do_nothing()
         .execute(conn))?;
+    if rows == 0 {
+        principal_names::release(conn, &key.id)?;
+    }
     Ok(rows == 1)
 }
 

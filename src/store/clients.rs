@@ -11,7 +11,7 @@ use crate::store::client_policy;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::listing::{By, Listing, Sort, in_order};
-use crate::store::providers;
+use crate::store::{principal_names, providers};
 
 diesel::table! {
     clients (provider_id, client_id) {
@@ -186,21 +186,10 @@ impl From<Client> for Row {
     }
 }
 
-/// Whether one of these names stands for a client already, as id or as subject; deleted ones count.
-pub fn any_named(conn: &mut Conn, provider: &ProviderId, names: &[&str]) -> Result<bool, Fault> {
-    let own = clients::table.filter(clients::provider_id.eq(provider.as_str())).select(clients::client_id);
-    // Two look-ups: no index answers an OR of two columns.
-    let taken: Vec<String> = each!(conn, conn => own
-        .filter(clients::client_id.eq_any(names))
-        .union_all(own.filter(clients::subject.eq_any(names)))
-        .load(conn))?;
-    Ok(!taken.is_empty())
-}
-
 /// The id of the client that has this name, as id or as subject; deleted ones count.
 pub fn id_named(conn: &mut Conn, provider: &ProviderId, name: &str) -> Result<Option<ClientId>, Fault> {
     let own = clients::table.filter(clients::provider_id.eq(provider.as_str())).select(clients::client_id);
-    // Two look-ups, as in [`any_named`].
+    // Two look-ups: no index answers an OR of two columns.
     let found: Vec<String> = each!(conn, conn => own
         .filter(clients::client_id.eq(name))
         .union_all(own.filter(clients::subject.eq(name)))
@@ -310,10 +299,12 @@ pub(in crate::store) fn count_live(conn: &mut Conn, provider: &ProviderId) -> Re
     Ok(live.count().get_result(conn)?)
 }
 
-/// A new client. `false`: its client_id or subject is or was in use at the provider, or the
+/// A new client. `false`: its client_id or subject is or was a name of somebody at the provider, or the
 /// provider is gone. Call it in a transaction: the provider's row is held meanwhile.
 pub fn insert(conn: &mut Conn, client: Client) -> Result<bool, Fault> {
-    if !providers::lock(conn, &client.provider)? {
+    if !providers::lock(conn, &client.provider)?
+        || !principal_names::claim(conn, &client.provider, client.client_id.as_str(), &client.subject)?
+    {
         return Ok(false);
     }
     let row = Row::from(client);

@@ -36,6 +36,7 @@ pub mod meta;
 mod migrate;
 pub mod named;
 mod postgres;
+pub mod principal_names;
 pub mod provider_domains;
 mod provider_policy;
 pub mod providers;

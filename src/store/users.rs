@@ -6,11 +6,10 @@ use diesel::prelude::*;
 use crate::domain::page::{Found, ListRequest, UserFilter};
 use crate::domain::user::PasswordHash;
 use crate::domain::{Fault, ProviderId, User, UserId};
-use crate::store::clients;
 use crate::store::connection::{Conn, each};
 use crate::store::fault::unreadable;
 use crate::store::listing::{By, Listing, Sort, in_order};
-use crate::store::providers;
+use crate::store::{principal_names, providers};
 
 diesel::table! {
     users (id) {
@@ -201,18 +200,6 @@ pub fn held(conn: &mut Conn, provider: &ProviderId, id: &UserId) -> Result<Optio
     row.map(User::try_from).transpose()
 }
 
-/// Whether one of these ids is or was an account's: ids are subjects, which are never given out
-/// again at a provider.
-pub fn any_with_id(conn: &mut Conn, provider: &ProviderId, ids: &[&str]) -> Result<bool, Fault> {
-    let taken: Option<String> = each!(conn, conn => users::table
-        .filter(users::provider_id.eq(provider.as_str()))
-        .filter(users::id.eq_any(ids.iter().copied()))
-        .select(users::id)
-        .first(conn)
-        .optional())?;
-    Ok(taken.is_some())
-}
-
 /// Whether another account than `except` has one of these names, as username or as email: nobody
 /// can take another's email as a username, or the other way about. Only true for long while the
 /// provider's row is held ([`providers::locked`]).
@@ -277,13 +264,13 @@ pub fn count_live(conn: &mut Conn, provider: &ProviderId) -> Result<i64, Fault> 
     Ok(live.count().get_result(conn)?)
 }
 
-/// A new account. `false`: one of its names is another account's, its id is a client's name, or the
-/// provider is gone. Call it in a transaction: the provider's row is held meanwhile.
+/// A new account. `false`: one of its names is another account's, its id is or was a name of
+/// somebody, or the provider is gone. Call it in a transaction: the provider's row is held meanwhile.
 pub fn insert(conn: &mut Conn, user: &User, keys: &NameKeys) -> Result<bool, Fault> {
     let provider = &user.provider;
     if !providers::lock(conn, provider)?
         || is_name_taken(conn, provider, keys, None)?
-        || clients::any_named(conn, provider, &[user.id.as_str()])?
+        || !principal_names::claim(conn, provider, user.id.as_str(), user.id.as_str())?
     {
         return Ok(false);
     }

@@ -13,7 +13,7 @@ use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::{Ask, Granted, PresentedClient, ProviderRef};
 use crate::domain::id::{is_client_id, is_slug, is_uuid_shaped};
 use crate::domain::scope::is_of_login;
-use crate::domain::token::{AccessTokenFormat, AccessTyp, Jti};
+use crate::domain::token::{AccessTokenFormat, AccessTyp};
 use crate::domain::{
     Actor as ActorClaim, AudienceSet, ClientId, Context, Effect, ExtraClaims, Failed, Fault, MintAsk, Provider,
     Refusal, RefusalKind, ScopeSet,
@@ -27,7 +27,7 @@ use crate::engine::grants::{Owner, Terms};
 use crate::engine::introspect::key_reaches;
 use crate::engine::manage::{Actor, unknown_provider};
 use crate::engine::{Engine, policy};
-use crate::store::{api_keys, clients, users};
+use crate::store::principal_names;
 
 /// OIDC Core §2: at most 255 ASCII characters.
 const MAX_SUBJECT: usize = 255;
@@ -276,31 +276,12 @@ impl Engine {
         Ok((wanted, Some(actor)))
     }
 
-    /// Whether somebody has, or had, this name here. Ids of users and keys are UUIDs, which some readers
-    /// compare without regard to letter case.
+    /// Whether the name belongs or belonged to somebody here. Letter case counts for nothing, because some readers
+    /// compare without it.
     async fn is_principal(&self, ctx: &Context, provider: &ProviderEntry, subject: &str) -> Result<bool, Fault> {
-        let lower = subject.to_ascii_lowercase();
-        if lower == ENV {
-            return Ok(true);
-        }
-        let (provider, exact, plain) = (provider.provider.id.clone(), subject.to_owned(), plain_uuid(&lower));
-        let read = move |conn: &mut _| {
-            let names = [exact.as_str(), lower.as_str(), plain.as_str()];
-            Ok(clients::any_named(conn, &provider, &names)?
-                || users::any_with_id(conn, &provider, &names)?
-                || api_keys::by_id(conn, &plain.as_str().into())?.is_some())
-        };
+        let (provider, exact, lower) = (provider.provider.id.clone(), subject.to_owned(), subject.to_ascii_lowercase());
+        let read = move |conn: &mut _| principal_names::any_taken(conn, &provider, &[&exact, &lower]);
         self.0.db.read(ctx.deadline, read).await
-    }
-}
-
-/// A UUID written otherwise (`urn:uuid:…`, `{…}`, without hyphens) as we write it; another text as it is.
-fn plain_uuid(lower: &str) -> String {
-    let bare = lower.strip_prefix("urn:uuid:").unwrap_or(lower);
-    let digits: String = bare.chars().filter(|character| !matches!(character, '-' | '{' | '}' | '(' | ')')).collect();
-    match u128::from_str_radix(&digits, 16) {
-        Ok(number) if digits.len() == 32 => Jti(number.to_be_bytes()).to_string(),
-        _ => lower.to_owned(),
     }
 }
 

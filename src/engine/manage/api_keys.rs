@@ -52,7 +52,7 @@ impl Engine {
         let cached = digest.digest;
         self.commit(ctx, event, move |tx| {
             if !api_keys::insert(tx, &row, &digest)? {
-                return Ok(Decision::Refuse(conflict("This API key exists already.")));
+                return Ok(Decision::Refuse(conflict("The provider was deleted meanwhile. Name another one.")));
             }
             tx.changed(ChangedTable::ApiKeys, row.id.as_str(), now)?;
             Ok(Decision::Allow(()))

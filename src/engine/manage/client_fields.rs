@@ -3,11 +3,10 @@
 use crate::crypto::ClientKeys;
 use crate::crypto::client_keys::assertion_alg;
 use crate::domain::client::{AuthMethod, GrantType};
-use crate::domain::id::{is_choosable_client_id, is_uuid_shaped};
+use crate::domain::id::{is_choosable_client_id, is_reserved, is_uuid_shaped};
 use crate::domain::patch::Field;
 use crate::domain::token::AccessTokenFormat;
 use crate::domain::{AudienceSet, Client, ClientId, Provider, Refusal, ScopeSet};
-use crate::engine::authenticate::ENV;
 use crate::engine::manage::client_draft::ClientDraft;
 use crate::engine::manage::client_policy_fields;
 use crate::engine::manage::fields::{Checks, any, audience, label, not_built, one_of, scope, seconds};
@@ -191,10 +190,10 @@ fn grants(names: Vec<String>) -> Result<Vec<GrantType>, String> {
 }
 
 fn chosen_id(text: String) -> Result<String, &'static str> {
-    if is_choosable_client_id(&text) && text != ENV {
+    if is_choosable_client_id(&text) && !is_reserved(&text) {
         return Ok(text);
     }
-    Err("must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a UUID, nor be env")
+    Err("must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a UUID, nor be env, system, cli or grantd")
 }
 
 /// A chosen one, or one that an installation of ours has generated.
@@ -206,10 +205,10 @@ fn kept_id(text: String) -> Result<String, &'static str> {
 /// OIDC Core §2: at most 255 ASCII characters.
 fn chosen_subject(text: String) -> Result<String, &'static str> {
     let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits && text != ENV {
+    if fits && !is_reserved(&text) {
         Ok(text)
     } else {
-        Err("must be 1 to 255 printable ASCII characters without space, and not env")
+        Err("must be 1 to 255 printable ASCII characters without space, and not env, system, cli or grantd")
     }
 }
 

@@ -17,7 +17,7 @@ use crate::engine::manage::client_secrets::{NewSecret, add_secret};
 use crate::engine::manage::{
     Actor, Expected, conflict, expected_now, if_current, require_version, stale, until_written,
 };
-use crate::store::{ChangedTable, Tx, api_keys, clients, providers, scopes, users};
+use crate::store::{ChangedTable, Tx, clients, scopes};
 
 const DELETED: &str = "client.deleted";
 
@@ -124,15 +124,10 @@ impl Engine {
             if let Err(refusal) = check_scopes(tx, &provider, &client.scope)? {
                 return Ok(Decision::Refuse(refusal));
             }
-            // A name stands for one principal of the provider for ever, whether a resource server looks
-            // at `sub` or at `client_id` (RFC 9068 §5). The provider's row is held meanwhile.
-            let names = [client.client_id.as_str(), client.subject.as_str()];
-            let taken = providers::locked(tx, &provider.id)?.is_none()
-                || clients::any_named(tx, &provider.id, &names)?
-                || users::any_with_id(tx, &provider.id, &names)?
-                || api_keys::by_id(tx, &client.subject.as_str().into())?.is_some();
-            if taken || !clients::insert(tx, client.clone())? {
-                return Ok(Decision::Refuse(conflict("This client_id or subject is or was in use.")));
+            if !clients::insert(tx, client.clone())? {
+                return Ok(Decision::Refuse(conflict(
+                    "This client_id or subject is or was in use. Choose another one.",
+                )));
             }
             create_scopes(tx, &provider, &client.scope, now)?;
             if let Some(secret) = &secret {

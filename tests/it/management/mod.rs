@@ -9,6 +9,7 @@ mod list_bounds;
 mod lists;
 mod named;
 mod once;
+mod principals;
 mod races;
 mod tried;
 mod versions;

@@ -7,7 +7,7 @@ use grantd::domain::{Decision, Fault, ProviderId, UnixTime, User, UserId};
 use grantd::store::behind::WriteBehind;
 use grantd::store::user_links::Subject;
 use grantd::store::users::NameKeys;
-use grantd::store::{Conn, Db, Tx, login_failures, providers, user_links, users};
+use grantd::store::{Conn, Db, Tx, login_failures, principal_names, providers, user_links, users};
 
 use crate::store::samples::{NOW, furnish, provider};
 use crate::support::databases::{on_both, soon};
@@ -53,7 +53,7 @@ fn keys(username: &str, email: Option<&str>) -> NameKeys {
     NameKeys { username: username.to_owned(), email: email.map(str::to_owned) }
 }
 
-fn bare(id: &str) -> User {
+pub fn bare(id: &str) -> User {
     User { email: None, ..user(id) }
 }
 
@@ -96,7 +96,7 @@ on_both! {
         let hash = PasswordHash("$argon2id$…".to_owned());
         assert!(!write(db, move |tx| users::set_password_hash(tx, &p(), &"u".into(), &hash, &hash)).await);
         assert!(write(db, move |tx| users::insert(tx, &user("v"), &own())).await);
-        assert!(read(db, |conn| users::any_with_id(conn, &p(), &["x", "u"])).await);
+        assert!(read(db, |conn| principal_names::any_taken(conn, &p(), &["x", "u"])).await);
         assert!(!write(db, |tx| users::insert(tx, &bare("u"), &keys("other", None))).await, "nor is its id given out again");
     }
 

@@ -73,6 +73,7 @@ fn both_folders_give_the_same_tables_and_columns() {
         "login_failures",
         "logout_deliveries",
         "meta",
+        "principal_names",
         "provider_domains",
         "provider_groups",
         "provider_issuers",

@@ -9,6 +9,7 @@ mod index_keys;
 mod issuers;
 mod lanes;
 mod migrations;
+mod principal_names;
 mod races;
 mod rows;
 pub mod samples;

@@ -41,7 +41,7 @@ pub const BEGIN: i64 = 1_800_000_000;
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const A_LONG_TIME: Duration = Duration::from_secs(86_400);
 /// Every table there is; what waits to be written (`usage`) only moves at a tick.
-pub const TABLES: [&str; 36] = [
+pub const TABLES: [&str; 37] = [
     "api_key_secrets",
     "meta",
     "data_keys",
@@ -78,6 +78,7 @@ pub const TABLES: [&str; 36] = [
     "webhook_patterns",
     "webhook_deliveries",
     "explanations",
+    "principal_names",
 ];
 
 /// The wall clock of a test.
