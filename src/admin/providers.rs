@@ -117,7 +117,8 @@ pub async fn update(request: HttpRequest, payload: web::Payload, engine: web::Da
 pub fn describe_delete(doc: &mut OperationDoc<'_>) {
     doc.query(
         "cascade",
-        "Whether live clients and users end with it; else they are a 409.",
+        "Whether live clients and users end with it; else they are a 409. API keys that are bound to it always end with \
+         it; one that the caller may not delete is a 409.",
         json!({"type": "boolean"}),
     );
     describe::deletes(doc);

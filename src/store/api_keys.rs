@@ -330,19 +330,33 @@ fn expiry(conn: &mut Conn, id: &ApiKeyId) -> Result<Option<i64>, Fault> {
     Ok(found.flatten())
 }
 
-/// Ends every key that is bound to this provider; answers which. `now` in epoch seconds.
-pub fn end_of_provider(conn: &mut Conn, provider: &ProviderId, now: i64) -> Result<Vec<ApiKeyId>, Fault> {
+/// The keys that are bound to this provider and not deleted, their rows held until the transaction ends.
+/// When each was last used is left out. On SQLite there is one writer and nothing to hold.
+pub fn held_of_provider(conn: &mut Conn, provider: &ProviderId) -> Result<Vec<ApiKey>, Fault> {
+    // In one order, so that two transactions never wait for each other.
+    let bound = api_keys::table
+        .filter(api_keys::provider_id.eq(provider.as_str()))
+        .filter(api_keys::deleted_at.is_null())
+        .order(api_keys::id);
+    let rows: Vec<Row> = match conn {
+        Conn::Sqlite(conn) => bound.load(conn)?,
+        Conn::Postgres(conn) => bound.for_update().load(conn)?,
+    };
+    rows.into_iter().map(ApiKey::try_from).collect()
+}
+
+/// Ends every key that is bound to this provider. `now` in epoch seconds.
+pub fn end_of_provider(conn: &mut Conn, provider: &ProviderId, now: i64) -> Result<(), Fault> {
     let bound =
-        || api_keys::table.filter(api_keys::provider_id.eq(provider.as_str())).filter(api_keys::deleted_at.is_null());
-    let ids: Vec<String> = bound().select(api_keys::id).load(conn)?;
+        api_keys::table.filter(api_keys::provider_id.eq(provider.as_str())).filter(api_keys::deleted_at.is_null());
     let end = (
         api_keys::deleted_at.eq(now),
         api_keys::updated_at.eq(now),
         api_keys::epoch.eq(api_keys::epoch + 1),
         api_keys::version.eq(api_keys::version + 1),
     );
-    diesel::update(bound()).set(end).execute(conn)?;
-    Ok(ids.into_iter().map(ApiKeyId::from).collect())
+    diesel::update(bound).set(end).execute(conn)?;
+    Ok(())
 }
 
 /// Whether `id` is an owner key without another one beside it. Holds all owner keys until the

@@ -5,6 +5,7 @@ use crate::domain::page::{Found, ListRequest, Page, PageRequest, ProviderFilter}
 use crate::domain::provider::DEFAULT_SLUG;
 use crate::domain::{Context, Decision, Effect, Failed, Fault, Provider, Refusal, Role};
 use crate::engine::Engine;
+use crate::engine::manage::api_key_fields::within_reach;
 use crate::engine::manage::provider_fields::{self, ProviderDraft};
 use crate::engine::manage::{
     Actor, Expected, conflict, expected_now, if_current, require_version, stale, unknown_provider, until_written,
@@ -16,6 +17,8 @@ use crate::store::{ChangedTable, Tx, api_keys, key_rotation, provider_domains, p
 /// Why a provider does not end without `cascade`.
 pub const LIVE_CLIENTS: &str = "The provider has live clients: delete them first.";
 pub const LIVE_USERS: &str = "The provider has live users: delete them first.";
+const KEYS_OUT_OF_REACH: &str = "The provider has API keys that this API key may not delete. Delete the provider with \
+                                 an owner API key.";
 
 impl Engine {
     /// Makes a provider with an issuer below the public URL and a first signing key.
@@ -186,13 +189,18 @@ impl Engine {
         actor.require_unbound()?;
         let expected = expected_now(&expected, provider.version)?;
         let event = self.event(ctx, actor, Some(&provider.id), "provider.deleted", &provider.slug, &[]);
-        let (row, now) = (provider.clone(), ctx.now);
+        let (row, actor, now) = (provider.clone(), actor.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {
             if providers::locked(tx, &row.id)?.is_none() {
                 return Ok(Decision::Refuse(unknown_provider()));
             }
             if let Decision::Refuse(refusal) = judge(tx, &row)? {
                 return Ok(Decision::Refuse(refusal));
+            }
+            let keys = api_keys::held_of_provider(tx, &row.id)?;
+            // With the provider, the actor ends no key that it could not delete by itself.
+            if keys.iter().any(|key| within_reach(&actor, key).is_err()) {
+                return Ok(Decision::Refuse(conflict(KEYS_OUT_OF_REACH)));
             }
             Ok(match providers::soft_delete(tx, &row.id, expected, cascade, now.seconds())? {
                 Deletion::Done => {
@@ -203,8 +211,9 @@ impl Engine {
                     // Before its event is written: what the provider's own would still be told of is nothing.
                     webhooks::end_of_provider(tx, &row.id, now.seconds())?;
                     // A key bound to it has nothing left to open.
-                    for key in api_keys::end_of_provider(tx, &row.id, now.seconds())? {
-                        tx.changed(ChangedTable::ApiKeys, key.as_str(), now)?;
+                    api_keys::end_of_provider(tx, &row.id, now.seconds())?;
+                    for key in &keys {
+                        tx.changed(ChangedTable::ApiKeys, key.id.as_str(), now)?;
                     }
                     Decision::Allow(())
                 }

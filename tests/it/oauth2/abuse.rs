@@ -61,6 +61,47 @@ on_both_apps! {
         }
     }
 
+    async fn a_provider_takes_no_key_along_that_the_actor_may_not_delete(app: TestApp) {
+        let admin = app.api_key(json!({"role": "admin"})).await;
+        let short = app.api_key(json!({"role": "owner", "max_ttl": 60})).await;
+        let delete = async |path: &str, key: &str| app.call("DELETE", path).bearer(key).send().await;
+        for (role, refused) in [("owner", &admin), ("admin", &admin), ("member", &short)] {
+            let id = app.provider(role, json!({"surfaces": ["usegrant", "deepgram"]})).await["id"].as_str().unwrap().to_owned();
+            let bound = app.admin("POST", "/api-keys").json(&json!({"role": role, "provider": role})).send().await.json();
+            let (key, own) = (bound["key"].as_str().unwrap(), format!("/admin/v1/providers/{role}"));
+            for path in [own.clone(), format!("{own}?cascade=true"), format!("/v1/providers/{id}"), format!("/v1/projects/{id}")] {
+                let answer = delete(&path, refused).await;
+                assert!([400, 409].contains(&answer.status), "{path}: {} {}", answer.status, answer.text());
+                assert!(answer.text().contains("with an owner API key"), "{path}: {}", answer.text());
+            }
+            assert_eq!(app.get("/v1/auth/token").bearer(key).send().await.status, 200, "the key of role {role} has ended");
+            assert_eq!(app.get(&own).bearer(&admin).send().await.status, 200);
+            // A key that has been deleted is in nobody's way.
+            let path = format!("/api-keys/{}", bound["id"].as_str().unwrap());
+            assert_eq!(app.admin("DELETE", &path).send().await.status, 204);
+            assert_eq!(delete(&own, refused).await.status, 204, "{role}");
+        }
+        app.provider("acme", json!({})).await;
+        let weak = app.api_key(json!({"role": "member", "provider": "acme"})).await;
+        assert_eq!(delete("/admin/v1/providers/acme", &admin).await.status, 204);
+        assert_eq!(app.get("/v1/auth/token").bearer(&weak).send().await.status, 401, "a key within reach ends");
+    }
+
+    async fn a_key_is_not_made_for_a_provider_that_ends_at_the_same_moment(app: TestApp) {
+        for round in 0..8 {
+            let slug = format!("acme{round}");
+            app.provider(&slug, json!({})).await;
+            let key = app.admin("POST", "/api-keys").json(&json!({"role": "owner", "provider": slug})).send();
+            let path = format!("/providers/{slug}");
+            let (made, deleted) = futures_util::join!(key, app.admin("DELETE", &path).send());
+            assert_eq!(deleted.status, 204);
+            if made.status == 201 {
+                let key = made.json()["key"].as_str().unwrap().to_owned();
+                assert_eq!(app.get("/v1/auth/token").bearer(&key).send().await.status, 401, "round {round}");
+            }
+        }
+    }
+
     async fn the_built_in_client_stays_what_it_is(app: TestApp) {
         let path = format!("{CLIENTS}/runai");
         assert_eq!(app.admin("DELETE", &path).send().await.status, 409);
