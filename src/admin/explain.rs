@@ -80,6 +80,7 @@ impl ExplanationOut {
             kind,
             outcome,
             client,
+            key: _,
             provider: _,
             address,
             rule,
@@ -108,7 +109,7 @@ impl ExplanationOut {
 pub fn reads(doc: &mut OperationDoc<'_>) {
     doc.says(
         "Every answer carries `x-request-id`. Where nothing is kept for one, the 404 says why. An API key that is bound \
-         to a provider sees what was decided there.",
+         to a provider sees what was decided there, and nothing about API keys that are not bound to it.",
     );
     doc.answers::<ExplanationOut>(200, "The rule that decided, and all that were asked.");
 }

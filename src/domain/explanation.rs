@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::external::Outcome;
 use crate::domain::hidden::without_credentials;
-use crate::domain::{ClientId, Context, Failed, Fault, ProviderId, Refusal, UnixTime};
+use crate::domain::{ApiKeyId, ClientId, Context, Failed, Fault, ProviderId, Refusal, UnixTime};
 
 type Word = Cow<'static, str>;
 
@@ -106,6 +106,15 @@ impl Ending {
     }
 }
 
+/// The API key that a request came with. Its facts are shown to its own provider only, and to keys that are bound
+/// to none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedKey {
+    pub id: ApiKeyId,
+    /// The provider that it is bound to.
+    pub provider: Option<ProviderId>,
+}
+
 /// Why one request was decided as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
@@ -118,6 +127,7 @@ pub struct Explanation {
     pub kind: Word,
     pub outcome: Ending,
     pub client: Option<ClientId>,
+    pub key: Option<UsedKey>,
     pub provider: Option<ProviderId>,
     pub address: IpAddr,
     /// The rule that decided.
@@ -183,6 +193,9 @@ pub struct Noted {
     pub kind: Option<&'static str>,
     pub provider: Option<ProviderId>,
     pub client: Option<ClientId>,
+    pub key: Option<UsedKey>,
+    /// The provider that the request had named when its API key was looked for.
+    pub provider_before_key: Option<ProviderId>,
     pub steps: Vec<Step>,
     /// A "no" that leaves as a success, as `{"active": false}`, or as a page.
     pub refused: Option<(&'static str, String)>,
@@ -198,7 +211,16 @@ impl Trail {
         self.lock().provider = Some(provider.clone());
     }
 
-    /// A client, or an API key, that exists: never what somebody typed.
+    /// An API key that exists. The provider that it is bound to stands in where the request has named none yet.
+    pub fn key(&self, key: UsedKey) {
+        let mut noted = self.lock();
+        noted.provider_before_key = noted.provider.clone();
+        noted.client = Some(key.id.as_str().into());
+        noted.provider = noted.provider.take().or_else(|| key.provider.clone());
+        noted.key = Some(key);
+    }
+
+    /// A client that exists: never what somebody typed.
     pub fn client(&self, client: &ClientId) {
         self.lock().client = Some(client.clone());
     }

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::explanation::{Ending, Fact, Step};
+use crate::domain::explanation::{Ending, Fact, Step, UsedKey};
 use crate::domain::external::Outcome;
 use crate::domain::{ClientId, Explanation, Fault, ProviderId, UnixTime};
 use crate::store::connection::Conn;
@@ -33,11 +33,20 @@ struct Body {
     kind: String,
     outcome: String,
     client: Option<String>,
+    /// Missing in rows of the release before.
+    #[serde(default)]
+    key: Option<StoredKey>,
     address: IpAddr,
     rule: String,
     sentence: String,
     steps: Vec<StoredStep>,
     skipped: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKey {
+    id: String,
+    provider: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,7 +116,7 @@ impl TryFrom<Row> for Explanation {
     fn try_from(row: Row) -> Result<Self, Fault> {
         let Row { request_id, at, provider_id, body } = row;
         let body: Body = serde_json::from_str(&body).map_err(|_| unreadable("explanations", "body"))?;
-        let Body { node, surface, kind, outcome, client, address, rule, sentence, steps, skipped } = body;
+        let Body { node, surface, kind, outcome, client, key, address, rule, sentence, steps, skipped } = body;
         Ok(Self {
             request_id,
             at: UnixTime::from_millis(at),
@@ -116,6 +125,8 @@ impl TryFrom<Row> for Explanation {
             kind: Cow::Owned(kind),
             outcome: Ending::from_name(&outcome).ok_or_else(|| unreadable("explanations", "body"))?,
             client: client.map(ClientId::from),
+            key: key
+                .map(|StoredKey { id, provider }| UsedKey { id: id.into(), provider: provider.map(ProviderId::from) }),
             provider: provider_id.map(ProviderId::from),
             address,
             rule: Cow::Owned(rule),
@@ -138,6 +149,7 @@ pub fn insert(conn: &mut Conn, explanation: &Explanation) -> Result<(), Fault> {
         kind,
         outcome,
         client,
+        key,
         provider,
         address,
         rule,
@@ -151,6 +163,10 @@ pub fn insert(conn: &mut Conn, explanation: &Explanation) -> Result<(), Fault> {
         kind: kind.clone().into_owned(),
         outcome: outcome.name().to_owned(),
         client: client.as_ref().map(ToString::to_string),
+        key: key.as_ref().map(|UsedKey { id, provider }| StoredKey {
+            id: id.to_string(),
+            provider: provider.as_ref().map(ToString::to_string),
+        }),
         address: *address,
         rule: rule.clone().into_owned(),
         sentence: sentence.clone().into_owned(),

@@ -1,16 +1,13 @@
 //! What is said of credentials, for `explain`: their ids, hints and ends, never themselves.
 
 use crate::domain::Context;
-use crate::domain::explanation::{Fact, Facts, facts};
+use crate::domain::explanation::{Fact, Facts, UsedKey, facts};
 use crate::engine::cache::api_keys::ApiKeyEntry;
 use crate::engine::cache::clients::{ClientEntry, SecretEntry};
 
-/// An API key that exists: who asks, and at which provider, for `explain`.
+/// An API key that exists, for `explain`.
 pub fn note_key(ctx: &Context, entry: &ApiKeyEntry) {
-    ctx.trail.client(&entry.key.id.as_str().into());
-    if let Some(provider) = &entry.key.provider {
-        ctx.trail.provider(provider);
-    }
+    ctx.trail.key(UsedKey { id: entry.key.id.clone(), provider: entry.key.provider.clone() });
 }
 
 pub fn ended_key(entry: &ApiKeyEntry) -> Facts {

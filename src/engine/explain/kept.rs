@@ -185,6 +185,7 @@ mod tests {
             kind: Cow::Borrowed("token"),
             outcome,
             client: Some(client.into()),
+            key: None,
             provider: None,
             address: Ipv4Addr::LOCALHOST.into(),
             rule: Cow::Borrowed("a.b"),

@@ -17,6 +17,7 @@ use crate::store::{Tx, explanations, providers};
 pub mod credentials;
 pub mod kept;
 mod sentences;
+mod visible;
 
 pub use kept::{Bounds, Kept};
 
@@ -39,7 +40,7 @@ impl Witness for Engine {
 impl Engine {
     /// `None`: nothing was decided that anybody asks about.
     fn explained(&self, ctx: &Context, end: End<'_>) -> Option<Explanation> {
-        let Noted { kind, provider, client, mut steps, refused } = ctx.trail.take();
+        let Noted { kind, mut provider, client, key, provider_before_key, mut steps, refused } = ctx.trail.take();
         let (outcome, rule, said) = match (end, refused) {
             (End::Refused(refusal), _) => {
                 let decided = decisive(&mut steps, refusal);
@@ -60,6 +61,11 @@ impl Engine {
                 (Ending::Granted, "granted".into(), "Every rule let it pass.".into())
             }
         };
+        if let Some(used) = key.as_ref().filter(|_| rule.starts_with(visible::OF_A_REFUSED_KEY)) {
+            // A key that does not exist is refused before more is known of the request. Another provider than it then
+            // has would tell that this one exists.
+            provider = provider_before_key.or_else(|| used.provider.clone());
+        }
         Some(Explanation {
             request_id: ctx.request_id.clone(),
             at: ctx.now,
@@ -68,6 +74,7 @@ impl Engine {
             kind: Cow::Borrowed(kind.unwrap_or(ctx.surface)),
             outcome,
             client,
+            key,
             provider,
             address: ctx.client_address,
             rule,
@@ -77,9 +84,8 @@ impl Engine {
         })
     }
 
-    /// Why the request with this id was decided as it was. A key that is bound to a provider sees only
-    /// what was decided there.
-    /// With the slug of its provider.
+    /// Why the request with this id was decided as it was, with the slug of its provider. A key that is bound to a
+    /// provider sees what was decided there, without the facts of foreign keys, and what keys of that provider asked.
     pub async fn explain(
         &self,
         ctx: &Context,
@@ -95,9 +101,9 @@ impl Engine {
             }
             None => None,
         };
-        let visible = found.filter(|found| match actor.bound_to() {
-            None => true,
-            Some(bound) => found.provider.as_ref() == Some(bound),
+        let visible = found.and_then(|found| match actor.bound_to() {
+            None => Some(found),
+            Some(bound) => visible::to_provider(found, bound),
         });
         let found = visible.ok_or_else(|| self.not_kept(ctx, actor, request_id))?;
         let slug = match found.provider.clone() {

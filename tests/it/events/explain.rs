@@ -200,6 +200,92 @@ on_both_apps! {
         assert_eq!(seen(&made).await.status, 404);
     }
 
+    async fn a_tenant_sees_nothing_of_a_foreign_key(app: TestApp) {
+        let other = app.second_node().await;
+        for slug in ["acme", "other"] {
+            app.provider(slug, json!({"surfaces": ["usegrant", "deepgram"]})).await;
+        }
+        let (here, there) = (admin_of(&app, "acme").await, admin_of(&app, "other").await);
+        let made = async |fields: Value| {
+            let made = app.admin("POST", "/api-keys").json(&fields).send().await.json();
+            (text(&made, "key"), text(&made, "id"))
+        };
+        let foreign = made(json!({"role": "member", "provider": "other", "scope": "s3cret:scope"})).await;
+        let gone = made(json!({"role": "member"})).await;
+        app.admin("DELETE", &format!("/api-keys/{}", gone.1)).send().await;
+        let rotated = made(json!({"role": "member"})).await;
+        app.admin("POST", &format!("/api-keys/{}/secrets/rotate", rotated.1)).json(&json!({"overlap_seconds": 0})).send().await;
+        let unbound = made(json!({"role": "member", "scope": "s3cret:scope", "max_ttl": 7777})).await;
+        let seen = async |node: &TestApp, answer: &Answer, key: &str| {
+            let path = format!("/admin/v1/explain/{}", answer.header("x-request-id"));
+            node.get(&path).bearer(key).send().await
+        };
+        let plain = |answer: Answer| {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let mut explained = answer.json();
+            for own in ["request_id", "at", "node", "address"] {
+                explained.as_object_mut().unwrap().remove(own);
+            }
+            explained
+        };
+        let asks: [for<'a> fn(&'a TestApp, &str) -> Call<'a>; 4] = [
+            |app, key| app.post("/p/acme/oauth2/introspect").form(&[("token", "x")]).bearer(key),
+            |app, key| app.post("/p/acme/oauth2/revoke").form(&[("token", "x")]).bearer(key),
+            |app, key| app.post("/p/acme/oauth2/mint").json(&json!({})).bearer(key),
+            |app, key| app.post("/p/acme/v1/auth/grant").json(&json!({})).bearer(key),
+        ];
+        for (number, ask) in asks.into_iter().enumerate() {
+            let unknown = ask(&app, &"k".repeat(40)).send().await;
+            let expected = seen(&app, &unknown, &here).await;
+            for (key, id) in [&foreign, &gone, &rotated] {
+                let refused = ask(&app, key).send().await;
+                assert_eq!((refused.status, unknown.status), (401, 401), "{number}: {}", refused.text());
+                let shown = seen(&app, &refused, &here).await;
+                assert_eq!(shown.status, expected.status, "{number}: {}", shown.text());
+                if expected.status == 200 {
+                    let expected = plain(seen(&app, &unknown, &here).await);
+                    assert_eq!(plain(shown), expected, "{number}: as of a key that does not exist");
+                }
+                app.tick().await;
+                let written = seen(&other, &refused, &here).await;
+                assert!(!written.text().contains(id.as_str()), "{number}: {}", written.text());
+                // The operator and the provider of the key see it.
+                assert_eq!(plain(seen(&other, &refused, &app.first.owner_key).await)["client_id"], json!(id));
+                let own = seen(&other, &refused, &there).await;
+                assert_eq!(own.status, if *key == foreign.0 { 200 } else { 404 }, "{number}: {}", own.text());
+            }
+            // Wrong keys are slowed.
+            app.pass(600);
+        }
+        // What an unbound key does here is shown without the key.
+        let mint = |fields: Value| app.post("/p/acme/oauth2/mint").json(&fields).bearer(&unbound.0).send();
+        for (answer, rule, outcome) in [
+            (mint(json!({"scope": "s3cret:scope", "ttl_seconds": 60})).await, "granted", "granted"),
+            (mint(json!({"scope": "other"})).await, "api_key.shown", "refused"),
+            (mint(json!({"ttl_seconds": 7778})).await, "api_key.shown", "refused"),
+        ] {
+            app.tick().await;
+            for node in [&app, &other] {
+                let shown = seen(node, &answer, &here).await;
+                if outcome == "granted" && shown.status == 404 {
+                    continue;
+                }
+                let text = shown.text();
+                let shown = plain(shown);
+                assert_eq!((&shown["rule"], &shown["outcome"], &shown["client_id"]), (&json!(rule), &json!(outcome), &json!(null)), "{text}");
+                for hidden in [unbound.1.as_str(), "s3cret", "7777", "member"] {
+                    assert!(!text.replace(answer.header("x-request-id"), "").contains(hidden), "{hidden}: {text}");
+                }
+                let whole = plain(seen(node, &answer, &app.first.owner_key).await);
+                assert_eq!(whole["client_id"], json!(unbound.1), "{whole}");
+            }
+        }
+        let own = made(json!({"role": "member", "provider": "acme", "scope": "a"})).await;
+        let refused = app.post("/p/acme/oauth2/mint").json(&json!({"scope": "b"})).bearer(&own.0).send().await;
+        let shown = plain(seen(&app, &refused, &here).await);
+        assert_eq!((&shown["rule"], &shown["client_id"]), (&json!("scope.allowed"), &json!(own.1)));
+    }
+
     async fn another_node_finds_what_was_written_and_says_why_it_finds_nothing(app: TestApp) {
         let other = app.second_node().await;
         let client = app.client(json!({})).await;
