@@ -11,6 +11,8 @@ const SHORTEST: usize = 9;
 const SHORTEST_WITHIN: usize = 24;
 /// Random characters of a secret.
 const RANDOM: usize = 43;
+/// How often a text is decoded in search of a credential. A text that is encoded more often is left out whole.
+const DEEPEST: usize = 5;
 
 /// The text without what looks like a credential; `instead` stands in its place. Where no start occurs,
 /// which is nearly always, the text is looked through once and nothing is copied.
@@ -23,20 +25,37 @@ pub fn without_credentials<'a>(text: &'a str, instead: &'a str) -> Cow<'a, str> 
         out.push_str(instead);
         rest = after;
     }
-    if rest.contains('%') && first(&percent_decoded(rest)).is_some() {
-        // Its start is spelled otherwise, as `gs%5F`.
-        return Cow::Borrowed(instead);
-    }
     if rest.len() == text.len() {
-        return Cow::Borrowed(text);
+        return if is_spelled_otherwise(text) { Cow::Borrowed(instead) } else { Cow::Borrowed(text) };
     }
     out.push_str(rest);
-    Cow::Owned(out)
+    // What stands before a plain one counts too.
+    if is_spelled_otherwise(&out) { Cow::Borrowed(instead) } else { Cow::Owned(out) }
 }
 
 /// Whether there is anything that [`without_credentials`] leaves out.
 pub fn has_credential(text: &str) -> bool {
-    first(text.as_bytes()).is_some() || (text.contains('%') && first(&percent_decoded(text)).is_some())
+    first(text.as_bytes()).is_some() || is_spelled_otherwise(text)
+}
+
+/// Whether a credential appears once the text is percent-decoded, as `gs%5F` or `gs%255F`. Proxies and clients
+/// encode a path again, so one decoding is not enough.
+fn is_spelled_otherwise(text: &str) -> bool {
+    if !text.contains('%') {
+        return false;
+    }
+    let mut spelled = text.as_bytes().to_vec();
+    for _ in 0..DEEPEST {
+        let decoded = decoded_once(&spelled);
+        if decoded.len() == spelled.len() {
+            return false;
+        }
+        if first(&decoded).is_some() {
+            return true;
+        }
+        spelled = decoded;
+    }
+    decoded_once(&spelled).len() < spelled.len()
 }
 
 /// Where the first one begins and ends.
@@ -66,22 +85,31 @@ fn credential_at(text: &[u8], last: usize) -> Option<(usize, usize)> {
 
 /// The bytes of a text with every `%2D` as the byte that it spells; a `%` that spells none stays (RFC 3986 §2.1).
 pub fn percent_decoded(text: &str) -> Vec<u8> {
+    decoded_once(text.as_bytes())
+}
+
+fn decoded_once(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        let spelled = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match spelled.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if *first == b'%' => {
+        match after.first_chunk().filter(|_| *first == b'%').and_then(byte_of) {
+            Some(byte) => {
                 out.push(byte);
                 rest = after.get(2..).unwrap_or_default();
             }
-            _ => {
+            None => {
                 out.push(*first);
                 rest = after;
             }
         }
     }
     out
+}
+
+/// The byte that two hexadecimal digits spell.
+fn byte_of([high, low]: &[u8; 2]) -> Option<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 /// What a credential is made of, and with which another spelling of it goes on (`%2D`). A slash parts two of
@@ -128,6 +156,43 @@ mod tests {
             assert!(!without_credentials(&text, "*").contains(&SECRET[10..]), "{text}");
         }
         assert_eq!(without_credentials("a%20b%zz%5", "*"), "a%20b%zz%5");
+    }
+
+    /// Every byte as `%67`, in either case, so often.
+    fn encoded(text: &str, times: usize) -> String {
+        let mut text = text.to_owned();
+        for time in 0..times {
+            text = match time {
+                0 => text.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+                _ => text.replace('%', "%25"),
+            };
+        }
+        text
+    }
+
+    #[test]
+    fn a_start_that_is_encoded_again_and_again_is_one() {
+        for times in 1..40 {
+            let text = format!("/admin/v1/clients/{}/x", encoded(SECRET, times));
+            assert_eq!(without_credentials(&text, "*"), "*", "{times}");
+            assert!(has_credential(&text), "{times}");
+        }
+        for text in [
+            format!("/p/%2567s_{}", &SECRET[3..]),
+            format!("/p/%25%36%37s%5f{}", &SECRET[3..]),
+            format!("/p/gs%255F{}", &SECRET[3..]),
+            format!("/p/gs%255f{}?a+b", &SECRET[3..]),
+            format!("+{}", SECRET.replace('_', "%25255f")),
+            // Before and behind one that stands there plainly.
+            format!("a={}&b={SECRET}", SECRET.replace('_', "%5F")),
+            format!("b={SECRET}&a={}", SECRET.replace('_', "%255F")),
+        ] {
+            assert_eq!(without_credentials(&text, "*"), "*", "{text}");
+        }
+        for plain in ["/a%252Fb", "100%25%2025", "/x%+5y", "%%%25", "/ä%C3%A4"] {
+            assert_eq!(without_credentials(plain, "*"), plain);
+        }
+        assert_eq!(percent_decoded("%+5%4a%4A"), b"%+5JJ");
     }
 
     #[test]

@@ -196,11 +196,20 @@ on_both_apps! {
             answers.push(app.post("/oauth2/token").form(&form).basic(&web.id, &web.secret).send().await);
             let part = url::form_urlencoded::byte_serialize(within.as_bytes()).collect::<String>();
             let spelled = secret.replace('_', "%5f");
-            for place in [&part, &spelled, &format!("x{spelled}")] {
+            let twice = spelled.replace('%', "%25");
+            let whole: String = within.bytes().map(|byte| format!("%25{byte:02X}")).collect();
+            for place in [&part, &spelled, &format!("x{spelled}"), &twice, &twice.replace('%', "%2525"), &whole] {
                 for path in ["/admin/v1/providers/{}", "/admin/v1/providers/default/clients/{}", "/p/{}/oauth2/token", "/{}/x"] {
                     answers.push(app.get(&path.replace("{}", place)).bearer(&app.first.owner_key).send().await);
                 }
             }
+        }
+        let spelled = ["%5F", "%255f", "%25255F"].map(|underscore| secret.replace('_', underscore));
+        for text in spelled.iter().chain([secret]) {
+            for header in ["x-request-id", "user-agent", "referer", "host", "x-forwarded-for", "traceparent"] {
+                answers.push(app.get("/admin/v1/providers/nobody").header(header, text).send().await);
+            }
+            answers.push(app.get(&format!("/admin/v1/providers/nobody?a=b+{text}&{text}")).send().await);
         }
         for sent in [format!("rid-{secret}"), format!("rid{secret}"), format!("1.{secret}"), "rid-of-somebody".to_owned()] {
             answers.push(app.get("/admin/v1/providers/nobody").header("x-request-id", &sent).send().await);
