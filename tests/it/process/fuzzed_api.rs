@@ -109,19 +109,37 @@ fn prepared(kind: Kind) -> (Home, crate::support::process::Server, Api) {
     (home, server, api)
 }
 
-#[test]
-fn an_owner_is_told_what_the_document_says() {
-    let (home, server, _api) = prepared(Kind::Postgres);
+fn an_owner_is_told_what_the_document_says(kind: Kind) {
+    let (home, server, _api) = prepared(kind);
     fuzz(&home, &server.http.base, OWNER).unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]
-fn an_admin_of_a_provider_changes_nothing_elsewhere() {
-    let (home, server, api) = prepared(Kind::Sqlite);
+fn an_owner_is_told_what_the_document_says_on_sqlite() {
+    an_owner_is_told_what_the_document_says(Kind::Sqlite);
+}
+
+#[test]
+fn an_owner_is_told_what_the_document_says_on_postgres() {
+    an_owner_is_told_what_the_document_says(Kind::Postgres);
+}
+
+fn an_admin_of_a_provider_changes_nothing_elsewhere(kind: Kind) {
+    let (home, server, api) = prepared(kind);
     let key = api.post("/api-keys", &json!({"role": "admin", "provider": "acme"})).expect(201).text_of("key");
     let before = seen(&api, &["default", "other"]);
     fuzz(&home, &server.http.base, &key).unwrap_or_else(|said| panic!("{said}"));
     assert_eq!(seen(&api, &["default", "other"]), before);
+}
+
+#[test]
+fn an_admin_of_a_provider_changes_nothing_elsewhere_on_sqlite() {
+    an_admin_of_a_provider_changes_nothing_elsewhere(Kind::Sqlite);
+}
+
+#[test]
+fn an_admin_of_a_provider_changes_nothing_elsewhere_on_postgres() {
+    an_admin_of_a_provider_changes_nothing_elsewhere(Kind::Postgres);
 }
 
 #[test]
