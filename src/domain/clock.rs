@@ -25,6 +25,30 @@ impl UnixTime {
         self.0
     }
 
+    /// Milliseconds since `then` (epoch milliseconds), never below 0. `None`: `then` lies ahead of this
+    /// time by more than [`Self::AHEAD`]. The clock that wrote it, or ours, was wrong, so it counts as
+    /// long ago.
+    pub const fn millis_since(self, then: i64) -> Option<i64> {
+        let age = self.0.saturating_sub(then);
+        if age < -Self::AHEAD * 1000 {
+            return None;
+        }
+        Some(if age < 0 { 0 } else { age })
+    }
+
+    /// As [`Self::millis_since`], in seconds.
+    pub const fn seconds_since(self, then: i64) -> Option<i64> {
+        let age = self.seconds().saturating_sub(then);
+        if age < -Self::AHEAD {
+            return None;
+        }
+        Some(if age < 0 { 0 } else { age })
+    }
+
+    /// Seconds by which a row may lie ahead of the request that reads it: a request takes its time once,
+    /// may last a minute, and another one may have written the row meanwhile.
+    pub const AHEAD: i64 = 60;
+
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
@@ -68,5 +92,14 @@ mod tests {
         assert_eq!(UnixTime::from_millis(1999).seconds(), 1);
         assert_eq!(UnixTime::from_millis(-1).seconds(), -1);
         assert_eq!(UnixTime::from_seconds(7).plus_seconds(3).millis(), 10_000);
+    }
+
+    #[test]
+    fn what_lies_far_ahead_has_no_age() {
+        let now = UnixTime::from_seconds(1000);
+        assert_eq!((now.seconds_since(990), now.millis_since(990_500)), (Some(10), Some(9500)));
+        assert_eq!((now.seconds_since(1060), now.millis_since(1_060_000)), (Some(0), Some(0)));
+        assert_eq!((now.seconds_since(1061), now.millis_since(1_060_001)), (None, None));
+        assert_eq!((now.seconds_since(i64::MAX), now.seconds_since(i64::MIN)), (None, Some(i64::MAX)));
     }
 }

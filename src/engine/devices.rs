@@ -41,7 +41,7 @@ impl Engine {
         // A change within the same second counts as later: better one login more than a device
         // that outlives the password it was earned with.
         let outlived = |at: i64| user.password_changed_at.is_some_and(|changed| changed >= at);
-        issued.is_some_and(|at| now.seconds() < at + DEVICE_TTL && !outlived(at))
+        issued.is_some_and(|at| now.seconds_since(at).is_some_and(|age| age < DEVICE_TTL) && !outlived(at))
     }
 
     fn device_issued_at(&self, provider: &ProviderId, user: &UserId, device: &str) -> Option<i64> {

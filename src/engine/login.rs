@@ -27,6 +27,7 @@ use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::names::name_key;
 use crate::engine::throttle::{PER_ADDRESS, Table, Throttle, network_of};
+use crate::store::login_failures::Debt;
 use crate::store::{Conn, login_failures, users};
 
 /// Failures of one account from one network.
@@ -49,8 +50,17 @@ struct Limit {
 }
 
 impl Limit {
+    /// What one failure adds. Tries at once at several nodes may all be borne, so a row may owe somewhat more
+    /// than is borne.
+    const fn debt(self) -> Debt {
+        Debt { seconds: self.leak, most: (self.most + 10) * self.leak }
+    }
+
     /// Seconds until one more try is borne; 0: now. `clear_at`: when nothing is remembered any more.
     fn wait(self, clear_at: i64, now: i64) -> i64 {
+        if self.debt().is_of_another_clock(clear_at, now) {
+            return 0;
+        }
         (clear_at - now - (self.most - 1) * self.leak).max(0)
     }
 }
@@ -158,8 +168,8 @@ impl Engine {
             }
             user => {
                 let Tried { account, network } = &known.tried;
-                self.0.behind.note_login_failure(network, ctx.now, OF_NETWORK.leak);
-                self.0.behind.note_login_failure(account, ctx.now, OF_ACCOUNT.leak);
+                self.0.behind.note_login_failure(network, ctx.now, OF_NETWORK.debt());
+                self.0.behind.note_login_failure(account, ctx.now, OF_ACCOUNT.debt());
                 if let Some(user) = &user {
                     self.0.behind.note_event(self.event_of_failure(ctx, provider, user, right));
                 }

@@ -266,5 +266,7 @@ impl Engine {
 /// True for one caller a minute.
 fn is_due(noted_at: &AtomicI64, now: i64) -> bool {
     let last = noted_at.load(Ordering::Relaxed);
-    now - last >= NOTE_EVERY && noted_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    // A note in the future is an old one: the clock has gone back.
+    !(0..NOTE_EVERY).contains(&(now - last))
+        && noted_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }

@@ -73,7 +73,8 @@ impl Engine {
 
     async fn touch_session(&self, ctx: &Context, provider: &ProviderEntry, session: &Session) -> Result<(), Fault> {
         let now = ctx.now.seconds();
-        if now - session.seen_at < TOUCH_EVERY {
+        // One seen in the future was seen before the clock went back: its end comes nearer.
+        if ctx.now.seconds_since(session.seen_at).is_some_and(|age| age < TOUCH_EVERY) {
             return Ok(());
         }
         let (id, idle_ends_at) = (session.id.clone(), now + provider.provider.sessions.idle);

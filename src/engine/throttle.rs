@@ -100,14 +100,14 @@ impl Table {
 
     fn count(&self, key: &impl Hash, now: UnixTime) -> u64 {
         let slot = self.slot(key).load(Ordering::Relaxed);
-        count_in(slot, minute(now).max(slot >> COUNT_BITS))
+        count_in(slot, minute_beside(now, slot))
     }
 
     /// Counts one more; the count of this minute with it. A request that began in the minute before
     /// counts in the one that others have begun: it must not wipe their count out.
     pub(in crate::engine) fn add(&self, key: &impl Hash, now: UnixTime) -> u64 {
         let next = |old: u64| {
-            let minute = minute(now).max(old >> COUNT_BITS);
+            let minute = minute_beside(now, old);
             (minute << COUNT_BITS) | (count_in(old, minute) + 1).min(u64::from(u32::MAX))
         };
         let after = self.change(key, next);
@@ -118,7 +118,7 @@ impl Table {
     fn add_below(&self, key: &impl Hash, now: UnixTime, most: u64) -> bool {
         let slot = self.slot(key);
         let next = |old: u64| {
-            let minute = minute(now).max(old >> COUNT_BITS);
+            let minute = minute_beside(now, old);
             let count = count_in(old, minute);
             (count < most).then_some((minute << COUNT_BITS) | (count + 1))
         };
@@ -154,6 +154,13 @@ pub(in crate::engine) fn network_of(address: IpAddr) -> IpAddr {
 
 fn minute(now: UnixTime) -> u64 {
     u64::try_from(now.seconds() / MINUTE).unwrap_or(0) & u64::from(u32::MAX)
+}
+
+/// The minute to count in: this one, or the next if others have begun it in this slot. A later one was
+/// counted before the clock went back; it must not slow anybody until the clock is there again.
+fn minute_beside(now: UnixTime, slot: u64) -> u64 {
+    let (own, counted) = (minute(now), slot >> COUNT_BITS);
+    if counted == own + 1 { counted } else { own }
 }
 
 fn count_in(slot: u64, minute: u64) -> u64 {
@@ -211,6 +218,24 @@ mod tests {
         assert!(throttle.begin("client", HERE, now).is_err());
         throttle.forgive("client", HERE, now);
         assert!(throttle.begin("client", HERE, now).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_slows_nobody_and_forgives_as_before() {
+        let (throttle, now) = (Throttle::with(3, 9), UnixTime::from_seconds(1_003_600));
+        for _ in 0..3 {
+            assert!(throttle.failed("user", HERE, now).is_ok());
+        }
+        assert!(throttle.begin("user", HERE, now).is_err());
+        let back = now.plus_seconds(-3600);
+        for _ in 0..9 {
+            assert!(throttle.begin("user", HERE, back).is_ok(), "a right password is no failure");
+            throttle.forgive("user", HERE, back);
+        }
+        for _ in 0..3 {
+            assert!(throttle.failed("user", HERE, back).is_ok());
+        }
+        assert!(throttle.begin("user", HERE, back).is_err());
     }
 
     #[test]

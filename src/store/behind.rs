@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::domain::event::Event;
 use crate::domain::{Fault, SessionId, UnixTime};
+use crate::store::login_failures::Debt;
 use crate::store::usage::{self, Usage, UsageKind};
 use crate::store::{Db, Tx, events, login_failures, sessions};
 
@@ -28,7 +29,7 @@ struct Notes {
     /// By kind first, so that a note on a known id allocates nothing.
     by_kind: HashMap<UsageKind, HashMap<String, Usage>>,
     count: usize,
-    login_failures: HashMap<String, Debt>,
+    login_failures: HashMap<String, Owed>,
     events: Vec<Event>,
     /// Seen at, and over if not used again by; epoch seconds.
     sessions: HashMap<SessionId, (i64, i64)>,
@@ -36,14 +37,15 @@ struct Notes {
 
 /// What a note adds to a row of `login_failures`: seconds of debt, as of `at` (epoch seconds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Debt {
+struct Owed {
     at: i64,
-    seconds: i64,
+    debt: Debt,
 }
 
-impl Debt {
+impl Owed {
     fn and(self, more: Self) -> Self {
-        Self { at: self.at.max(more.at), seconds: self.seconds + more.seconds }
+        let debt = Debt { seconds: self.debt.seconds + more.debt.seconds, most: more.debt.most };
+        Self { at: self.at.max(more.at), debt }
     }
 }
 
@@ -78,9 +80,9 @@ impl WriteBehind {
         self.lock().count
     }
 
-    /// Somebody tried a password in vain; the try is remembered for `seconds`.
-    pub fn note_login_failure(&self, id: &str, at: UnixTime, seconds: i64) {
-        let more = Debt { at: at.seconds(), seconds };
+    /// Somebody tried a password in vain.
+    pub fn note_login_failure(&self, id: &str, at: UnixTime, debt: Debt) {
+        let more = Owed { at: at.seconds(), debt };
         let mut notes = self.lock();
         let full = notes.login_failures.len() >= self.capacity;
         if let Some(known) = notes.login_failures.get_mut(id) {
@@ -127,11 +129,11 @@ impl WriteBehind {
         // logins first, since they hold an attacker back.
         let mut failures: Vec<_> = std::mem::take(&mut self.lock().login_failures).into_iter().collect();
         failures.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let add = |tx: &mut Tx<'_>, (id, debt): &(String, Debt)| login_failures::add(tx, id, debt.at, debt.seconds);
+        let add = |tx: &mut Tx<'_>, (id, owed): &(String, Owed)| login_failures::add(tx, id, owed.at, owed.debt);
         let wrote = self.write(db, deadline, failures, add).await;
         let mut written = wrote.map_err(|(fault, untried)| {
-            let back = |(id, debt): (String, Debt)| {
-                self.note_login_failure(&id, UnixTime::from_seconds(debt.at), debt.seconds);
+            let back = |(id, owed): (String, Owed)| {
+                self.note_login_failure(&id, UnixTime::from_seconds(owed.at), owed.debt);
             };
             untried.into_iter().for_each(back);
             fault

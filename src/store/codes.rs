@@ -186,11 +186,13 @@ pub fn claims_of(conn: &mut Conn, grant: &GrantId) -> Result<Option<String>, Fau
         .optional())?)
 }
 
-/// Uses the code up: `true` for exactly one of all callers, and for none after its end.
+/// Uses the code up: `true` for exactly one of all callers, and for none after its end or long before
+/// it was made.
 pub fn spend(conn: &mut Conn, grant: &GrantId, now: UnixTime) -> Result<bool, Fault> {
     let rows = each!(conn, conn => diesel::update(authorization_codes::table.find(grant.to_string()))
         .filter(authorization_codes::spent_at.is_null())
         .filter(authorization_codes::expires_at.gt(now.seconds()))
+        .filter(authorization_codes::created_at.le(now.seconds() + UnixTime::AHEAD))
         .set(authorization_codes::spent_at.eq(now.seconds()))
         .execute(conn))?;
     Ok(rows == 1)

@@ -229,12 +229,13 @@ pub fn renew(tx: &mut Tx<'_>, session: &Session, cookie: &CookieDigest, now: Uni
     Ok(renewed)
 }
 
-/// It is in use: over at `idle_ends_at` if it is not again. One statement. Never moves an end back.
+/// It is in use: over at `idle_ends_at` if it is not again. One statement. Never moves an end back, but
+/// for a use that lies in the future: the clock has gone back.
 pub fn touch(conn: &mut Conn, id: &SessionId, seen_at: i64, idle_ends_at: i64) -> Result<(), Fault> {
     let row = sessions::table
         .filter(sessions::id.eq(id.as_str()))
         .filter(sessions::ended_at.is_null())
-        .filter(sessions::seen_at.lt(seen_at));
+        .filter(sessions::seen_at.lt(seen_at).or(sessions::seen_at.gt(seen_at + UnixTime::AHEAD)));
     let values = (sessions::seen_at.eq(seen_at), sessions::idle_ends_at.eq(idle_ends_at));
     diesel::update(row).set(values).execute(conn)?;
     Ok(())

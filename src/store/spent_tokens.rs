@@ -56,7 +56,13 @@ pub fn spend(conn: &mut Conn, spent: &Use, now: UnixTime) -> Result<bool, Fault>
         .on_conflict((spent_tokens::provider_id, spent_tokens::jti))
         .do_update()
         .set(spent_tokens::use_key.eq(spent_tokens::use_key))
-        .filter(spent_tokens::use_key.eq(key).and(spent_tokens::spent_at.gt(now.millis() - REPEATABLE)))
+        .filter(
+            spent_tokens::use_key
+                .eq(key)
+                .and(spent_tokens::spent_at.gt(now.millis() - REPEATABLE))
+                // A use in the future is an old one: the clock has gone back.
+                .and(spent_tokens::spent_at.le(now.millis() + UnixTime::AHEAD * 1000)),
+        )
         .execute(conn))?;
     Ok(rows == 1)
 }

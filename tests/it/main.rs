@@ -4,6 +4,7 @@
 
 mod at_once;
 mod authorize;
+mod clocks;
 mod deepgram;
 mod domains;
 mod endorsed;

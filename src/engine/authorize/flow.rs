@@ -65,8 +65,7 @@ impl Engine {
         text: &str,
     ) -> Result<Flow, Refusal> {
         let (flow, bound_to) = self.unsealed(provider, text).ok_or_else(over)?;
-        let age = ctx.now.seconds() - flow.began_at;
-        if !(0..FLOW_TTL).contains(&age) {
+        if ctx.now.seconds_since(flow.began_at).is_none_or(|age| age >= FLOW_TTL) {
             return Err(over().about("the flow is too old"));
         }
         let binding = browser.flow.as_ref();

@@ -8,7 +8,7 @@ use crate::crypto::{IdHint, read_id_hint};
 use crate::domain::authorize::{Authorize, AuthorizeParams, LoggedIn, LoginPage, Waiting};
 use crate::domain::grant::ProviderRef;
 use crate::domain::session::{Browser, Session};
-use crate::domain::{Context, Failed, Fault, Refusal, RefusalKind, SessionId};
+use crate::domain::{Context, Failed, Fault, Refusal, RefusalKind, SessionId, UnixTime};
 use crate::engine::Engine;
 use crate::engine::authorize::flow::{Flow, Pending};
 use crate::engine::authorize::redirect::origin_of;
@@ -152,7 +152,7 @@ impl Engine {
         };
         let asked = Asked { target, request };
         let session = self.browser_session(ctx, provider, visit.browser).await?;
-        let is_enough = |session: &Session| is_login_enough(session, &asked.request, visit.standing, ctx.now.seconds());
+        let is_enough = |session: &Session| is_login_enough(session, &asked.request, visit.standing, ctx.now);
         match session.filter(is_enough) {
             None => self.ask_to_log_in(ctx, provider, visit, &asked),
             Some(session) if !is_meant(&session, &asked.request) => self.other_person(ctx, provider, visit, &asked),
@@ -257,12 +257,14 @@ fn kept(params: AuthorizeParams) -> AuthorizeParams {
 }
 
 /// Whether the session's login satisfies `prompt` and `max_age` (OIDC Core §3.1.2.3).
-fn is_login_enough(session: &Session, request: &Request, standing: Standing, now: i64) -> bool {
+fn is_login_enough(session: &Session, request: &Request, standing: Standing, now: UnixTime) -> bool {
     let is_fresh = match standing {
         Standing::New => false,
         Standing::LoggedIn { since } | Standing::Allowed { since } => session.auth_time >= since,
     };
-    let is_young = request.max_age.is_none_or(|age| now - session.auth_time <= age && age > 0);
+    // A login in the future is an old one: the clock has gone back.
+    let age = now.seconds_since(session.auth_time);
+    let is_young = request.max_age.is_none_or(|most| most > 0 && age.is_some_and(|age| age <= most));
     is_fresh || (!request.prompt.login && is_young)
 }
 

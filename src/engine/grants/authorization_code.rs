@@ -43,7 +43,8 @@ impl Engine {
             let spent_at = Fact::Time(code.spent_at.unwrap_or_default());
             return Err(replayed().because("code.unspent", facts![spent_at: spent_at]).into());
         }
-        if code.expires_at <= ctx.now.seconds() {
+        // A code from the future was made by a wrong clock, or ours went back: it would live too long.
+        if code.expires_at <= ctx.now.seconds() || ctx.now.seconds_since(code.created_at).is_none() {
             let expired_at = Fact::Time(code.expires_at);
             return Err(bad("an expired code").because("code.live", facts![expired_at: expired_at]).into());
         }

@@ -78,19 +78,20 @@ fn is_due(family: &RefreshFamily, now: UnixTime, policy: &RefreshPolicy) -> bool
         RefreshRotation::Never => false,
         RefreshRotation::Late => {
             let since = family.rotated_at.first().copied().unwrap_or(family.created_at * 1000);
-            (now.millis() - since) * 10 >= policy.idle * 1000 * LATE
+            now.millis_since(since).is_none_or(|age| age.saturating_mul(10) >= policy.idle * 1000 * LATE)
         }
     }
 }
 
 /// Whether this generation was replaced less than `grace` seconds ago; unknown counts as long ago.
 fn replaced_within(family: &RefreshFamily, presented: u32, now: UnixTime, grace: i64) -> bool {
-    // A clock behind that of the node which rotated must not open a window that is closed.
+    // A clock behind that of the node which rotated must not open a window that is closed, and one that
+    // was set back by an hour must not keep a window open for that hour.
     if grace <= 0 {
         return false;
     }
     let back = (family.generation - presented - 1) as usize;
-    family.rotated_at.get(back).is_some_and(|replaced| now.millis() - replaced < grace * 1000)
+    family.rotated_at.get(back).and_then(|replaced| now.millis_since(*replaced)).is_some_and(|age| age < grace * 1000)
 }
 
 #[cfg(test)]
@@ -198,6 +199,17 @@ mod tests {
     fn a_clock_that_is_behind_opens_no_window_that_is_closed() {
         let closed = RefreshPolicy { grace: 0, ..ALWAYS };
         assert_eq!(outcome(&family(2, false, &[5]), 1, 3, &closed), "replay");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_window_open() {
+        let unused = RefreshPolicy { grace_unused: 86_400, ..ALWAYS };
+        let late = RefreshPolicy { rotation: RefreshRotation::Late, ..ALWAYS };
+        // Replaced at 3605, before the clock went back by an hour; then by a node that is a little ahead.
+        assert_eq!(outcome(&family(2, false, &[3605]), 1, 6, &ALWAYS), "replay");
+        assert_eq!(outcome(&family(2, false, &[3605]), 1, 6, &unused), "replay");
+        assert_eq!(outcome(&family(2, false, &[8]), 1, 6, &ALWAYS), "repeat");
+        assert_eq!(outcome(&family(2, false, &[3605]), 2, 6, &late), "3 false [6, 3605]", "its age is not known");
     }
 
     #[test]

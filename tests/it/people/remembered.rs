@@ -114,6 +114,18 @@ on_both_apps! {
         assert!(node.rows().await.contains(&("login_failures", 0)));
     }
 
+    async fn a_device_from_before_the_clock_went_back_is_not_known(app: TestApp) {
+        let client = app_client(&app).await;
+        let ada = ada(&app).await;
+        app.pass(10);
+        let device = app.engine.device_secret(&provider(&app).await, &id_of(&ada), app.context().now).unwrap();
+        besieged(&app, &client).await;
+        assert_eq!(with_device(&app, THERE, PASSWORD, Some(&device)).await, Login::In);
+        app.pass(-3600);
+        besieged(&app, &client).await;
+        assert!(matches!(with_device(&app, THERE, PASSWORD, Some(&device)).await, Login::Slowed(_)));
+    }
+
     async fn two_nodes_add_up(app: TestApp) {
         let client = app_client(&app).await;
         ada(&app).await;

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use grantd::domain::user::PasswordHash;
 use grantd::domain::{Decision, Fault, ProviderId, UnixTime, User, UserId};
 use grantd::store::behind::WriteBehind;
+use grantd::store::login_failures::Debt;
 use grantd::store::user_links::Subject;
 use grantd::store::users::NameKeys;
 use grantd::store::{Conn, Db, Tx, login_failures, principal_names, providers, user_links, users};
@@ -25,6 +26,11 @@ async fn read<T: Send + 'static>(db: &Db, f: impl FnOnce(&mut Conn) -> Result<T,
 
 fn p() -> ProviderId {
     ProviderId::from("p")
+}
+
+/// A debt that no bound cuts.
+fn owing(seconds: i64) -> Debt {
+    Debt { seconds, most: 1_000_000 }
 }
 
 fn user(id: &str) -> User {
@@ -149,16 +155,31 @@ on_both! {
         assert_eq!(read(db, |conn| user_links::get(conn, &Subject { provider: "q".into(), ..named("https://i.example", "s") })).await, None);
     }
 
+    async fn a_debt_from_before_the_clock_went_back_counts_no_more(test: TestDb) {
+        let db = test.db();
+        let after = async |now: i64| {
+            let debt = Debt { seconds: 30, most: 600 };
+            write(db, move |tx| login_failures::add(tx, "a", now, debt)).await;
+            read(db, |conn| login_failures::clear_at(conn, &["a"])).await.get("a").copied()
+        };
+        for _ in 0..30 {
+            after(10_000).await;
+        }
+        assert_eq!(after(10_000).await, Some(10_600), "no row owes more");
+        assert_eq!(after(9996).await, Some(10_596), "a node that is a little behind");
+        assert_eq!(after(6400).await, Some(6430), "an hour back");
+    }
+
     async fn failed_logins_are_a_debt_that_leaks_exactly(test: TestDb) {
         let db = test.db();
         let clear = || async { read(db, |conn| login_failures::clear_at(conn, &["a", "b"])).await.get("a").copied() };
         assert_eq!(clear().await, None);
         for (now, expected) in [(100, 130), (100, 160), (159, 190), (190, 220), (1000, 1030), (990, 1060)] {
-            write(db, move |tx| login_failures::add(tx, "a", now, 30)).await;
+            write(db, move |tx| login_failures::add(tx, "a", now, owing(30))).await;
             assert_eq!(clear().await, Some(expected), "at {now}");
         }
         // Many nodes at once lose nothing.
-        join_all((0..20).map(|_| write(db, |tx| login_failures::add(tx, "b", 100, 30)))).await;
+        join_all((0..20).map(|_| write(db, |tx| login_failures::add(tx, "b", 100, owing(30))))).await;
         assert_eq!(read(db, |conn| login_failures::clear_at(conn, &["b"])).await.get("b"), Some(&700));
     }
 
@@ -166,10 +187,10 @@ on_both! {
         let db = test.db();
         let behind = WriteBehind::new(2);
         for second in [100, 101] {
-            behind.note_login_failure("a", UnixTime::from_seconds(second), 30);
+            behind.note_login_failure("a", UnixTime::from_seconds(second), owing(30));
         }
         for id in ["b", "c"] {
-            behind.note_login_failure(id, UnixTime::from_seconds(100), 60);
+            behind.note_login_failure(id, UnixTime::from_seconds(100), owing(60));
         }
         assert_eq!(behind.flush(db, soon()).await.unwrap(), 2);
         assert_eq!(behind.dropped(), 1, "the map is bounded");
@@ -177,7 +198,7 @@ on_both! {
         let known = read(db, |conn| login_failures::clear_at(conn, &["a", "b", "c"])).await;
         assert_eq!((known.get("a"), known.get("b"), known.get("c")), (Some(&161), Some(&160), None));
         db.close(soon()).await;
-        behind.note_login_failure("d", UnixTime::from_seconds(100), 60);
+        behind.note_login_failure("d", UnixTime::from_seconds(100), owing(60));
         assert!(behind.flush(db, soon()).await.is_err());
         assert_eq!(behind.dropped(), 2);
     }
