@@ -99,6 +99,7 @@ impl From<Provider> for ProviderOut {
             created_at,
             updated_at,
             deleted_at: _,
+            older_tokens_end_at: _,
         } = provider;
         Self {
             id: id.to_string(),

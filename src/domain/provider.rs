@@ -33,6 +33,9 @@ pub struct Provider {
     pub created_at: i64,
     pub updated_at: i64,
     pub deleted_at: Option<i64>,
+    /// The last token issued under a larger `max_ttl` than today's has ended by then. The database keeps
+    /// it, whoever lowers the bound.
+    pub older_tokens_end_at: i64,
 }
 
 /// The lifetimes of a provider, seconds.

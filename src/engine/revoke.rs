@@ -6,7 +6,6 @@ use crate::domain::api_key::Role;
 use crate::domain::client::GrantType;
 use crate::domain::event::Event;
 use crate::domain::grant::{PresentedClient, ProviderRef};
-use crate::domain::provider::ProviderTtls;
 use crate::domain::secret::SecretKind;
 use crate::domain::token::{Revocation, RevokedKind};
 use crate::domain::{AccessClaims, Context, Decision, Effect, Failed, Fault, GrantId, PersonGrant, UnixTime};
@@ -16,6 +15,10 @@ use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::grants::person::derivation;
 use crate::engine::introspect::key_reaches;
 use crate::store::{ChangedTable, Tx, events, refresh_families, revoked};
+
+/// Seconds in which another node may still issue by what it has read before: the wait for its next look
+/// at the change log and the longest request.
+const ISSUED_MEANWHILE: i64 = 300;
 
 impl Engine {
     /// Revokes `token` if it is the caller's to revoke: an access token alone, a refresh token with
@@ -168,13 +171,14 @@ impl Engine {
 
 /// The entry that kills every access token of the grant: for as long as one may live.
 pub(in crate::engine) fn grant_revocation(provider: &ProviderEntry, grant: GrantId, now: UnixTime) -> Revocation {
-    // A bound that was lowered lately does not shorten the tokens made before.
-    let longest = provider.provider.ttls.max.max(ProviderTtls::default().max);
+    let provider = &provider.provider;
+    // A bound that was lowered does not shorten the tokens made before.
+    let last = provider.older_tokens_end_at.max(now.seconds() + provider.ttls.max);
     Revocation {
-        provider: provider.provider.id.clone(),
+        provider: provider.id.clone(),
         kind: RevokedKind::Grant,
         id: grant,
-        expires_at: now.seconds() + longest,
+        expires_at: last + ISSUED_MEANWHILE,
     }
 }
 

@@ -43,6 +43,7 @@ diesel::table! {
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
         policy -> Text,
+        older_tokens_end_at -> BigInt,
     }
 }
 
@@ -84,6 +85,7 @@ struct Row {
     updated_at: i64,
     deleted_at: Option<i64>,
     policy: String,
+    older_tokens_end_at: i64,
 }
 
 fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
@@ -110,6 +112,7 @@ fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
         updated_at,
         deleted_at,
         policy,
+        older_tokens_end_at,
     } = row;
     let Policy { sessions, branding, description } = provider_policy::read(&policy)?;
     Ok(Provider {
@@ -141,6 +144,7 @@ fn provider((row, issuer): (Row, String)) -> Result<Provider, Fault> {
         created_at,
         updated_at,
         deleted_at,
+        older_tokens_end_at,
     })
 }
 
@@ -276,6 +280,8 @@ pub fn insert(conn: &mut Conn, new: &Provider) -> Result<bool, Fault> {
         created_at,
         updated_at,
         deleted_at,
+        // The database's own.
+        older_tokens_end_at: _,
     } = new;
     if by_issuer(conn, issuer)?.is_some() {
         return Ok(false);
@@ -335,6 +341,7 @@ pub fn update(conn: &mut Conn, new: &Provider, expected_version: i64) -> Result<
         created_at: _,
         updated_at,
         deleted_at: _,
+        older_tokens_end_at: _,
     } = new;
     let row = providers::table
         .filter(providers::id.eq(id.as_str()))

@@ -64,6 +64,7 @@ pub fn blank(id: ProviderId, slug: &str, issuer: String, now: i64) -> Provider {
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        older_tokens_end_at: 0,
     }
 }
 

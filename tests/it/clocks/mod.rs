@@ -1,6 +1,7 @@
 //! What was taken away stays away: whatever the lifetimes become afterwards, and whatever a clock says.
 
 mod back;
+mod kept;
 
 use serde_json::{Value, json};
 

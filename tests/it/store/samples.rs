@@ -43,6 +43,7 @@ pub fn provider(id: &str) -> Provider {
         created_at: NOW,
         updated_at: NOW + 1,
         deleted_at: None,
+        older_tokens_end_at: 0,
     }
 }
 

@@ -1,0 +1,2 @@
+DROP TRIGGER providers_shorter_lifetime;
+ALTER TABLE providers DROP COLUMN older_tokens_end_at;
