@@ -1,5 +1,5 @@
-//! The `claims` parameter (OIDC Core §5.5): a JSON text that a grant keeps as it was sent, and of
-//! which only the names of the wanted claims mean something here.
+//! The `claims` parameter (OIDC Core §5.5): a JSON text of which only the names of the wanted claims
+//! mean something here. A grant keeps those that its person was asked about.
 
 use serde_json::{Map, Value};
 
@@ -32,6 +32,20 @@ impl ClaimsRequest {
     }
 }
 
+/// A request for those claims of `text` for which `may` holds; empty if none is left.
+pub fn narrowed(text: &str, may: impl Fn(&str) -> bool) -> String {
+    let asked = ClaimsRequest::parse(text).unwrap_or_default();
+    let mut kept = Map::new();
+    for (place, names) in [("id_token", asked.id_token), ("userinfo", asked.userinfo)] {
+        let names: Map<String, Value> =
+            names.into_iter().filter(|name| may(name)).map(|name| (name, Value::Null)).collect();
+        if !names.is_empty() {
+            kept.insert(place.to_owned(), Value::Object(names));
+        }
+    }
+    if kept.is_empty() { String::new() } else { Value::Object(kept).to_string() }
+}
+
 fn wanted_subject(wanted: Option<&Value>) -> Option<String> {
     wanted?.get("sub")?.get("value")?.as_str().map(str::to_owned)
 }
@@ -59,6 +73,16 @@ mod tests {
         assert_eq!(read.userinfo, ["email", "name"]);
         assert_eq!(ClaimsRequest::parse(""), Some(ClaimsRequest::default()));
         assert_eq!(ClaimsRequest::parse("{}"), Some(ClaimsRequest::default()));
+    }
+
+    #[test]
+    fn a_narrowed_request_has_what_may_be_and_nothing_else() {
+        let text = r#"{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"email":{}},"x":1}"#;
+        assert_eq!(narrowed(text, |name| name == "email"), r#"{"id_token":{"email":null},"userinfo":{"email":null}}"#);
+        assert_eq!(narrowed(text, |name| name == "name"), r#"{"userinfo":{"name":null}}"#);
+        for none in [narrowed(text, |_| false), narrowed("", |_| true), narrowed("[]", |_| true)] {
+            assert_eq!(none, "");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Engine {
         session: &Session,
     ) -> Result<Logout, Failed> {
         let user = self.user(ctx, &provider.provider.id, &session.user).await?;
-        let flow = Flow { pending: Pending::Logout(params), began_at: ctx.now.seconds(), asked: None };
+        let flow = Flow { pending: Pending::Logout(params), began_at: ctx.now.seconds(), asked: None, shown: None };
         let waiting = self.seal_flow(&provider.provider.id, browser, &flow)?;
         Ok(Logout::Ask {
             redirect_origin: wish.to.as_deref().and_then(origin_of),

@@ -16,8 +16,8 @@ const COVERS: [(&str, &[&str]); 4] = [
 ];
 
 /// The scopes that cover these claims.
-pub fn covering(claims: &[String]) -> Vec<&'static str> {
-    let is_asked = |own: &[&str]| own.iter().any(|name| claims.iter().any(|claim| claim == name));
+pub fn covering(claims: &[impl AsRef<str>]) -> Vec<&'static str> {
+    let is_asked = |own: &[&str]| own.iter().any(|name| claims.iter().any(|claim| claim.as_ref() == *name));
     COVERS.iter().filter(|(_, own)| is_asked(own)).map(|(scope, _)| *scope).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret;
 
+use crate::crypto::claims_request::narrowed;
 use crate::crypto::credential;
 use crate::domain::authorize::Authorize;
 use crate::domain::client::GrantType;
@@ -9,8 +10,10 @@ use crate::domain::secret::{SecretKind, StoredSecret};
 use crate::domain::token::Epochs;
 use crate::domain::{AuthorizationCode, Context, Decision, Failed, Fault, PersonGrant, Session};
 use crate::engine::Engine;
+use crate::engine::authorize::consent::disclosed;
 use crate::engine::authorize::{Asked, logged_out};
 use crate::engine::cache::providers::ProviderEntry;
+use crate::engine::profile::covering;
 use crate::store::{codes, events};
 
 impl Engine {
@@ -35,6 +38,9 @@ impl Engine {
             user: user.user.epoch,
             session: session.epoch,
         };
+        // A scope that the client gets later must add nothing to this grant.
+        let shown = disclosed(&request, &target.client.scope);
+        let claims = narrowed(&request.claims, |claim| covering(&[claim]).iter().any(|scope| shown.contains(scope)));
         let now = ctx.now.seconds();
         let own_ttl = target.client.policy.authorization_code_ttl;
         let code = AuthorizationCode {
@@ -46,7 +52,7 @@ impl Engine {
                 session: Some(session.id),
                 scope: request.scope,
                 audience: request.audience,
-                claims: request.claims,
+                claims,
                 auth_time: session.auth_time,
                 amr: session.amr,
             },

@@ -25,14 +25,14 @@ impl Engine {
         browser: &Browser,
     ) -> Result<ConsentPage, Failed> {
         let provider = self.provider(ctx, provider).await?;
-        let (params, _) = self.asked_of(ctx, &provider, browser, flow).await?;
+        let (params, _, shown) = self.asked_of(ctx, &provider, browser, flow).await?;
         let Asked { target, request } = self.asked_again(ctx, &provider, &params).await?;
         let session = self.browser_session(ctx, &provider, browser).await?.ok_or_else(logged_out)?;
         let user = self.user(ctx, &provider.provider.id, &session.user).await?.ok_or_else(logged_out)?;
         Ok(ConsentPage {
             client_name: target.client.name,
             username: user.user.username.clone(),
-            scope: disclosed(&request, &target.client.scope),
+            scope: shown,
             ui_locales: request.ui_locales,
             redirect_origin: origin_of(&target.back.redirect_uri),
         })
@@ -49,7 +49,7 @@ impl Engine {
     ) -> Result<Authorize, Failed> {
         self.require_fresh().await?;
         let provider = self.provider(ctx, provider).await?;
-        let (params, since) = self.asked_of(ctx, &provider, browser, flow).await?;
+        let (params, since, shown) = self.asked_of(ctx, &provider, browser, flow).await?;
         if !allow {
             let target = self.authorize_target(ctx, &provider, &params).await?;
             if let Some(session) = self.browser_session(ctx, &provider, browser).await? {
@@ -57,21 +57,25 @@ impl Engine {
             }
             return Ok(denied(ctx, &target));
         }
-        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::Allowed { since } }).await
+        let visit = Visit { params, browser, standing: Standing::Allowed { since }, allowed: Some(shown) };
+        self.proceed(ctx, &provider, visit).await
     }
 
-    /// The request that this browser's person was asked about, and when it began.
+    /// The request that this browser's person was asked about, when it began, and what the question showed.
     async fn asked_of(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
         browser: &Browser,
         flow: &str,
-    ) -> Result<(AuthorizeParams, i64), Failed> {
-        let Flow { pending, began_at, asked } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
+    ) -> Result<(AuthorizeParams, i64, ScopeSet), Failed> {
+        let Flow { pending, began_at, asked, shown } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
         let session = self.browser_session(ctx, provider, browser).await?.ok_or_else(logged_out)?;
         match (pending, asked) {
-            (Pending::Authorize(params), Some(asked)) if asked == session.id => Ok((*params, began_at)),
+            // A question of the release before does not say what it showed: it is put again.
+            (Pending::Authorize(params), Some(asked)) if asked == session.id => {
+                Ok((*params, began_at, shown.unwrap_or_default()))
+            }
             _ => Err(logged_out().about("the question was not put to this person").into()),
         }
     }
@@ -88,12 +92,14 @@ impl Engine {
         if asked.target.client.policy.require_consent {
             let (user, client) = (session.user.clone(), asked.target.client.client_id.clone());
             let known = self.0.db.read(ctx.deadline, move |conn| consents::allowed(conn, &user, &client)).await?;
-            if matches!(visit.standing, Standing::Allowed { .. }) {
-                self.remember_consent(ctx, &asked, &session, &known).await?;
-            } else if asked.request.prompt.consent
-                || disclosed(&asked.request, &asked.target.client.scope).first_outside(&known).is_some()
-            {
-                return self.ask_for_consent(ctx, provider, visit, &asked, session);
+            let wanted = disclosed(&asked.request, &asked.target.client.scope);
+            match &visit.allowed {
+                // The client may have got more since the question was put.
+                Some(shown) if wanted.first_outside(shown).is_none() => {
+                    self.remember_consent(ctx, &asked, &session, &known, wanted).await?;
+                }
+                None if !asked.request.prompt.consent && wanted.first_outside(&known).is_none() => {}
+                _ => return self.ask_for_consent(ctx, provider, visit, &asked, (session, wanted)),
             }
         }
         self.issue_code(ctx, provider, asked, session).await
@@ -105,12 +111,12 @@ impl Engine {
         provider: &ProviderEntry,
         visit: Visit<'_>,
         asked: &Asked,
-        session: Session,
+        (session, wanted): (Session, ScopeSet),
     ) -> Result<Authorize, Failed> {
         if asked.request.prompt.none {
             return Ok(sent_back(ctx, &asked.target, "consent_required", "The person has not allowed this."));
         }
-        Ok(Authorize::Consent(self.wait(ctx, provider, visit, Some(session.id))?))
+        Ok(Authorize::Consent(self.wait(ctx, provider, visit, Some((session.id, wanted)))?))
     }
 
     async fn remember_consent(
@@ -119,8 +125,8 @@ impl Engine {
         asked: &Asked,
         session: &Session,
         known: &ScopeSet,
+        allowed: ScopeSet,
     ) -> Result<(), Failed> {
-        let allowed = disclosed(&asked.request, &asked.target.client.scope);
         let all = ScopeSet::of(known.iter().chain(allowed.iter()));
         let scope = all.unwrap_or(allowed);
         let (user, client, now) = (session.user.clone(), asked.target.client.client_id.clone(), ctx.now.seconds());
@@ -142,7 +148,7 @@ impl Engine {
 
 /// What the client will learn: the scope, and the scopes that cover claims it asks for by name (OIDC
 /// Core §5.5), as far as it may have them.
-fn disclosed(request: &Request, of_client: &ScopeSet) -> ScopeSet {
+pub(super) fn disclosed(request: &Request, of_client: &ScopeSet) -> ScopeSet {
     let named = profile::covering(&request.named_claims).into_iter().filter(|scope| of_client.contains(scope));
     ScopeSet::of(request.scope.iter().chain(named)).unwrap_or_else(|_| request.scope.clone())
 }

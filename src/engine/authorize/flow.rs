@@ -8,7 +8,7 @@ use url::form_urlencoded::{self, Serializer};
 
 use crate::domain::authorize::{AuthorizeParams, LogoutParams, Waiting};
 use crate::domain::session::Browser;
-use crate::domain::{Context, Failed, ProviderId, Refusal, RefusalKind, SessionId};
+use crate::domain::{Context, Failed, ProviderId, Refusal, RefusalKind, ScopeSet, SessionId};
 use crate::engine::Engine;
 
 /// Seconds.
@@ -32,6 +32,8 @@ pub(in crate::engine) struct Flow {
     pub began_at: i64,
     /// The session whose person is asked for consent; nobody else may answer.
     pub asked: Option<SessionId>,
+    /// What the question shows: an answer allows that and no more.
+    pub shown: Option<ScopeSet>,
 }
 
 impl Engine {
@@ -127,6 +129,9 @@ fn written(flow: &Flow, bound_to: &str) -> String {
     if let Some(session) = &flow.asked {
         out.append_pair("_asked", session.as_str());
     }
+    if let Some(shown) = &flow.shown {
+        out.append_pair("_shown", shown.as_str());
+    }
     match &flow.pending {
         Pending::Authorize(params) => {
             out.append_pair("_kind", "authorize");
@@ -176,7 +181,8 @@ fn read(text: &str) -> Option<(Flow, String)> {
         _ => return None,
     };
     let asked = get("_asked").map(SessionId::from);
-    Some((Flow { pending, began_at: get("_at")?.parse().ok()?, asked }, get("_to")?))
+    let shown = get("_shown").and_then(|scope| ScopeSet::parse(&scope).ok());
+    Some((Flow { pending, began_at: get("_at")?.parse().ok()?, asked, shown }, get("_to")?))
 }
 
 #[cfg(test)]
@@ -193,10 +199,15 @@ mod tests {
             prompt: Some("login".into()),
             ..AuthorizeParams::default()
         };
-        let flow = Flow { pending: Pending::Authorize(Box::new(params)), began_at: 7, asked: None };
+        let flow = Flow {
+            pending: Pending::Authorize(Box::new(params)),
+            began_at: 7,
+            asked: None,
+            shown: ScopeSet::parse("openid email").ok(),
+        };
         assert_eq!(read(&written(&flow, "p.00")), Some((flow, "p.00".to_owned())));
         let params = LogoutParams { state: Some("s".into()), client_id: Some("c".into()), ..LogoutParams::default() };
-        let flow = Flow { pending: Pending::Logout(params), began_at: 8, asked: Some("s".into()) };
+        let flow = Flow { pending: Pending::Logout(params), began_at: 8, asked: Some("s".into()), shown: None };
         assert_eq!(read(&written(&flow, "x")), Some((flow, "x".to_owned())));
         assert_eq!(read("_kind=other&_at=1&_to=x"), None);
     }

@@ -8,7 +8,7 @@ use crate::crypto::{IdHint, read_id_hint};
 use crate::domain::authorize::{Authorize, AuthorizeParams, LoggedIn, LoginPage, Waiting};
 use crate::domain::grant::ProviderRef;
 use crate::domain::session::{Browser, Session};
-use crate::domain::{Context, Failed, Fault, Refusal, RefusalKind, SessionId, UnixTime};
+use crate::domain::{Context, Failed, Fault, Refusal, RefusalKind, ScopeSet, SessionId, UnixTime};
 use crate::engine::Engine;
 use crate::engine::authorize::flow::{Flow, Pending};
 use crate::engine::authorize::redirect::origin_of;
@@ -35,6 +35,8 @@ struct Visit<'a> {
     params: AuthorizeParams,
     browser: &'a Browser,
     standing: Standing,
+    /// What the person was shown and has allowed just now.
+    allowed: Option<ScopeSet>,
 }
 
 /// How far a request has come.
@@ -62,7 +64,7 @@ impl Engine {
     ) -> Result<Authorize, Failed> {
         self.require_fresh().await?;
         let provider = self.provider(ctx, provider).await?;
-        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New }).await
+        self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New, allowed: None }).await
     }
 
     /// What the login page shows; the flow must be this browser's.
@@ -107,7 +109,7 @@ impl Engine {
         let next = match pending {
             Some((params, since)) => {
                 let browser = &logged_in(browser, &begun.secret);
-                let visit = Visit { params, browser, standing: Standing::LoggedIn { since } };
+                let visit = Visit { params, browser, standing: Standing::LoggedIn { since }, allowed: None };
                 // The browser gets its cookie also when the request has become impossible meanwhile.
                 match self.proceed(ctx, &provider, visit).await {
                     Err(Failed::Refused(refusal)) => Some(Authorize::Page(refusal)),
@@ -187,20 +189,22 @@ impl Engine {
         Ok(Authorize::Login(self.wait(ctx, provider, visit, None)?))
     }
 
-    /// Seals the request until the person has done what is needed; `asked`: the one who is to answer.
+    /// Seals the request until the person has done what is needed; `asked`: the one who is to answer, and
+    /// what the question shows.
     fn wait(
         &self,
         ctx: &Context,
         provider: &ProviderEntry,
         visit: Visit<'_>,
-        asked: Option<SessionId>,
+        asked: Option<(SessionId, ScopeSet)>,
     ) -> Result<Waiting, Failed> {
-        let Visit { params, browser, standing } = visit;
+        let Visit { params, browser, standing, allowed: _ } = visit;
         let began_at = match standing {
             Standing::New => ctx.now.seconds(),
             Standing::LoggedIn { since } | Standing::Allowed { since } => since,
         };
-        let flow = Flow { pending: Pending::Authorize(Box::new(kept(params))), began_at, asked };
+        let (asked, shown) = asked.unzip();
+        let flow = Flow { pending: Pending::Authorize(Box::new(kept(params))), began_at, asked, shown };
         self.seal_flow(&provider.provider.id, browser, &flow)
     }
 
@@ -211,7 +215,8 @@ impl Engine {
         browser: &Browser,
         flow: &str,
     ) -> Result<(AuthorizeParams, i64), Refusal> {
-        let Flow { pending, began_at, asked: _ } = self.open_flow(ctx, &provider.provider.id, browser, flow)?;
+        let Flow { pending, began_at, asked: _, shown: _ } =
+            self.open_flow(ctx, &provider.provider.id, browser, flow)?;
         match pending {
             Pending::Authorize(params) => Ok((*params, began_at)),
             Pending::Logout(_) => Err(Refusal::malformed("This is no sign-in.")),

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::support::app::on_both_apps;
-use crate::support::browser::{Arrived, Browser, PASSWORD, authorize_path};
+use crate::support::browser::{Arrived, Browser, PASSWORD, authorize_path, claims as claims_of};
+use crate::support::people::text;
 
 on_both_apps! {
     async fn a_first_party_client_asks_nothing(app: TestApp) {
@@ -69,6 +70,47 @@ on_both_apps! {
         assert!(page.shows("consent-form"));
         browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
         browser.open(&authorize_path("", &client, &quiet)).await.code();
+    }
+
+    async fn a_scope_that_the_client_gets_later_adds_nothing_to_a_grant(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true, "scope": "openid offline_access"})).await;
+        app.person_at("default", "ada", json!({"email": "ada@example.com"})).await;
+        let claims = r#"{"userinfo":{"email":null,"name":null},"id_token":{"email":null}}"#;
+        let wanted = [("scope", "openid offline_access"), ("claims", claims)];
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &wanted), "ada").await;
+        assert!(page.shows("consent-form") && !page.page().text().contains("email"), "{}", page.page().text());
+        let code = browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        let tokens = app.redeem("", &client, &code).await.json();
+        app.change(&client, json!({"scope": "openid offline_access email profile"})).await;
+        let renewed = app.refresh("", &client, &text(&tokens, "refresh_token")).await.json();
+        for tokens in [&tokens, &renewed] {
+            let said = app.userinfo(&text(tokens, "access_token")).await.json();
+            assert_eq!(said.as_object().unwrap().keys().collect::<Vec<_>>(), ["sub"], "{said}");
+            assert!(claims_of(&text(tokens, "id_token")).get("email").is_none());
+        }
+        // Asked again, it is shown, and then given.
+        let page = browser.open(&authorize_path("", &client, &wanted)).await;
+        assert!(page.shows("consent-form") && page.page().text().contains("email"), "{}", page.page().text());
+        let code = browser.submit(&page, "consent-form", &[("decision", "allow")]).await.code();
+        let tokens = app.redeem("", &client, &code).await.json();
+        assert_eq!(app.userinfo(&text(&tokens, "access_token")).await.json()["email"], json!("ada@example.com"));
+        assert_eq!(claims_of(&text(&tokens, "id_token"))["email"], json!("ada@example.com"));
+    }
+
+    async fn an_answer_allows_what_the_question_showed_and_no_more(app: TestApp) {
+        let client = app.web_client(json!({"require_consent": true, "scope": "openid"})).await;
+        app.person_at("default", "ada", json!({"email": "ada@example.com"})).await;
+        let claims = r#"{"userinfo":{"email":null}}"#;
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&authorize_path("", &client, &[("scope", "openid"), ("claims", claims)]), "ada").await;
+        assert!(page.shows("consent-form") && !page.page().text().contains("email"));
+        // While the page is looked at, the client gets more.
+        app.change(&client, json!({"scope": "openid email"})).await;
+        let again = browser.submit(&page, "consent-form", &[("decision", "allow")]).await;
+        assert!(again.shows("consent-form"), "the question is put again");
+        assert!(again.page().text().contains("email"), "{}", again.page().text());
+        browser.submit(&again, "consent-form", &[("decision", "allow")]).await.code();
     }
 
     async fn only_the_person_who_was_asked_can_answer(app: TestApp) {
