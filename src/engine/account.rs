@@ -135,7 +135,7 @@ impl Engine {
         provider: &ProviderRef,
         browser: &Browser,
     ) -> Result<(Arc<ProviderEntry>, Session), Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let session = self.browser_session(ctx, &provider, browser).await?.ok_or_else(logged_out)?;
         Ok((provider, session))

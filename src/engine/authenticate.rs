@@ -67,7 +67,7 @@ impl Engine {
 
     /// The API key with this text, or the environment's.
     pub async fn api_key_caller(&self, ctx: &Context, key: &SecretString) -> Result<Caller, Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         if self.is_env_key(key) {
             return Ok(Caller::Env);
         }

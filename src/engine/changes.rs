@@ -13,11 +13,12 @@ use tokio::time::timeout_at;
 
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::token::Jti;
-use crate::domain::{ClientId, Fault, ProviderId, UnixTime, UserId};
+use crate::domain::{ClientId, Context, Fault, ProviderId, UnixTime, UserId};
 use crate::engine::Engine;
 use crate::engine::changes::position::Position;
+use crate::engine::clocks::{Reading, Turn};
 use crate::store::change_log::Change;
-use crate::store::{ChangedTable, change_log, database_clock, revoked};
+use crate::store::{ChangedTable, change_log, revoked};
 
 mod position;
 
@@ -41,8 +42,6 @@ pub struct ChangeFeed {
     stale_after: Duration,
     /// Milliseconds from `origin` to the start of the last complete read; 0: none yet.
     last_complete: AtomicU64,
-    /// Milliseconds between the database's clock and ours at the last read.
-    skew: AtomicU64,
     position: Mutex<Position>,
     /// Told of every complete read.
     read: Notify,
@@ -50,14 +49,7 @@ pub struct ChangeFeed {
 
 impl ChangeFeed {
     pub fn new(origin: Instant, stale_after: Duration) -> Self {
-        Self {
-            origin,
-            stale_after,
-            last_complete: AtomicU64::new(0),
-            skew: AtomicU64::new(0),
-            position: Mutex::default(),
-            read: Notify::new(),
-        }
+        Self { origin, stale_after, last_complete: AtomicU64::new(0), position: Mutex::default(), read: Notify::new() }
     }
 
     /// How long ago the last complete read began; `None` before the first.
@@ -70,13 +62,7 @@ impl ChangeFeed {
         self.age(now).is_some_and(|age| age < self.stale_after)
     }
 
-    /// Milliseconds between the database's clock and ours, as last read.
-    pub fn skew(&self) -> u64 {
-        self.skew.load(Ordering::Relaxed)
-    }
-
-    fn completed(&self, began: Instant, theirs: UnixTime, ours: UnixTime) {
-        self.skew.store(theirs.millis().abs_diff(ours.millis()), Ordering::Relaxed);
+    fn completed(&self, began: Instant) {
         let millis = began.duration_since(self.origin).as_millis();
         self.last_complete.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
         self.read.notify_waiters();
@@ -104,17 +90,43 @@ impl ChangeFeed {
 impl Engine {
     /// Refuses to decide on what may be old. A starved process, or a virtual machine that was paused, is behind
     /// only until its next read: who asks in that moment waits for it instead of being sent away.
-    pub(in crate::engine) async fn require_fresh(&self) -> Result<(), Fault> {
+    /// With a clock that is off it decides nothing either: all that it dates would be wrong.
+    pub(in crate::engine) async fn require_fresh(&self, ctx: &Context) -> Result<(), Fault> {
         let feed = &self.0.changes;
         // Boxed: the way that nearly every request takes carries nothing of the other.
         if feed.is_fresh(monotonic()) || Box::pin(feed.catches_up(deadline_in(CATCH_UP))).await {
-            return Ok(());
+            return self.require_right_clock(ctx);
         }
         Err(Fault::busy("the change log could not be read for too long"))
     }
 
-    /// Takes its place in the change log, then forgets what it holds and loads every unexpired
-    /// revocation: what is committed later comes by the log. After this the engine may decide.
+    /// Refuses to date anything by a clock that differs from the database's, or that has jumped since it was
+    /// last compared.
+    pub(in crate::engine) fn require_right_clock(&self, ctx: &Context) -> Result<(), Fault> {
+        if self.0.clocks.is_right() && self.0.clocks.agree_with(ctx.now) {
+            return Ok(());
+        }
+        Err(Fault::busy("the clock of this machine differs from the database's by more than two seconds"))
+    }
+
+    /// Takes in a look at both clocks. A clock that was off becomes right only by a whole load.
+    pub(in crate::engine) fn note_clocks(&self, reading: Reading, loaded: bool) {
+        if reading.is_right() && !self.0.clocks.is_right() && !loaded {
+            return;
+        }
+        match self.0.clocks.note(reading) {
+            Turn::Same => {}
+            Turn::Wrong => log::error!(
+                "the clock of this machine differs from the database's by {} ms: this node decides nothing until it is \
+                 right. Set the clock",
+                self.clock_skew()
+            ),
+            Turn::RightAgain => log::info!("the clock of this machine agrees with the database's again"),
+        }
+    }
+
+    /// Takes its place in the change log, then forgets what it holds and loads every revocation
+    /// there is: what is committed later comes by the log. After this the engine may decide.
     pub async fn load(&self, now: UnixTime) -> Result<(), Fault> {
         let before = UnixTime::from_millis(now.millis() - SETTLED);
         let began = monotonic();
@@ -125,10 +137,10 @@ impl Engine {
         *self.0.changes.position() = self.0.db.poll(deadline_in(POLL_TIMEOUT), place).await?;
         // Not earlier: nobody is told again of a change whose number was seen just now.
         self.0.caches.clear();
-        self.load_revocations(now).await?;
+        self.load_revocations().await?;
         self.load_hosts(deadline_in(POLL_TIMEOUT)).await?;
         self.load_data_keys(now, deadline_in(POLL_TIMEOUT)).await?;
-        self.read_changes(now).await
+        self.read_changes(now, true).await
     }
 
     /// One complete read of the change log. A fault leaves everything as it was.
@@ -137,21 +149,35 @@ impl Engine {
             log::warn!("the change log was not read for long: every cache is dropped");
             return self.load(now).await;
         }
-        self.read_changes(now).await
+        // The place in the log, and what was read, went by a clock that was off.
+        if !self.0.clocks.is_right() && self.read_clocks(now).await?.is_right() {
+            return self.load(now).await;
+        }
+        self.read_changes(now, false).await
     }
 
-    async fn read_changes(&self, now: UnixTime) -> Result<(), Fault> {
+    /// Looks at both clocks.
+    pub(in crate::engine) async fn read_clocks(&self, now: UnixTime) -> Result<Reading, Fault> {
+        let (began, clock) = (monotonic(), self.0.clocks.theirs());
+        self.0.db.poll(deadline_in(POLL_TIMEOUT), move |conn| clock.read(conn, now, began)).await
+    }
+
+    async fn read_changes(&self, now: UnixTime, loaded: bool) -> Result<(), Fault> {
         let began = monotonic();
         let (missing, highest) = self.0.changes.position().wanted();
+        let clock = self.0.clocks.theirs();
         let read = move |conn: &mut _| {
             let mut changes = Vec::new();
             for (first, last) in &missing {
                 changes.append(&mut change_log::between(conn, *first, *last)?);
             }
             changes.append(&mut change_log::after(conn, highest)?);
-            Ok((changes, database_clock(conn)?))
+            Ok((changes, clock.read(conn, now, began)?))
         };
-        let (changes, theirs) = self.0.db.poll(deadline_in(READ_TIMEOUT), read).await?;
+        let (changes, clocks) = self.0.db.poll(deadline_in(READ_TIMEOUT), read).await?;
+        if !clocks.is_right() {
+            self.note_clocks(clocks, loaded);
+        }
         // Revocations first: a fault here must leave their numbers unseen.
         self.take_in_revocations(&changes).await?;
         self.take_in_domains(&changes).await?;
@@ -161,7 +187,8 @@ impl Engine {
         for change in &unseen {
             self.forget(change);
         }
-        self.0.changes.completed(began, theirs, now);
+        self.0.changes.completed(began);
+        self.note_clocks(clocks, loaded);
         Ok(())
     }
 
@@ -227,9 +254,10 @@ impl Engine {
         if is_new { self.load_data_keys(now, deadline_in(POLL_TIMEOUT)).await } else { Ok(()) }
     }
 
-    async fn load_revocations(&self, now: UnixTime) -> Result<(), Fault> {
-        let (engine, now) = (self.clone(), now.seconds());
-        let load = move |conn: &mut _| revoked::load_unexpired(conn, now, |row| engine.0.revocations.insert(&row));
+    /// Expired ones too: whether one has expired is for no single clock to say.
+    async fn load_revocations(&self) -> Result<(), Fault> {
+        let engine = self.clone();
+        let load = move |conn: &mut _| revoked::load(conn, |row| engine.0.revocations.insert(&row));
         self.0.db.poll(deadline_in(LOAD_TIMEOUT), load).await
     }
 }

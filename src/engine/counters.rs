@@ -12,6 +12,8 @@ pub struct Counters {
     /// One-time tokens used.
     pub spent: Counter,
     pub throttled: Counter,
+    /// Complete rounds of cleanup.
+    pub sweeps: Counter,
     /// Tokens of machines, by [`IssuedBy`].
     issued: [Counter; IssuedBy::ALL.len()],
     /// Events that webhooks took, tries that failed, and events that were given up.

@@ -43,7 +43,7 @@ impl Engine {
         provider: &ProviderRef,
         question: &Question<'_>,
     ) -> Result<Option<AccessClaims>, Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let Some(token) = question.token else { return without_token(question) };
         let claims = self.active_token(ctx, &provider, token).await?.ok_or_else(|| invalid("an inactive token"))?;

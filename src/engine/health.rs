@@ -25,7 +25,7 @@ impl Engine {
         if !self.0.changes.is_fresh(monotonic()) {
             reasons.push("database");
         }
-        if self.clock_skew() > MAX_SKEW {
+        if !self.0.clocks.is_right() {
             reasons.push("clock");
         }
         Readiness { reasons }
@@ -33,7 +33,12 @@ impl Engine {
 
     /// Milliseconds between the database's clock and ours, as last read.
     pub fn clock_skew(&self) -> u64 {
-        self.0.changes.skew()
+        self.0.clocks.skew()
+    }
+
+    /// Seconds since the last complete round of cleanup, or since the start if there was none.
+    pub fn sweep_age(&self) -> u64 {
+        self.0.clocks.sweep_age(monotonic()).as_secs()
     }
 
     /// Revocations held in memory.

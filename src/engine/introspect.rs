@@ -28,7 +28,7 @@ impl Engine {
         use_id: Option<&str>,
     ) -> Result<Option<AccessClaims>, Failed> {
         use_id.map_or(Ok(()), check_use_id)?;
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let caller = self.authenticate(ctx, &provider, caller).await?;
         may_introspect(&caller, &provider)?;

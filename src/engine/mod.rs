@@ -22,6 +22,7 @@ use crate::engine::cache::sessions::{SessionEntry, SessionKey};
 use crate::engine::cache::users::{UserEntry, UserKey};
 use crate::engine::cache::{Cache, Lately};
 use crate::engine::changes::ChangeFeed;
+use crate::engine::clocks::{Clocks, DatabaseClock, SWEEP_WATCH};
 use crate::engine::counters::Counters;
 use crate::engine::data_keys::KeyChain;
 use crate::engine::explain::{Bounds, Kept};
@@ -46,6 +47,7 @@ pub mod backchannel;
 pub mod cache;
 pub mod changes;
 pub mod client_secret;
+pub mod clocks;
 pub mod counters;
 pub mod data_keys;
 pub mod database;
@@ -102,6 +104,9 @@ pub struct EngineOptions {
     pub revocation_max: usize,
     /// Without a complete read of the change log for this long, nothing is decided any more.
     pub stale_after: Duration,
+    /// How long both clocks are watched before rows that deny may be deleted.
+    pub sweep_watch: Duration,
+    pub database_clock: DatabaseClock,
     /// A failed login of a person answers no earlier than this after it began.
     pub login_floor: Duration,
     /// Host names of the configuration, in lower case, without a port: nobody's domain.
@@ -124,6 +129,8 @@ impl Default for EngineOptions {
             cache_bytes: 64 << 20,
             revocation_max: 1_000_000,
             stale_after: Duration::from_secs(1),
+            sweep_watch: SWEEP_WATCH,
+            database_clock: DatabaseClock::Asked,
             login_floor: Duration::from_millis(400),
             own_hosts: Vec::new(),
             events_kept: 400 * 86_400,
@@ -165,6 +172,7 @@ pub(in crate::engine) struct Inner {
     throttle: Throttle,
     logins: LoginGuard,
     changes: ChangeFeed,
+    clocks: Clocks,
     counters: Counters,
     behind: WriteBehind,
     /// Keys the memory of verified chosen secrets; lives as long as the process.
@@ -274,6 +282,7 @@ impl Engine {
             throttle: Throttle::default(),
             logins: LoginGuard::new(options.login_floor),
             changes: ChangeFeed::new(monotonic(), options.stale_after),
+            clocks: Clocks::new(monotonic(), options.sweep_watch, options.database_clock.clone()),
             counters: Counters::default(),
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,

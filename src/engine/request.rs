@@ -35,7 +35,7 @@ impl Engine {
 
     async fn decide(&self, ctx: &Context, request: GrantRequest) -> Result<Granted, Failed> {
         let GrantRequest { provider: named, client: presented, grant, ask } = request;
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let parties = async |presented, kind| self.parties(ctx, &named, presented, kind).await;
         match grant {
             Grant::ClientCredentials => {

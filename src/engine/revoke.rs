@@ -31,7 +31,7 @@ impl Engine {
         caller: PresentedClient,
         token: &str,
     ) -> Result<(), Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let caller = self.authenticate(ctx, &provider, caller).await?;
         if let Caller::ApiKey(entry) = &caller {

@@ -35,6 +35,8 @@ impl Engine {
         browser: &Browser,
     ) -> Result<Option<Session>, Failed> {
         let Some(secret) = &browser.session else { return Ok(None) };
+        // A wrong clock would take a live session for one that is over, and end nothing.
+        self.require_right_clock(ctx)?;
         let Some(session) = self.session_of_cookie(ctx, provider, secret).await? else { return Ok(None) };
         if !session.is_live(ctx.now.seconds()) || session.provider_epoch < provider.provider.epoch {
             return Ok(None);

@@ -21,7 +21,7 @@ impl Engine {
     /// The claims that this access token may see. Refused: a token that is not active, is not a
     /// person's, or has no `openid`.
     pub async fn userinfo(&self, ctx: &Context, provider: &ProviderRef, token: &str) -> Result<UserInfo, Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let claims = self.active_token(ctx, &provider, token).await?.ok_or_else(|| invalid("an inactive token"))?;
         let person = claims.person.as_ref().ok_or_else(|| invalid("a machine's token"))?;

@@ -1,5 +1,6 @@
 //! Cleanup: rows whose time is over, by the index on it, in small background jobs, so that a large
-//! backlog never holds a lock for long.
+//! backlog never holds a lock for long. Many of them deny something, so the time that is given here
+//! must be one that no wrong clock has made (`engine/clocks`).
 
 use std::time::Instant;
 
@@ -181,8 +182,8 @@ pub async fn tick_aged(db: &Db, aged: &[(Aged, i64)], deadline: Instant) -> Resu
     Ok(swept)
 }
 
-/// Sweeps everything, a bounded number of rows; answers how many. The application calls it about
-/// once a minute.
+/// Sweeps everything that was over at `now`, a bounded number of rows; answers how many. The
+/// application calls it about once a minute.
 pub async fn tick(db: &Db, now: UnixTime, deadline: Instant) -> Result<usize, Fault> {
     let mut swept = 0;
     for expired in Expired::ALL {

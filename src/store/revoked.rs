@@ -1,4 +1,4 @@
-//! `revoked`: tokens that ended before their time. Every node holds all unexpired rows in memory;
+//! `revoked`: tokens that ended before their time. Every node holds all rows in memory;
 //! the table is where they come from.
 
 use diesel::prelude::*;
@@ -54,14 +54,13 @@ pub fn insert(conn: &mut Conn, revocation: &Revocation) -> Result<bool, Fault> {
     Ok(rows == 1)
 }
 
-/// Hands every row that has not expired at `now` (epoch seconds) to `take`, in batches, so that a
-/// million of them need no memory of their own. A row may be handed over twice.
-pub fn load_unexpired(conn: &mut Conn, now: i64, mut take: impl FnMut(Revocation)) -> Result<(), Fault> {
+/// Hands every row to `take`, in batches, so that a million of them need no memory of their own. A row
+/// may be handed over twice.
+pub fn load(conn: &mut Conn, mut take: impl FnMut(Revocation)) -> Result<(), Fault> {
     let mut after = String::new();
     loop {
         let rows: Vec<Row> = each!(conn, conn => revoked::table
             .filter(revoked::id.ge(after.as_str()))
-            .filter(revoked::expires_at.gt(now))
             .order(revoked::id)
             .limit(BATCH)
             .load(conn))?;

@@ -47,7 +47,7 @@ impl Engine {
         browser: &Browser,
         allow: bool,
     ) -> Result<Authorize, Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let (params, since, shown) = self.asked_of(ctx, &provider, browser, flow).await?;
         if !allow {

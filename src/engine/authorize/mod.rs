@@ -62,7 +62,7 @@ impl Engine {
         params: AuthorizeParams,
         browser: &Browser,
     ) -> Result<Authorize, Failed> {
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         self.proceed(ctx, &provider, Visit { params, browser, standing: Standing::New, allowed: None }).await
     }
@@ -100,7 +100,7 @@ impl Engine {
         password: &SecretString,
     ) -> Result<LoggedIn, Failed> {
         ctx.trail.kind("login");
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.provider(ctx, provider).await?;
         let pending = flow.map(|flow| self.pending_request(ctx, &provider, browser, flow)).transpose()?;
         let user = self.prove_password(ctx, &provider, username, password, browser.device.as_ref()).await?;

@@ -61,6 +61,8 @@ impl Engine {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
     {
+        // The command line comes by here too, and dates what it writes.
+        self.require_right_clock(ctx)?;
         let decided = match ctx.effect {
             Effect::Commit => self.0.db.write(ctx.deadline, job).await?,
             Effect::DryRun => self.0.db.try_out(ctx.deadline, job).await?,

@@ -37,7 +37,7 @@ impl Engine {
         asked: Validation<'_>,
     ) -> Result<i64, Failed> {
         actor.require(Role::Default)?;
-        self.require_fresh().await?;
+        self.require_fresh(ctx).await?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let tenant = self.stored_tenant(ctx, &provider, asked.tenant).await?;
         let policy = self.stored_policy(ctx, asked.policy).await?;

@@ -1,6 +1,8 @@
 //! What was taken away stays away: whatever the lifetimes become afterwards, and whatever a clock says.
 
+mod ahead;
 mod back;
+mod history;
 mod kept;
 
 use serde_json::{Value, json};

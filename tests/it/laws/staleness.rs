@@ -174,6 +174,7 @@ on_both_apps! {
     }
 
     async fn the_clock_of_the_database_is_read_with_the_change_log(app: TestApp) {
+        let app = app.started_again_as(Setup { real_database_clock: true, ..Setup::default() }).await;
         app.poll().await;
         let before = app.engine.clock_skew();
         app.pass(1000);
@@ -181,5 +182,8 @@ on_both_apps! {
         let moved = app.engine.clock_skew().abs_diff(before);
         assert!((900_000..1_100_000).contains(&moved), "{moved} ms");
         assert!(app.engine.readiness().reasons.contains(&"clock"));
+        let form = [("grant_type", "client_credentials")];
+        let call = app.post("/oauth2/token").form(&form).basic(&app.first.client_id, &app.first.client_secret);
+        assert_eq!(call.send().await.status, 503);
     }
 }

@@ -23,6 +23,7 @@ use grantd::config::{self, Inputs, Settings};
 use grantd::crypto::{MasterKey, Random};
 use grantd::domain::clock::deadline_in;
 use grantd::domain::{Context, Effect, Fault, UnixTime, Wall};
+use grantd::engine::clocks::DatabaseClock;
 use grantd::engine::first_run::{self, Start};
 use grantd::engine::{Engine, EngineOptions};
 use grantd::store::{Conn, Db, StoreOptions};
@@ -85,6 +86,17 @@ pub const TABLES: [&str; 37] = [
 #[derive(Clone)]
 pub struct TestWall(Arc<AtomicI64>);
 
+impl TestWall {
+    fn at(time: UnixTime) -> Self {
+        Self(Arc::new(AtomicI64::new(time.millis())))
+    }
+
+    /// Moves this clock alone, or all that share it.
+    pub fn step(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
+
 impl Wall for TestWall {
     fn now(&self) -> UnixTime {
         UnixTime::from_millis(self.0.load(Ordering::SeqCst))
@@ -107,6 +119,10 @@ pub struct First {
 pub struct Setup {
     pub public_url: &'static str,
     pub stale_after: Duration,
+    /// How long both clocks are watched before anything is cleaned up.
+    pub sweep_watch: Duration,
+    /// The real clock of the database instead of the one that tests move.
+    pub real_database_clock: bool,
     pub login_floor: Duration,
     /// Password hashes that may wait for one of two lanes.
     pub hash_queue: &'static str,
@@ -125,6 +141,8 @@ impl Default for Setup {
         Self {
             public_url: ISSUER,
             stale_after: A_LONG_TIME,
+            sweep_watch: Duration::ZERO,
+            real_database_clock: false,
             login_floor: Duration::ZERO,
             hash_queue: "64",
             runai_host: "",
@@ -141,6 +159,8 @@ pub struct TestApp {
     pub engine: Engine,
     pub services: Services,
     pub wall: TestWall,
+    /// The clock of the database.
+    pub theirs: TestWall,
     pub first: First,
     db: Rc<TestDb>,
     mounted: Mounted,
@@ -161,18 +181,18 @@ impl TestApp {
     }
 
     pub async fn start_as(kind: Kind, setup: Setup) -> Self {
-        let wall = TestWall(Arc::new(AtomicI64::new(BEGIN * 1000)));
+        let wall = TestWall::at(UnixTime::from_seconds(BEGIN));
         let (template, first) = installed(kind);
-        Self::open(Rc::new(template.copy()), wall, first, setup).await
+        Self::open(Rc::new(template.copy()), (wall.clone(), wall), first, setup).await
     }
 
     /// On a database that something has been done to before.
     pub async fn start_after(kind: Kind, prepare: impl FnOnce(&TestDb)) -> Self {
-        let wall = TestWall(Arc::new(AtomicI64::new(BEGIN * 1000)));
+        let wall = TestWall::at(UnixTime::from_seconds(BEGIN));
         let (template, first) = installed(kind);
         let db = template.copy();
         prepare(&db);
-        Self::open(Rc::new(db), wall, first, Setup::default()).await
+        Self::open(Rc::new(db), (wall.clone(), wall), first, Setup::default()).await
     }
 
     /// The name of its PostgreSQL database.
@@ -187,29 +207,50 @@ impl TestApp {
 
     /// Another node: its own caches, the same database and clock.
     pub async fn second_node(&self) -> Self {
-        Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), Setup::default()).await
+        Self::open(Rc::clone(&self.db), self.clocks(), self.first.clone(), Setup::default()).await
+    }
+
+    /// Another node on the same database, with a clock of its own that is `ahead` seconds off.
+    pub async fn second_node_ahead(&self, ahead: i64) -> Self {
+        let own = TestWall::at(self.theirs.now().plus_seconds(ahead));
+        let clocks = (own, self.theirs.clone());
+        Self::open(Rc::clone(&self.db), clocks, self.first.clone(), Setup::default()).await
+    }
+
+    fn clocks(&self) -> (TestWall, TestWall) {
+        (self.wall.clone(), self.theirs.clone())
     }
 
     /// A later start on the same database, with another setup.
     pub async fn started_again_as(&self, setup: Setup) -> Self {
-        Self::open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), setup).await
+        Self::open(Rc::clone(&self.db), self.clocks(), self.first.clone(), setup).await
     }
 
     /// Why a later start on the same database, with another setup, is refused.
     pub async fn refused_as(&self, setup: Setup) -> String {
-        let opened = Self::try_open(Rc::clone(&self.db), self.wall.clone(), self.first.clone(), setup).await;
+        let opened = Self::try_open(Rc::clone(&self.db), self.clocks(), self.first.clone(), setup).await;
         opened.err().expect("the application opens")
     }
 
-    async fn open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Self {
-        let opened = Self::try_open(db, wall, first, setup).await;
+    async fn open(db: Rc<TestDb>, clocks: (TestWall, TestWall), first: First, setup: Setup) -> Self {
+        let opened = Self::try_open(db, clocks, first, setup).await;
         opened.unwrap_or_else(|error| panic!("the application does not open: {error}"))
     }
 
-    async fn try_open(db: Rc<TestDb>, wall: TestWall, first: First, setup: Setup) -> Result<Self, String> {
+    async fn try_open(
+        db: Rc<TestDb>,
+        (wall, theirs): (TestWall, TestWall),
+        first: First,
+        setup: Setup,
+    ) -> Result<Self, String> {
         let settings = settings(&setup);
-        let Setup { stale_after, login_floor, .. } = setup;
-        let options = EngineOptions { stale_after, login_floor, ..engine_options(&settings) };
+        let Setup { stale_after, sweep_watch, login_floor, .. } = setup;
+        let database_clock = match setup.real_database_clock {
+            true => DatabaseClock::Asked,
+            false => DatabaseClock::Given(Arc::new(theirs.clone())),
+        };
+        let options =
+            EngineOptions { stale_after, sweep_watch, database_clock, login_floor, ..engine_options(&settings) };
         let (clock, random) = (Arc::new(wall.clone()) as Arc<dyn Wall>, Random::system());
         let flags = StartFlags { new_issuer: true };
         let purpose = if setup.public_url == ISSUER { Purpose::Manage } else { Purpose::Serve };
@@ -221,7 +262,7 @@ impl TestApp {
         })?;
         let services = Services::new(&settings, opened.engine.clone(), &clock, random, opened.public_url.path());
         let mounted = mount(&services, setup.routes).await;
-        Ok(Self { kind: db.kind, engine: opened.engine, services, wall, first, db, mounted })
+        Ok(Self { kind: db.kind, engine: opened.engine, services, wall, theirs, first, db, mounted })
     }
 
     /// The answer of the router to a request.
@@ -307,7 +348,7 @@ impl TestApp {
 
     /// Moves the wall clock.
     pub fn pass(&self, seconds: i64) {
-        self.wall.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.wall.step(seconds);
     }
 
     pub fn now(&self) -> i64 {
