@@ -401,7 +401,8 @@ fn cores_if_zero(count: usize) -> usize {
 fn passwords(settings: &Settings) -> Result<Passwords, Fault> {
     let asked = &settings.passwords;
     let params = Params { memory_kib: asked.memory_kib, iterations: asked.iterations, ..Params::default() };
-    Passwords::new(params, cores_if_zero(asked.lanes as usize), asked.queue as usize)
+    let lanes = cores_if_zero(asked.lanes as usize);
+    Passwords::bounded(params, lanes, asked.queue as usize, asked.import_cost_max.into())
 }
 
 fn upstream_options(settings: &Settings) -> UpstreamOptions {

@@ -13,6 +13,10 @@ section! {
         lanes: u32 = 0,
         /// Hashes that wait for a lane; one more is answered as too busy.
         queue: u32 = 64,
+        /// What one check of an imported hash may cost, in KiB of memory times passes; 0: 32 times the
+        /// server's own hash, and at least 1245184. One hash fills at most 256 MiB, so all lanes
+        /// together fill at most 256 MiB each.
+        import_cost_max: u32 = 0,
     }
 }
 

@@ -22,11 +22,16 @@ use crate::domain::secret::MAX_SECRET;
 
 mod stored;
 
-use stored::{MOST_ARGON2_WORK, MOST_ITERATIONS, MOST_MEMORY_KIB, Stored};
+use stored::{MOST_ARGON2_WORK, MOST_MEMORY_KIB, Stored};
 
 /// RFC 9106 §3.1 recommends 16 bytes of salt.
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
+/// An import may cost so many times the server's own hash.
+const IMPORT_FACTOR: u64 = 32;
+/// A stored hash is checked up to so many times the bound on imports. Some were stored before there
+/// was a bound, or under a higher one.
+const STORED_FACTOR: u64 = 4;
 
 /// What a hash costs (RFC 9106 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub struct Passwords(Arc<Pool>);
 
 struct Pool {
     params: argon2::Params,
+    /// What one check of an import may cost, in KiB·passes.
+    import_cost_max: u64,
     lanes: Arc<Semaphore>,
     queue: usize,
     waiting: AtomicUsize,
@@ -61,17 +68,28 @@ struct Pool {
 
 impl Passwords {
     /// `lanes` hashes at a time, and up to `queue` callers waiting for one. A fault if Argon2 does
-    /// not accept the parameters.
+    /// not accept the parameters. Imports may cost 32 times the server's own hash.
     pub fn new(params: Params, lanes: usize, queue: usize) -> Result<Self, Fault> {
+        Self::bounded(params, lanes, queue, 0)
+    }
+
+    /// As [`Passwords::new`], with a bound in KiB·passes on what one check of an import may cost.
+    /// 0: 32 times the server's own hash, or the default hash where that is dearer: a server with a
+    /// cheap hash of its own still takes the usual imports.
+    pub fn bounded(params: Params, lanes: usize, queue: usize, import_cost_max: u64) -> Result<Self, Fault> {
         let Params { memory_kib, iterations, parallelism } = params;
         let work = u64::from(memory_kib) * u64::from(iterations);
-        if memory_kib > MOST_MEMORY_KIB || iterations > MOST_ITERATIONS || work > MOST_ARGON2_WORK {
-            return Err(Fault::crypto("Argon2 may use at most 256 MiB, 64 iterations and 4 GiB together"));
+        if memory_kib > MOST_MEMORY_KIB || work > MOST_ARGON2_WORK {
+            return Err(Fault::crypto("Argon2 may use at most 256 MiB, and 4 GiB over all iterations"));
         }
+        let usual = Params::default();
+        let usual = u64::from(usual.memory_kib) * u64::from(usual.iterations);
+        let import_cost_max = if import_cost_max > 0 { import_cost_max } else { IMPORT_FACTOR * work.max(usual) };
         let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(HASH_BYTES))
             .map_err(|why| Fault::crypto(format!("the Argon2 parameters: {why}")))?;
         Ok(Self(Arc::new(Pool {
             params,
+            import_cost_max,
             lanes: Arc::new(Semaphore::new(lanes.max(1))),
             queue,
             waiting: AtomicUsize::new(0),
@@ -112,6 +130,9 @@ impl Passwords {
         }
         let unusable = |why| Fault::crypto(format!("a stored password hash cannot be used: {why}"));
         let stored = phc.map(|text| Stored::parse(&text).map_err(unusable)).transpose()?;
+        // A hash beyond any bound would hold a lane for seconds: it is treated like an unknown user.
+        let most = self.0.import_cost_max.saturating_mul(STORED_FACTOR);
+        let stored = stored.filter(|stored| stored.cost() <= most);
         self.in_lane(deadline, move |pool| match stored {
             None => {
                 let params = pool.params.clone();
@@ -145,8 +166,18 @@ impl Passwords {
 
     /// Why a hash cannot be imported, in a few words: it cannot be read, or a check of it would cost
     /// too much. `None`: it can.
-    pub fn flaw_of_import(hash: &str) -> Option<&'static str> {
-        Stored::parse(hash).err()
+    pub fn flaw_of_import(&self, hash: &str) -> Option<String> {
+        let cost = match Stored::parse(hash) {
+            Ok(stored) => stored.cost(),
+            Err(flaw) => return Some(flaw.to_owned()),
+        };
+        let most = self.0.import_cost_max;
+        (cost > most).then(|| {
+            format!(
+                "a check of it costs {cost} KiB·passes, and passwords.import_cost_max is {most}; import a cheaper hash, \
+                 or raise the setting"
+            )
+        })
     }
 
     /// How many hashes were computed since the start.
@@ -301,12 +332,91 @@ mod tests {
         use stored::tests::{ARGON2, FOREIGN, PASSWORD};
         let pool = Passwords::new(TINY, 1, 1).unwrap();
         for (count, phc) in (1_u64..).zip(FOREIGN.into_iter().chain(ARGON2)) {
-            assert_eq!(Passwords::flaw_of_import(phc), None);
+            assert_eq!(pool.flaw_of_import(phc), None);
             assert!(run(pool.verify(Some(phc.into()), secret(PASSWORD), soon())).unwrap(), "{phc}");
             assert_eq!(pool.hashed(), count);
             assert_eq!(pool.is_outdated(phc), !phc.starts_with("$argon2id"), "{phc}");
         }
-        assert!(Passwords::flaw_of_import(PASSWORD).is_some());
+        assert!(pool.flaw_of_import(PASSWORD).is_some());
+    }
+
+    #[test]
+    fn an_import_is_bounded_by_what_a_check_costs_and_the_usual_ones_pass() {
+        use stored::tests::FOREIGN;
+        let pool = Passwords::new(Params::default(), 1, 1).unwrap();
+        let body = "MDEyMzQ1Njc4OWFiY2RlZg$/UME2lNoSLCbq1rY9M6jCiFREZFuqeV6zm/nihiNuz0";
+        let (bcrypt, sha512) = (&FOREIGN[0][7..], FOREIGN[3].rsplit_once("$1000$").unwrap().1);
+        let argon2 = |costs: &str| format!("$argon2id$v=19${costs}$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG");
+        let usual = [
+            format!("$2b$10${bcrypt}"),
+            format!("$2y$12${bcrypt}"),
+            format!("$pbkdf2-sha256$i=600000,l=32${body}"),
+            format!("$pbkdf2-sha256$i=1200000,l=32${body}"),
+            format!("$pbkdf2-sha512$210000${sha512}"),
+            argon2("m=65536,t=3,p=4"),
+            argon2("m=7168,t=5,p=1"),
+            argon2("m=102400,t=8,p=8"),
+            argon2("m=8,t=65,p=1"),
+            format!("$scrypt$ln=17,r=8,p=1${body}"),
+        ];
+        for hash in usual {
+            assert_eq!(pool.flaw_of_import(&hash), None, "{hash}");
+        }
+        let dear = [
+            (format!("$scrypt$ln=18,r=8,p=16${body}"), "20971520"),
+            (format!("$2b$14${bcrypt}"), "1638400"),
+            (format!("$pbkdf2-sha256$i=10000000,l=32${body}"), "5000000"),
+            (argon2("m=262144,t=5,p=1"), "1310720"),
+        ];
+        for (hash, figure) in dear {
+            let flaw = pool.flaw_of_import(&hash).unwrap();
+            assert!(flaw.contains(figure) && flaw.contains("1245184"), "{flaw}");
+        }
+        let wide = Passwords::bounded(Params::default(), 1, 1, 2_000_000).unwrap();
+        assert_eq!(wide.flaw_of_import(&format!("$2b$14${bcrypt}")), None);
+    }
+
+    /// The constants in `stored.rs` are measured by this: seconds that a check takes, for each unit of its cost,
+    /// against Argon2.
+    #[test]
+    fn a_unit_of_cost_takes_about_as_long_whatever_the_kind() {
+        use stored::tests::FOREIGN;
+        let pool = Passwords::new(Params::default(), 1, 1).unwrap();
+        let body = "MDEyMzQ1Njc4OWFiY2RlZg$/UME2lNoSLCbq1rY9M6jCiFREZFuqeV6zm/nihiNuz0";
+        let (bcrypt, sha512) = (&FOREIGN[0][7..], FOREIGN[3].rsplit_once("$1000$").unwrap().1);
+        let kinds = [
+            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG".to_owned(),
+            format!("$2b$08${bcrypt}"),
+            format!("$scrypt$ln=13,r=8,p=1${body}"),
+            format!("$pbkdf2-sha256$i=80000,l=32${body}"),
+            format!("$pbkdf2-sha512$40000${sha512}"),
+        ];
+        let mut least = [Duration::MAX; 5];
+        for _ in 0..7 {
+            for (hash, least) in kinds.iter().zip(&mut least) {
+                let began = crate::domain::clock::monotonic();
+                run(pool.verify(Some(hash.clone()), secret("wrong"), soon())).unwrap();
+                *least = (*least).min(began.elapsed());
+            }
+        }
+        let unit =
+            |(hash, took): (&String, Duration)| took.as_secs_f64() / Stored::parse(hash).ok().unwrap().cost() as f64;
+        let units: Vec<f64> = kinds.iter().zip(least).map(unit).collect();
+        for (hash, unit) in kinds.iter().zip(&units) {
+            let ratio = unit / units[0];
+            assert!((0.4..2.5).contains(&ratio), "{hash}: {ratio:.2} of Argon2's, {units:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_hash_beyond_the_bound_is_wrong_at_the_cost_of_an_unknown_user() {
+        use stored::tests::{FOREIGN, PASSWORD};
+        // FOREIGN[0] is bcrypt of cost 5: 3200 KiB·passes.
+        for (most, fits) in [(800, true), (799, false)] {
+            let pool = Passwords::bounded(TINY, 1, 1, most).unwrap();
+            let right = run(pool.verify(Some(FOREIGN[0].into()), secret(PASSWORD), soon())).unwrap();
+            assert_eq!((right, pool.hashed()), (fits, 1), "{most}");
+        }
     }
 
     #[test]

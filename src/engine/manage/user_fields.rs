@@ -71,14 +71,18 @@ pub fn blank(provider: &Provider, id: UserId, now: i64) -> User {
 }
 
 /// A new account from `blank`, and the password it is to have.
-pub fn new(mut draft: UserDraft, blank: &User) -> Result<(User, NewPassword, Vec<&'static str>), Refusal> {
+pub fn new(
+    mut draft: UserDraft,
+    blank: &User,
+    passwords: &Passwords,
+) -> Result<(User, NewPassword, Vec<&'static str>), Refusal> {
     let mut checks = Checks::after(std::mem::take(&mut draft.slips));
     if !matches!(draft.username, Field::Set(_)) {
         checks.refuse("username", "is required");
     }
     let (password, hash) = (std::mem::take(&mut draft.password), std::mem::take(&mut draft.password_hash));
     let user = judged(&mut checks, draft, blank);
-    let password = new_password(&mut checks, password, hash, &user);
+    let password = new_password(&mut checks, password, hash, &user, passwords);
     Ok((user, password, checks.finish()?))
 }
 
@@ -104,12 +108,13 @@ pub fn password_of(
     password: Field<SecretString>,
     hash: Field<String>,
     user: &User,
+    passwords: &Passwords,
 ) -> Result<NewPassword, Refusal> {
     let mut checks = Checks::after(slips);
     if password.is_keep() && hash.is_keep() {
         checks.refuse("password", "is required: a password, or null for none; or password_hash");
     }
-    let new = new_password(&mut checks, password, hash, user);
+    let new = new_password(&mut checks, password, hash, user, passwords);
     checks.finish()?;
     Ok(new)
 }
@@ -168,14 +173,20 @@ pub(in crate::engine::manage) fn names_of(names: Vec<String>) -> Result<Vec<Stri
     Ok(kept)
 }
 
-fn new_password(checks: &mut Checks, password: Field<SecretString>, hash: Field<String>, user: &User) -> NewPassword {
+fn new_password(
+    checks: &mut Checks,
+    password: Field<SecretString>,
+    hash: Field<String>,
+    user: &User,
+    passwords: &Passwords,
+) -> NewPassword {
     match (password, hash) {
         (Field::Set(_), Field::Set(_)) => checks.refuse("password_hash", "may not stand beside password"),
         (Field::Set(text), _) => match flaw_of_password(text.expose_secret(), user) {
             None => return NewPassword::Chosen(text),
             Some(flaw) => checks.refuse("password", flaw),
         },
-        (_, Field::Set(hash)) => match Passwords::flaw_of_import(&hash) {
+        (_, Field::Set(hash)) => match passwords.flaw_of_import(&hash) {
             None => return NewPassword::Hashed(PasswordHash(hash)),
             Some(flaw) => checks.refuse("password_hash", format!("cannot be used: {flaw}")),
         },

@@ -53,7 +53,7 @@ impl Engine {
         actor.require(Role::Admin)?;
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let blank = user_fields::blank(&provider, self.0.random.uuid_v7(ctx.now).into(), ctx.now.seconds());
-        let (mut user, password, fields) = user_fields::new(draft, &blank)?;
+        let (mut user, password, fields) = user_fields::new(draft, &blank, &self.0.passwords)?;
         user.password = self.hashed(ctx, password).await?;
         user.password_changed_at = user.password.as_ref().map(|_| ctx.now.seconds());
         let event = self.event(ctx, actor, Some(&provider.id), "user.created", user.id.as_str(), &fields);
@@ -149,7 +149,7 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let current = self.stored_user(ctx, &provider.id, id).await?;
         let PasswordDraft { password, password_hash, slips } = draft;
-        let password = user_fields::password_of(slips, password, password_hash, &current)?;
+        let password = user_fields::password_of(slips, password, password_hash, &current, &self.0.passwords)?;
         let password = self.hashed(ctx, password).await?;
         self.put_password(ctx, actor, &current, password, Ends::Everything).await
     }

@@ -97,6 +97,26 @@ on_both_apps! {
         assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
     }
 
+    async fn an_import_that_costs_too_much_is_refused_with_the_figure(app: TestApp) {
+        let body = "MDEyMzQ1Njc4OWFiY2RlZg$/UME2lNoSLCbq1rY9M6jCiFREZFuqeV6zm/nihiNuz0";
+        let dear = format!("$scrypt$ln=18,r=8,p=16${body}");
+        let made = user(&app, json!({"username": "a"})).await;
+        let set = format!("{}/password", path_of(&made));
+        for (path, fields) in [
+            (USERS, json!({"username": "dear", "password_hash": dear})),
+            (set.as_str(), json!({"password_hash": dear})),
+        ] {
+            let answer = app.admin("POST", path).json(&fields).send().await;
+            assert_eq!(answer.status, 422, "{path}: {}", answer.text());
+            let error = answer.json()["errors"][0].clone();
+            assert_eq!(error["pointer"], "/password_hash");
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.contains("20971520") && detail.contains("passwords.import_cost_max is 1245184"), "{detail}");
+        }
+        let usual = format!("$scrypt$ln=17,r=8,p=1${body}");
+        user(&app, json!({"username": "usual", "password_hash": usual})).await;
+    }
+
     async fn every_wrong_field_is_named(app: TestApp) {
         let long = "x".repeat(256);
         for (body, pointers) in [
