@@ -22,6 +22,7 @@ pub mod hidden;
 pub mod id;
 pub mod issuer_url;
 pub mod key;
+pub mod lanes;
 pub mod named;
 pub mod network;
 pub mod once_call;
@@ -53,6 +54,7 @@ pub use id::{
     ApiKeyId, ClientId, DomainId, IssuerId, ProviderId, ProviderSlug, SecretId, SessionId, TenantId, TrustPolicyId,
     UserId, WebhookId,
 };
+pub use lanes::{FairLanes, Lane, Owner};
 pub use named::{Named, NamedKind};
 pub use network::Network;
 pub use once_call::OnceCall;
