@@ -104,7 +104,8 @@ pub async fn list(request: HttpRequest, payload: web::Payload, engine: web::Data
         let page = listing::page(received, &Kind::Id)?;
         let (provider, filter) = filter(received, &["limit", "cursor"])?;
         let filter = engine.event_filter(&received.ctx, actor, provider.as_deref(), filter).await?;
-        let read = async |page| engine.list_events(&received.ctx, filter.clone(), page).await;
+        let owner = actor.owner();
+        let read = async |page| engine.list_events(&received.ctx, &owner, filter.clone(), page).await;
         listing::answer(received, page, read, |event| value(EventOut::from(event))).await
     })
     .await
@@ -177,7 +178,7 @@ impl Export {
             return Err(Refusal::forbidden("The API key is bound to another provider now.").into());
         }
         let page = PageRequest { limit: PageRequest::MAX, after };
-        self.engine.export_events(&ctx, self.filter.clone(), page).await
+        self.engine.export_events(&ctx, &actor.owner(), self.filter.clone(), page).await
     }
 
     /// The lines of one page. What fails breaks the answer off, which the reader notices.

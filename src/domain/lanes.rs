@@ -45,6 +45,7 @@ pub struct FairLanes(Arc<Pool>);
 struct Pool {
     lanes: usize,
     queue: usize,
+    share: usize,
     state: Mutex<State>,
 }
 
@@ -92,7 +93,14 @@ pub const fn share_of(all: usize) -> usize {
 impl FairLanes {
     /// At least one lane; up to `queue` callers of all owners wait.
     pub fn new(lanes: usize, queue: usize) -> Self {
-        Self(Arc::new(Pool { lanes: lanes.max(1), queue, state: Mutex::default() }))
+        Self::with_share(lanes, queue, usize::MAX)
+    }
+
+    /// As [`FairLanes::new`]; one owner holds no more than `share` lanes, nor more than half.
+    pub fn with_share(lanes: usize, queue: usize, share: usize) -> Self {
+        let lanes = lanes.max(1);
+        let share = share.clamp(1, share_of(lanes));
+        Self(Arc::new(Pool { lanes, queue, share, state: Mutex::default() }))
     }
 
     /// Waits for a lane.
@@ -108,7 +116,7 @@ impl FairLanes {
 
     /// How many lanes of the pool one owner may hold.
     pub fn share(&self) -> usize {
-        self.0.share()
+        self.0.share
     }
 
     /// How many callers wait.
@@ -123,10 +131,6 @@ impl FairLanes {
 }
 
 impl Pool {
-    fn share(&self) -> usize {
-        share_of(self.lanes)
-    }
-
     /// Every change is complete before anything can panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -145,7 +149,7 @@ impl State {
     /// Takes a free lane. A lane is free only while no caller that may have it waits.
     fn take(&mut self, pool: &Pool, owner: &Owner) -> bool {
         let of_owner = self.owners.get(owner).map_or(0, |state| state.running);
-        if self.running >= pool.lanes || of_owner >= pool.share() {
+        if self.running >= pool.lanes || of_owner >= pool.share {
             return false;
         }
         self.running += 1;
@@ -181,10 +185,10 @@ impl State {
         self.grant_next(pool)
     }
 
-    /// Gives the free lane to the first owner in turn that has not its whole share. At most two owners can
-    /// have theirs, so the search is short.
+    /// Gives the free lane to the first owner in turn that has not its whole share. Few owners can have
+    /// theirs, so the search is short.
     fn grant_next(&mut self, pool: &Pool) -> Option<Waker> {
-        let has_share = |owner: &Owner| self.owners.get(owner).is_some_and(|state| state.running < pool.share());
+        let has_share = |owner: &Owner| self.owners.get(owner).is_some_and(|state| state.running < pool.share);
         let at = self.order.iter().position(has_share)?;
         let owner = self.order.remove(at)?;
         let state = self.owners.get_mut(&owner)?;
@@ -273,6 +277,13 @@ impl Drop for Asking {
         if had_lane {
             self.pool.give_back(&owner);
         }
+    }
+}
+
+impl Lane {
+    /// Whose share it counts against.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 }
 

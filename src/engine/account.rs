@@ -8,7 +8,7 @@ use crate::domain::authorize::{Account, AccountSession};
 use crate::domain::grant::ProviderRef;
 use crate::domain::session::{Browser, Session};
 use crate::domain::user::PasswordHash;
-use crate::domain::{Context, Decision, Failed, Refusal, RefusalKind, SessionId, User};
+use crate::domain::{Context, Decision, Failed, Owner, Refusal, RefusalKind, SessionId, User};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::manage::fields::label;
@@ -85,7 +85,8 @@ impl Engine {
             }
             Err(failed) => return Err(failed),
         }
-        let hash = self.0.passwords.hash(new.clone(), &self.0.random, ctx.deadline).await?;
+        let hash =
+            self.0.passwords.hash(&Owner::from(&row.provider), new.clone(), &self.0.random, ctx.deadline).await?;
         let (actor, ends) = (Actor::Person(row.id.clone()), Ends::AllBut(session.id.clone()));
         self.put_password(ctx, &actor, &row, Some(PasswordHash(hash)), ends).await
     }

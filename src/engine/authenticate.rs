@@ -14,7 +14,7 @@ use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::PresentedClient;
 use crate::domain::id::is_client_id;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind};
-use crate::domain::{ClientId, Context, Failed, Refusal, RefusalKind};
+use crate::domain::{ClientId, Context, Failed, ProviderId, Refusal, RefusalKind};
 use crate::engine::Engine;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{AssertionEntry, AssertionKeys, ClientEntry};
@@ -183,7 +183,7 @@ impl Engine {
             self.spend_a_verification(ctx, provider, jwt).await?;
             return Err(self.failed_unknown(ctx, &claimed));
         };
-        let verified = self.verified_assertion(ctx, jwt, known).await;
+        let verified = self.verified_assertion(ctx, &provider.provider.id, jwt, known).await;
         let judged = verified.and_then(|claims| {
             judge_assertion(&claims, &claimed, provider, ctx.now.seconds()).map_err(str::to_owned).map(|()| claims)
         });
@@ -199,6 +199,7 @@ impl Engine {
     async fn verified_assertion(
         &self,
         ctx: &Context,
+        provider: &ProviderId,
         jwt: &str,
         known: &AssertionEntry,
     ) -> Result<AssertionClaims, String> {
@@ -207,7 +208,7 @@ impl Engine {
             AssertionKeys::Registered(keys) => keys,
             AssertionKeys::Published(url) => {
                 let (kid, alg) = assertion_key(jwt).ok_or_else(|| AssertionFlaw::Malformed.to_string())?;
-                fetched = self.client_keys_by_uri(ctx, url, (kid.as_deref(), &alg)).await?;
+                fetched = self.client_keys_by_uri(ctx, provider, url, (kid.as_deref(), &alg)).await?;
                 &fetched.keys
             }
         };

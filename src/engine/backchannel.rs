@@ -1,26 +1,35 @@
 //! Back-channel logout (OpenID Connect Back-Channel Logout 1.0): each client that took part in a
 //! session is told of its end by a signed token. The rows that wait are made with the end itself;
-//! here they are delivered, a few at a time, on a task of their own, so that a receiver that does
-//! not answer holds up nobody but itself.
+//! here they are delivered, a few at a time, each on a task of its own. One provider holds at most half
+//! of the lanes, so that receivers that do not answer delay no other provider.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::join_all;
+use tokio::time::timeout_at;
 
 use crate::domain::clock::deadline_in;
 use crate::domain::event::Event;
 use crate::domain::token::LogoutClaims;
-use crate::domain::{Context, Fault, Provider, SigningAlg, UnixTime};
+use crate::domain::{ClientId, Context, FairLanes, Fault, Owner, Provider, ProviderId, SigningAlg, UnixTime};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::tick::{BACKGROUND_TIMEOUT, background_context};
 use crate::store::logout_deliveries::{self, LogoutDelivery};
 use crate::store::{Tx, events, providers};
 
-/// Deliveries of one round, and how many of them at once.
-const ROUND: u32 = 16;
-const AT_ONCE: usize = 4;
-/// Seconds for which a row is claimed: longer than a round can take.
+/// Deliveries at once, and tasks that wait for a lane: of one provider half of both.
+const AT_ONCE: usize = 16;
+const WAITING: usize = 256;
+/// A task waits for its lane for so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Deliveries to one client at once.
+const OF_ONE_CLIENT: usize = 2;
+/// Providers with something due that one tick looks at, the longest wait first.
+const PROVIDERS: u32 = 128;
+/// Seconds for which a row is claimed: longer than a delivery can take.
 const LEASE: i64 = 180;
 /// Seconds after each failed try; after the last one it is given up.
 const PAUSES: [i64; 5] = [10, 60, 300, 1800, 7200];
@@ -37,40 +46,99 @@ enum Told {
     Failed(String),
 }
 
-impl Engine {
-    /// Begins a round if something is due and none is under way; waits for nothing but the question.
-    pub(in crate::engine) async fn begin_logout_deliveries(&self, now: UnixTime) -> Result<(), Fault> {
-        let Ok(turn) = Arc::clone(&self.0.deliveries).try_acquire_owned() else { return Ok(()) };
-        let deadline = deadline_in(BACKGROUND_TIMEOUT);
-        if !self.0.db.read(deadline, move |conn| logout_deliveries::any_due(conn, now.seconds())).await? {
-            return Ok(());
+/// Deliveries of this node.
+pub(in crate::engine) struct LogoutDeliveries {
+    lanes: FairLanes,
+    under_way: Mutex<HashMap<ProviderId, UnderWay>>,
+}
+
+/// Those of one provider.
+#[derive(Default)]
+struct UnderWay {
+    /// Tasks that run or wait for a lane.
+    tasks: usize,
+    /// A receiver that does not answer holds few of them.
+    clients: Vec<ClientId>,
+}
+
+impl Default for LogoutDeliveries {
+    fn default() -> Self {
+        Self { lanes: FairLanes::new(AT_ONCE, WAITING), under_way: Mutex::default() }
+    }
+}
+
+impl LogoutDeliveries {
+    fn change<T>(&self, provider: &ProviderId, change: impl FnOnce(&mut UnderWay) -> T) -> T {
+        let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_provider = all.entry(provider.clone()).or_default();
+        let changed = change(of_provider);
+        if of_provider.tasks == 0 {
+            all.remove(provider);
         }
-        let engine = self.clone();
-        tokio::spawn(async move {
-            let _turn = turn;
-            if let Err(fault) = engine.deliver_logouts(now).await {
-                log::warn!("logout tokens could not be delivered: {fault}");
+        changed
+    }
+
+    /// How many tasks may begin for a provider with so many due rows; they are counted at once.
+    fn begin(&self, provider: &ProviderId, due: usize) -> usize {
+        self.change(provider, |under_way| {
+            let begun = self.lanes.share().saturating_sub(under_way.tasks).min(due);
+            under_way.tasks += begun;
+            begun
+        })
+    }
+
+    /// Clients that no further delivery may begin for.
+    fn busy(&self, provider: &ProviderId) -> Vec<ClientId> {
+        self.change(provider, |under_way| {
+            let count = |client: &ClientId| under_way.clients.iter().filter(|other| *other == client).count();
+            under_way.clients.iter().filter(|client| count(client) >= OF_ONE_CLIENT).cloned().collect()
+        })
+    }
+}
+
+/// A task of one provider; no longer counted when it is dropped, by a panic too.
+struct Task {
+    engine: Engine,
+    provider: ProviderId,
+    client: Option<ClientId>,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.engine.0.deliveries.change(&self.provider, |under_way| {
+            under_way.tasks = under_way.tasks.saturating_sub(1);
+            if let Some(at) = under_way.clients.iter().position(|client| Some(client) == self.client.as_ref()) {
+                under_way.clients.swap_remove(at);
             }
         });
+    }
+}
+
+impl Engine {
+    /// Begins what is due, each delivery on a task of its own; waits for nothing but the question.
+    pub(in crate::engine) async fn begin_logout_deliveries(&self, now: UnixTime) -> Result<(), Fault> {
+        for task in self.logout_tasks(now).await? {
+            tokio::spawn(task.run(now));
+        }
         Ok(())
     }
 
-    /// One round: delivers what is due at `now`, at most sixteen, four at a time. Answers how many
-    /// were taken up.
+    /// Delivers what is due at `now`, of one provider at most its share of the lanes. Returns how many
+    /// deliveries there were.
     pub async fn deliver_logouts(&self, now: UnixTime) -> Result<usize, Fault> {
-        let deadline = deadline_in(BACKGROUND_TIMEOUT);
-        let claim = move |tx: &mut Tx<'_>| logout_deliveries::claim_due(tx, now.seconds(), LEASE, ROUND);
-        let due = self.0.db.write_background(deadline, claim).await?;
-        let count = due.len();
-        stream::iter(due)
-            .for_each_concurrent(AT_ONCE, async |delivery| {
-                if let Err(fault) = self.deliver(&delivery, now).await {
-                    // It stays claimed and is due again after the lease.
-                    log::warn!("the logout token for client {} is put off: {fault}", delivery.client);
-                }
-            })
-            .await;
-        Ok(count)
+        let tasks = self.logout_tasks(now).await?.into_iter().map(|task| task.run(now));
+        Ok(join_all(tasks).await.into_iter().filter(|delivered| *delivered).count())
+    }
+
+    async fn logout_tasks(&self, now: UnixTime) -> Result<Vec<Task>, Fault> {
+        let read = move |conn: &mut _| logout_deliveries::due_providers(conn, now.seconds(), PROVIDERS);
+        let mut tasks = Vec::new();
+        for (provider, due) in self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), read).await? {
+            for _ in 0..self.0.deliveries.begin(&provider, due) {
+                tasks.push(Task { engine: self.clone(), provider: provider.clone(), client: None });
+            }
+        }
+        Ok(tasks)
     }
 
     async fn deliver(&self, delivery: &LogoutDelivery, now: UnixTime) -> Result<(), Fault> {
@@ -131,7 +199,8 @@ impl Engine {
         let key = self.signing_key(ctx, &ProviderEntry::of_row(provider), alg).await?;
         // A compact JWS needs no escaping in a form.
         let form = format!("logout_token={}", key.sign_logout(&claims)?);
-        Ok(match self.0.fetcher.post_form(url, form).await {
+        let fetcher = self.0.fetcher.of(Owner::from(&delivery.provider));
+        Ok(match fetcher.post_form(url, form).await {
             Ok(()) => Told::Delivered,
             Err(flaw) => Told::Failed(flaw.to_string()),
         })
@@ -148,5 +217,33 @@ impl Engine {
             request_id: "background".to_owned(),
             details: format!("{{\"session\":\"{}\",\"user\":\"{}\"}}", delivery.session, delivery.user),
         }
+    }
+}
+
+impl Task {
+    /// `true`: there was something to deliver.
+    async fn run(mut self, now: UnixTime) -> bool {
+        let delivered = self.delivered(now).await;
+        delivered.unwrap_or_else(|fault| {
+            // A row that was claimed is due again after the lease.
+            log::warn!("a logout token of provider {} is put off: {fault}", self.provider);
+            false
+        })
+    }
+
+    async fn delivered(&mut self, now: UnixTime) -> Result<bool, Fault> {
+        let engine = self.engine.clone();
+        let deliveries = &engine.0.deliveries;
+        let asked = timeout_at(deadline_in(PATIENCE).into(), deliveries.lanes.lane(&Owner::from(&self.provider))).await;
+        // Without a lane the row stays as it is, and a later tick asks again.
+        let Ok(Ok(_lane)) = asked else { return Ok(false) };
+        let (provider, busy) = (self.provider.clone(), deliveries.busy(&self.provider));
+        let claim = move |tx: &mut Tx<'_>| logout_deliveries::claim_due(tx, &provider, &busy, now.seconds(), LEASE);
+        let claimed = engine.0.db.write_background(deadline_in(BACKGROUND_TIMEOUT), claim).await?;
+        let Some(delivery) = claimed else { return Ok(false) };
+        self.client = Some(delivery.client.clone());
+        deliveries.change(&self.provider, |under_way| under_way.clients.push(delivery.client.clone()));
+        engine.deliver(&delivery, now).await?;
+        Ok(true)
     }
 }

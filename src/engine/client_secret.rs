@@ -13,7 +13,7 @@ use crate::domain::explanation::facts;
 use crate::domain::grant::SecretVia;
 use crate::domain::id::is_client_id;
 use crate::domain::secret::{SecretKind, StoredSecret};
-use crate::domain::{ClientId, Context, Failed};
+use crate::domain::{ClientId, Context, Failed, Owner, ProviderId};
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, is_usable};
 use crate::engine::cache::clients::{ClientEntry, SecretEntry, VerifiedSecret};
@@ -42,7 +42,7 @@ impl Engine {
         } else {
             let client = self.usable_client(ctx, provider, &client_id).await?;
             let usable = client.as_deref().filter(|client| via.fits(client.auth_method));
-            let proven = self.chosen_secret_fits(ctx, &client_id, usable, secret).await?;
+            let proven = self.chosen_secret_fits(ctx, (&provider.provider.id, &client_id), usable, secret).await?;
             (client, if proven { Fit::Proven } else { Fit::No })
         };
         fit.note(ctx);
@@ -152,7 +152,7 @@ impl Engine {
     async fn chosen_secret_fits(
         &self,
         ctx: &Context,
-        client_id: &ClientId,
+        (provider, client_id): (&ProviderId, &ClientId),
         client: Option<&ClientEntry>,
         secret: &SecretString,
     ) -> Result<bool, Failed> {
@@ -183,7 +183,7 @@ impl Engine {
         }
         self.throttled(ctx, client_id.as_str())?;
         let phc = chosen.map(|(_, _, phc)| phc.clone());
-        let proven = self.0.passwords.verify(phc, secret.clone(), ctx.deadline).await?;
+        let proven = self.0.passwords.verify(&Owner::from(provider), phc, secret.clone(), ctx.deadline).await?;
         if let Some((client, entry, phc)) = chosen.filter(|_| proven) {
             self.remember(client, secret);
             self.note_secret_used(ctx, entry);

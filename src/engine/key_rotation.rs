@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::clock::deadline_in;
 use crate::domain::event::Event;
 use crate::domain::key::{KeyState, StoredSigningKey};
-use crate::domain::{Context, Fault, Provider, ProviderId, UnixTime};
+use crate::domain::{Context, Fault, Owner, Provider, ProviderId, UnixTime};
 use crate::engine::Engine;
 use crate::engine::signing_keys::outliving;
 use crate::engine::tick::{BACKGROUND_TIMEOUT, background_context};
@@ -82,7 +82,7 @@ impl Engine {
             let again = move |tx: &mut Tx<'_>| key_rotation::plan_again(tx, &due, now, LEASE);
             return self.0.db.write_background(ctx.deadline, again).await.map(|_planned| false);
         }
-        let turn = self.key_turn(ctx).await?;
+        let turn = self.key_turn(ctx, &Owner::from(&provider.id)).await?;
         let mut key = self.new_signing_key(&provider, due.alg, KeyState::Next, ctx.now).await?;
         drop(turn);
         key.activates_at = key.activates_at.max(signs_until);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::crypto::ClientKeys;
 use crate::domain::external::ExternalToken;
 use crate::domain::trust::{IssuerKeys, fingerprint};
-use crate::domain::{Context, TrustedIssuer};
+use crate::domain::{Context, Owner, ProviderId, TrustedIssuer};
 use crate::engine::Engine;
 use crate::engine::cache::Weigh;
 use crate::upstream::{FetchedKeys, KeySource};
@@ -36,8 +36,10 @@ impl Engine {
         let (kid, alg) = (token.key_id.as_deref(), token.algorithm.as_str());
         let keys = match &row.keys {
             IssuerKeys::Pasted(jwks) => self.pasted_keys(jwks)?,
-            IssuerKeys::Url(url) => self.keys_at(ctx, &KeySource::Url(url.clone()), kid, alg).await?,
-            IssuerKeys::Discovery => self.keys_at(ctx, &KeySource::Issuer(row.issuer.clone()), kid, alg).await?,
+            IssuerKeys::Url(url) => self.keys_at(ctx, &row.provider, &KeySource::Url(url.clone()), kid, alg).await?,
+            IssuerKeys::Discovery => {
+                self.keys_at(ctx, &row.provider, &KeySource::Issuer(row.issuer.clone()), kid, alg).await?
+            }
         };
         let pinned: Vec<String> = row.rules.fingerprints.iter().filter_map(|text| fingerprint(text)).collect();
         if !row.rules.fingerprints.is_empty() && !keys.come_by(&pinned) {
@@ -62,20 +64,22 @@ impl Engine {
     pub(in crate::engine) async fn client_keys_by_uri(
         &self,
         ctx: &Context,
+        provider: &ProviderId,
         jwks_uri: &str,
         (kid, alg): (Option<&str>, &str),
     ) -> Result<Arc<FetchedKeys>, String> {
-        self.keys_at(ctx, &KeySource::Url(jwks_uri.to_owned()), kid, alg).await
+        self.keys_at(ctx, provider, &KeySource::Url(jwks_uri.to_owned()), kid, alg).await
     }
 
     async fn keys_at(
         &self,
         ctx: &Context,
+        provider: &ProviderId,
         source: &KeySource,
         kid: Option<&str>,
         alg: &str,
     ) -> Result<Arc<FetchedKeys>, String> {
-        let keys = self.0.published_keys.keys(source, kid, alg, ctx.deadline).await;
+        let keys = self.0.published_keys.keys(&Owner::from(provider), source, kid, alg, ctx.deadline).await;
         keys.map_err(|flaw| flaw.to_string())
     }
 }

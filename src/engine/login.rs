@@ -22,7 +22,7 @@ use crate::domain::event::Event;
 use crate::domain::explanation::{Fact, facts};
 use crate::domain::secret::StoredSecret;
 use crate::domain::user::PasswordHash;
-use crate::domain::{Context, Failed, Fault, ProviderId, Refusal, RefusalKind, User};
+use crate::domain::{Context, Failed, Fault, Owner, ProviderId, Refusal, RefusalKind, User};
 use crate::engine::Engine;
 use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::names::name_key;
@@ -152,7 +152,7 @@ impl Engine {
         })?;
         let phc = known.user.as_ref().and_then(|user| user.password.clone());
         let phc = phc.map(|PasswordHash(phc)| phc);
-        let judged = self.0.passwords.verify(phc, password.clone(), ctx.deadline).await;
+        let judged = self.0.passwords.verify(&Owner::from(provider), phc, password.clone(), ctx.deadline).await;
         let right = match judged {
             Ok(right) => right,
             Err(fault) => {
@@ -287,7 +287,8 @@ impl Engine {
         old: PasswordHash,
         password: &SecretString,
     ) -> Result<bool, Fault> {
-        let new = self.0.passwords.hash(password.clone(), &self.0.random, ctx.deadline).await?;
+        let new =
+            self.0.passwords.hash(&Owner::from(&user.provider), password.clone(), &self.0.random, ctx.deadline).await?;
         let (provider, id, new) = (user.provider.clone(), user.id.clone(), PasswordHash(new));
         self.0.db.write_one(ctx.deadline, move |conn| users::set_password_hash(conn, &provider, &id, &old, &new)).await
     }

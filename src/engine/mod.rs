@@ -13,7 +13,8 @@ use crate::crypto::{DataKeys, MasterKey, Passwords, Peppers, Random};
 use crate::domain::SecretId;
 use crate::domain::clock::monotonic;
 use crate::domain::secret::StoredSecret;
-use crate::domain::{ApiKeyId, Fault, Hosts, ProviderId, ProviderSlug};
+use crate::domain::{ApiKeyId, FairLanes, Fault, Hosts, ProviderId, ProviderSlug};
+use crate::engine::backchannel::LogoutDeliveries;
 use crate::engine::cache::api_keys::{ApiKeyEntry, DigestOwner};
 use crate::engine::cache::clients::{ClientEntry, ClientKey};
 use crate::engine::cache::keys::KeyRing;
@@ -91,6 +92,9 @@ pub mod webhooks;
 
 /// Most credentials whose use waits to be written.
 const NOTES_MAX: usize = 10_000;
+/// Callers that wait for a key to be made, and for a long read; half of them may be one owner's.
+const KEY_CALLERS: usize = 64;
+const LONG_READERS: usize = 32;
 
 /// Letters and digits by which explanations tell processes apart.
 const NODE_LENGTH: usize = 8;
@@ -179,7 +183,9 @@ pub(in crate::engine) struct Inner {
     process_pepper: Peppers,
     secret_turns: Turns,
     /// One key pair is made at a time: RSA takes a core for a noticeable while.
-    key_making: Semaphore,
+    key_making: FairLanes,
+    /// Reads that may go through very many rows: one at a time.
+    long_reads: FairLanes,
     /// One round of key rotation at a time.
     key_rotation: Arc<Semaphore>,
     /// What each key has signed.
@@ -190,8 +196,8 @@ pub(in crate::engine) struct Inner {
     once_calls: OnceCalls,
     /// Calls other servers.
     fetcher: Fetcher,
-    /// One round of logout deliveries at a time.
-    deliveries: Arc<Semaphore>,
+    /// Logout deliveries under way on this node.
+    deliveries: LogoutDeliveries,
     /// The keys that they publish.
     published_keys: PublishedKeys,
     /// Asks for the proof of a domain.
@@ -210,7 +216,7 @@ pub(in crate::engine) struct Inner {
     /// Webhooks that this node is delivering to.
     telling: Telling,
     /// Exports of the audit trail under way.
-    exports: Arc<Exports>,
+    exports: Exports,
 }
 
 struct Caches {
@@ -287,11 +293,12 @@ impl Engine {
             behind: WriteBehind::new(NOTES_MAX),
             process_pepper,
             secret_turns: Turns::default(),
-            key_making: Semaphore::new(1),
+            key_making: FairLanes::new(1, KEY_CALLERS),
+            long_reads: FairLanes::new(1, LONG_READERS),
             once_calls: OnceCalls::default(),
             key_rotation: Arc::new(Semaphore::new(1)),
             signatures: Signatures::default(),
-            deliveries: Arc::new(Semaphore::new(1)),
+            deliveries: LogoutDeliveries::default(),
             published_keys: PublishedKeys::new(fetcher.clone()),
             fetcher,
             txt_records,
@@ -303,7 +310,7 @@ impl Engine {
             explanations: Kept::new(Bounds { memory: options.explain_memory, rate: options.explain_rate as usize }),
             issued: Issued::new(NOTES_MAX),
             telling: Telling::default(),
-            exports: Arc::default(),
+            exports: Exports::default(),
         })))
     }
 

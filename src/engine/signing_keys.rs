@@ -3,13 +3,12 @@
 //! may live (OIDC Core §10.1.1).
 
 use secrecy::ExposeSecret;
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use crate::crypto::signer::{self, NewSigningKey};
 use crate::crypto::{Random, Sealer};
 use crate::domain::key::{KeyState, StoredSigningKey};
-use crate::domain::{Context, Decision, Fault, Provider, ProviderId, SigningAlg, UnixTime};
+use crate::domain::{Context, Decision, Fault, Lane, Owner, Provider, ProviderId, SigningAlg, UnixTime};
 use crate::engine::Engine;
 use crate::engine::cache::keys::seal_context;
 use crate::engine::issue::OWN_ID_TOKEN_TTL;
@@ -30,7 +29,7 @@ impl Engine {
         provider: &Provider,
         alg: SigningAlg,
     ) -> Result<(), Fault> {
-        let _turn = self.key_turn(ctx).await?;
+        let _turn = self.key_turn(ctx, &Owner::from(&provider.id)).await?;
         if self.key_ring(ctx, &provider.id).await?.signing(alg).is_some() {
             // Whoever had the turn before made it.
             return Ok(());
@@ -51,10 +50,10 @@ impl Engine {
         Ok(())
     }
 
-    /// The turn to make keys: one pair at a time, whoever asks.
-    pub(in crate::engine) async fn key_turn(&self, ctx: &Context) -> Result<SemaphorePermit<'_>, Fault> {
-        match timeout_at(ctx.deadline.into(), self.0.key_making.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
+    /// The turn to make keys: one pair at a time, and after each the next owner.
+    pub(in crate::engine) async fn key_turn(&self, ctx: &Context, owner: &Owner) -> Result<Lane, Fault> {
+        match timeout_at(ctx.deadline.into(), self.0.key_making.lane(owner)).await {
+            Ok(Ok(lane)) => Ok(lane),
             Ok(Err(_)) | Err(_) => Err(Fault::busy("other keys are being made")),
         }
     }

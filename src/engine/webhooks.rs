@@ -3,22 +3,21 @@
 //! nobody else, least of all a request. Order is not promised; an event may come twice, with the same
 //! `webhook-id`.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use secrecy::SecretString;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 
 use crate::crypto::webhook as message;
 use crate::domain::clock::{deadline_in, monotonic};
 use crate::domain::event::{Event, RecordedEvent};
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookSecrets};
-use crate::domain::{Fault, ProviderId, UnixTime, WebhookId};
+use crate::domain::{FairLanes, Fault, Owner, UnixTime, WebhookId};
 use crate::engine::Engine;
 use crate::engine::tick::BACKGROUND_TIMEOUT;
-use crate::store::webhook_deliveries::Due;
 use crate::store::{Tx, events, webhook_deliveries, webhooks};
 use crate::upstream::FetchFlaw;
 
@@ -26,6 +25,9 @@ use crate::upstream::FetchFlaw;
 const AT_ONCE: usize = 32;
 /// Of these one provider's, or the installation's: endpoints that hang take no lane from others' webhooks.
 const OF_OWNER: usize = 4;
+/// Webhooks that wait for a lane, and for how long.
+const WAITING: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Events on their way to one webhook; a webhook that has failed lately is tried with one.
 const OF_ONE: u32 = 8;
 /// A task goes on for this long, then others have their turn: at once after calls that took longer than
@@ -47,45 +49,33 @@ pub const DELIVERIES_KEPT: i64 = 30 * 86_400;
 const GIVE_UP: u32 = 500;
 const GIVE_UPS: usize = 20;
 
-/// Webhooks that this node is delivering to, and whose they are.
+/// Webhooks that this node is delivering to, or that wait for a lane.
 pub struct Telling {
-    under_way: Mutex<HashMap<WebhookId, Option<ProviderId>>>,
-    lanes: Arc<Semaphore>,
+    under_way: Mutex<HashSet<WebhookId>>,
+    lanes: FairLanes,
 }
 
 impl Default for Telling {
     fn default() -> Self {
-        Self { under_way: Mutex::default(), lanes: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { under_way: Mutex::default(), lanes: FairLanes::with_share(AT_ONCE, WAITING, OF_OWNER) }
     }
 }
 
 impl Telling {
-    /// `false`: it is on its way already, or as many of its owner's as may be.
-    fn begin(&self, due: &Due) -> bool {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_owner = under_way.values().filter(|owner| **owner == due.owner).count();
-        if of_owner >= OF_OWNER || under_way.contains_key(&due.webhook) {
-            return false;
-        }
-        under_way.insert(due.webhook.clone(), due.owner.clone());
-        true
-    }
-
-    fn end(&self, id: &WebhookId) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    fn lock(&self) -> MutexGuard<'_, HashSet<WebhookId>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A webhook on its way with its lane; given back however the task ends, by a panic too.
+/// A webhook on its way; it is given back however the task ends, by a panic too.
 struct OnItsWay {
     engine: Engine,
     id: WebhookId,
-    _lane: OwnedSemaphorePermit,
 }
 
 impl Drop for OnItsWay {
     fn drop(&mut self) {
-        self.engine.0.telling.end(&self.id);
+        self.engine.0.telling.lock().remove(&self.id);
     }
 }
 
@@ -100,7 +90,7 @@ enum Told {
 impl Engine {
     /// Begins to tell every webhook that something is due for; waits for nothing but the question.
     pub(in crate::engine) async fn begin_telling(&self, now: UnixTime) -> Result<(), Fault> {
-        if self.0.telling.lanes.available_permits() == 0 {
+        if self.0.telling.lanes.waiting() >= WAITING {
             return Ok(());
         }
         // Twice what can begin, of all and of each owner: the first may be those that are on their way.
@@ -108,13 +98,16 @@ impl Engine {
         let (limit, of_owner) = (twice(AT_ONCE), twice(OF_OWNER));
         let due = move |conn: &mut _| webhook_deliveries::due_webhooks(conn, now.seconds(), limit, of_owner);
         for due in self.0.db.read(deadline_in(BACKGROUND_TIMEOUT), due).await? {
-            let Ok(lane) = Arc::clone(&self.0.telling.lanes).try_acquire_owned() else { break };
-            if !self.0.telling.begin(&due) {
+            if !self.0.telling.lock().insert(due.webhook.clone()) {
                 continue;
             }
-            let on_its_way = OnItsWay { engine: self.clone(), id: due.webhook, _lane: lane };
+            let owner = due.owner.as_ref().map_or(Owner::Installation, Owner::from);
+            let on_its_way = OnItsWay { engine: self.clone(), id: due.webhook };
             tokio::spawn(async move {
-                let OnItsWay { engine, id, .. } = &on_its_way;
+                let OnItsWay { engine, id } = &on_its_way;
+                let asked = timeout_at(deadline_in(PATIENCE).into(), engine.0.telling.lanes.lane(&owner)).await;
+                // Without a lane it stays due, and a later tick asks again.
+                let Ok(Ok(_lane)) = asked else { return };
                 if let Err(fault) = engine.tell_webhook(id, now).await {
                     log::warn!("webhook {id} could not be told: {fault}");
                 }
@@ -197,7 +190,9 @@ impl Engine {
             ("webhook-timestamp", timestamp.to_string()),
             ("webhook-signature", message::signatures(secrets, &event.id, timestamp, &body)?),
         ];
-        Ok(match self.0.fetcher.post_json(&webhook.url, &headers, body).await {
+        let owner = webhook.provider.as_ref().map_or(Owner::Installation, Owner::from);
+        let fetcher = self.0.fetcher.of(owner);
+        Ok(match fetcher.post_json(&webhook.url, &headers, body).await {
             Ok(()) => Told::Delivered,
             Err(flaw) => Told::Failed(flaw),
         })

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::domain::{ClientId, Fault, ProviderId, SessionId, UserId};
-use crate::store::connection::Conn;
+use crate::store::connection::{Conn, each};
 
 diesel::table! {
     logout_deliveries (id) {
@@ -21,8 +21,8 @@ diesel::table! {
     }
 }
 
-/// Rows of one client in one claim: a receiver that does not answer keeps few of the lanes.
-const OF_ONE_CLIENT: u32 = 2;
+/// Rows that one claim tries: another node may take some of them at the same time.
+const CANDIDATES: i64 = 16;
 
 /// One client that is to be told that one session has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,14 @@ struct Row {
     session_id: String,
     attempts: i64,
     created_at: i64,
+}
+
+#[derive(QueryableByName)]
+struct DueRow {
+    #[diesel(sql_type = Text)]
+    provider_id: String,
+    #[diesel(sql_type = BigInt)]
+    due: i64,
 }
 
 impl From<Row> for LogoutDelivery {
@@ -90,27 +98,48 @@ pub fn enqueue(
     Ok(rows)
 }
 
-/// Takes at most `limit` due rows for `lease` seconds: nobody else gets them meanwhile, and if this
-/// process ends they are due again afterwards. One guarded statement.
-pub fn claim_due(conn: &mut Conn, now: i64, lease: i64, limit: u32) -> Result<Vec<LogoutDelivery>, Fault> {
-    let skip = if matches!(conn, Conn::Postgres(_)) { " FOR UPDATE SKIP LOCKED" } else { "" };
+/// Providers with due rows and how many they have, at most `limit`; the one that has waited for the longest
+/// comes first.
+pub fn due_providers(conn: &mut Conn, now: i64, limit: u32) -> Result<Vec<(ProviderId, usize)>, Fault> {
     let sql = format!(
-        "UPDATE logout_deliveries SET next_at = $1, attempts = attempts + 1 WHERE id IN \
-         (SELECT id FROM logout_deliveries WHERE id IN \
-         (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY provider_id, client_id ORDER BY next_at) AS place \
-         FROM logout_deliveries WHERE next_at <= $2) due WHERE place <= {OF_ONE_CLIENT}) AND next_at <= $2 \
-         ORDER BY next_at LIMIT {limit}{skip}) \
-         RETURNING id, provider_id, client_id, user_id, session_id, attempts, created_at"
+        "SELECT provider_id, count(*) AS due FROM logout_deliveries WHERE next_at <= $1 \
+         GROUP BY provider_id ORDER BY min(next_at), provider_id LIMIT {limit}"
     );
-    let rows: Vec<Row> = diesel::sql_query(sql).bind::<BigInt, _>(now + lease).bind::<BigInt, _>(now).load(conn)?;
-    Ok(rows.into_iter().map(LogoutDelivery::from).collect())
+    let rows: Vec<DueRow> = diesel::sql_query(sql).bind::<BigInt, _>(now).load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.provider_id.into(), usize::try_from(row.due).unwrap_or(0))).collect())
 }
 
-/// Whether anything is due, for a tick that would otherwise write for nothing.
-pub fn any_due(conn: &mut Conn, now: i64) -> Result<bool, Fault> {
-    let due = logout_deliveries::table.filter(logout_deliveries::next_at.le(now));
-    let found: Option<String> = due.select(logout_deliveries::id).first(conn).optional()?;
-    Ok(found.is_some())
+/// Takes the provider's row that has been due for the longest, for `lease` seconds: no other task gets it
+/// meanwhile, and if this process ends it is due again afterwards. Rows of `busy` clients are left out. Each
+/// try is one guarded statement.
+pub fn claim_due(
+    conn: &mut Conn,
+    provider: &ProviderId,
+    busy: &[ClientId],
+    now: i64,
+    lease: i64,
+) -> Result<Option<LogoutDelivery>, Fault> {
+    let busy: Vec<&str> = busy.iter().map(ClientId::as_str).collect();
+    let candidates: Vec<String> = each!(conn, conn => logout_deliveries::table
+        .filter(logout_deliveries::provider_id.eq(provider.as_str()))
+        .filter(logout_deliveries::next_at.le(now))
+        .filter(logout_deliveries::client_id.ne_all(&busy))
+        .order((logout_deliveries::next_at, logout_deliveries::id))
+        .limit(CANDIDATES)
+        .select(logout_deliveries::id)
+        .load(conn))?;
+    for id in candidates {
+        let claim = diesel::sql_query(
+            "UPDATE logout_deliveries SET next_at = $1, attempts = attempts + 1 WHERE id = $2 AND next_at <= $3 \
+             RETURNING id, provider_id, client_id, user_id, session_id, attempts, created_at",
+        );
+        let claim = claim.bind::<BigInt, _>(now + lease).bind::<Text, _>(id).bind::<BigInt, _>(now);
+        let rows: Vec<Row> = claim.load(conn)?;
+        if let Some(row) = rows.into_iter().next() {
+            return Ok(Some(row.into()));
+        }
+    }
+    Ok(None)
 }
 
 /// Lets a row that was claimed wait until `next_at` (epoch seconds). `attempts` as claimed: a row

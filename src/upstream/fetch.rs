@@ -16,17 +16,19 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, crypto};
 use rustls_platform_verifier::Verifier;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-use crate::domain::Network;
+use crate::domain::{FairLanes, Network, Owner};
 use crate::upstream::certificates::{Certificates, Noting};
 use crate::upstream::guard::{Guard, UrlFlaw};
 use crate::upstream::txt::TxtOptions;
 
 /// Largest body that is read, bytes.
 pub const MAX_BODY: usize = 256 * 1024;
-/// Names that are looked up at once: each takes a thread of its own, since a resolver may hang.
+/// Names that are looked up at once: each takes a thread of its own, since a resolver may hang. Half of
+/// them, and of those that wait, may be one owner's.
 const LOOKUPS: usize = 8;
+const LOOKUPS_WAITING: usize = 256;
 const NAME: &str = "grantd";
 
 /// Finds the addresses of a name, blocking. The machine's own resolver, but for tests.
@@ -101,9 +103,17 @@ pub struct Fetched {
     pub certificates: Certificates,
 }
 
+tokio::task_local! {
+    /// For whom the call is that is under way: the resolver is asked by the HTTP client, which knows no owner.
+    static OWNER: Owner;
+}
+
 /// Calls other servers; cheap to clone.
 #[derive(Clone)]
-pub struct Fetcher(Arc<Inner>);
+pub struct Fetcher {
+    inner: Arc<Inner>,
+    owner: Owner,
+}
 
 struct Inner {
     guard: Guard,
@@ -121,14 +131,21 @@ impl Fetcher {
     pub fn new(options: UpstreamOptions) -> Self {
         let UpstreamOptions { allow_networks, timeout, lookup, extra_roots, txt: _ } = options;
         let guard = Guard::new(allow_networks);
-        let resolver = Arc::new(Lookups { lookup, turns: Arc::new(Semaphore::new(LOOKUPS)) });
+        let resolver = Arc::new(Lookups { lookup, lanes: FairLanes::new(LOOKUPS, LOOKUPS_WAITING) });
         let (verifier, tls, plain) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Inner { guard, timeout, resolver, extra_roots, verifier, tls, plain }))
+        let inner = Inner { guard, timeout, resolver, extra_roots, verifier, tls, plain };
+        Self { inner: Arc::new(inner), owner: Owner::Installation }
+    }
+
+    /// The same, whose calls count against the share of this owner.
+    #[must_use]
+    pub fn of(&self, owner: Owner) -> Self {
+        Self { inner: Arc::clone(&self.inner), owner }
     }
 
     /// Whether a URL may be stored to be called later. A name is judged when it is called.
     pub fn accepts(&self, url: &str) -> Result<(), UrlFlaw> {
-        self.0.guard.read(url).map(drop)
+        self.inner.guard.read(url).map(drop)
     }
 
     /// A JSON document.
@@ -140,13 +157,13 @@ impl Fetcher {
     /// As [`Fetcher::get`], and notes the server's certificates: by a client of its own, since one that
     /// is shared resumes sessions without showing any.
     pub async fn get_noting(&self, url: &str) -> Result<Fetched, FetchFlaw> {
-        let parsed = self.0.guard.read(url).map_err(FetchFlaw::Url)?;
+        let parsed = self.inner.guard.read(url).map_err(FetchFlaw::Url)?;
         if parsed.scheme() != "https" {
             return self.get(url).await;
         }
         let noting = Arc::new(Noting::new(self.verifier()?, tls_provider()));
         let client = self.client(Some(Arc::clone(&noting) as Arc<dyn ServerCertVerifier>))?;
-        self.document(client.get(parsed).timeout(self.0.timeout), || noting.seen()).await
+        self.document(client.get(parsed).timeout(self.inner.timeout), || noting.seen()).await
     }
 
     async fn document(
@@ -154,8 +171,8 @@ impl Fetcher {
         request: RequestBuilder,
         certificates: impl FnOnce() -> Certificates,
     ) -> Result<Fetched, FetchFlaw> {
-        let answer = request.header(ACCEPT, "application/json, application/jwk-set+json").send().await;
-        let answer = answer.map_err(flaw_of)?;
+        let answer = self.sent(request.header(ACCEPT, "application/json, application/jwk-set+json")).await;
+        let answer = answer?;
         if answer.status().as_u16() != 200 {
             return Err(FetchFlaw::Status(answer.status().as_u16()));
         }
@@ -167,7 +184,7 @@ impl Fetcher {
     pub async fn post_form(&self, url: &str, form: String) -> Result<(), FetchFlaw> {
         let request = self.request(url, |client, url| client.post(url))?;
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        let answer = request.send().await.map_err(flaw_of)?;
+        let answer = self.sent(request).await?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(FetchFlaw::Status(status.as_u16())) }
     }
@@ -183,8 +200,12 @@ impl Fetcher {
         let request = self.request(url, |client, url| client.post(url))?;
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-        let status = request.send().await.map_err(flaw_of)?.status();
+        let status = self.sent(request).await?.status();
         if status.is_success() { Ok(()) } else { Err(FetchFlaw::Status(status.as_u16())) }
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> Result<Response, FetchFlaw> {
+        OWNER.scope(self.owner.clone(), request.send()).await.map_err(flaw_of)
     }
 
     fn request(
@@ -192,26 +213,26 @@ impl Fetcher {
         url: &str,
         begin: impl FnOnce(&Client, url::Url) -> RequestBuilder,
     ) -> Result<RequestBuilder, FetchFlaw> {
-        let url = self.0.guard.read(url).map_err(FetchFlaw::Url)?;
+        let url = self.inner.guard.read(url).map_err(FetchFlaw::Url)?;
         let encrypted = url.scheme() == "https";
-        let place = if encrypted { &self.0.tls } else { &self.0.plain };
+        let place = if encrypted { &self.inner.tls } else { &self.inner.plain };
         if place.get().is_none() {
             // Of two that make one at once, one stays.
             let verifier = if encrypted { Some(self.verifier()?) } else { None };
             drop(place.set(self.client(verifier)?));
         }
         let client = place.get().ok_or(FetchFlaw::Connect)?;
-        Ok(begin(client, url).timeout(self.0.timeout))
+        Ok(begin(client, url).timeout(self.inner.timeout))
     }
 
     /// The machine's trust roots, checked by aws-lc.
     fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, FetchFlaw> {
-        if let Some(verifier) = self.0.verifier.get() {
+        if let Some(verifier) = self.inner.verifier.get() {
             return Ok(Arc::clone(verifier));
         }
-        let extra = self.0.extra_roots.iter().map(|der| CertificateDer::from(der.clone()));
+        let extra = self.inner.extra_roots.iter().map(|der| CertificateDer::from(der.clone()));
         let verifier = Verifier::new_with_extra_roots(extra, tls_provider()).map_err(no_trust)?;
-        Ok(Arc::clone(self.0.verifier.get_or_init(|| Arc::new(verifier))))
+        Ok(Arc::clone(self.inner.verifier.get_or_init(|| Arc::new(verifier))))
     }
 
     /// The client for one scheme: its resolver hands on what may be called by that scheme only. `None`:
@@ -219,7 +240,7 @@ impl Fetcher {
     fn client(&self, verifier: Option<Arc<dyn ServerCertVerifier>>) -> Result<Client, FetchFlaw> {
         let encrypted = verifier.is_some();
         let tls = tls_config(verifier).map_err(no_trust)?;
-        let guarded = Guarded { guard: self.0.guard.clone(), lookups: Arc::clone(&self.0.resolver), encrypted };
+        let guarded = Guarded { guard: self.inner.guard.clone(), lookups: Arc::clone(&self.inner.resolver), encrypted };
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(guarded))
@@ -229,7 +250,7 @@ impl Fetcher {
             .https_only(encrypted)
             .http1_only()
             .user_agent(NAME)
-            .connect_timeout(self.0.timeout)
+            .connect_timeout(self.inner.timeout)
             // A kept connection would be one whose address was judged long ago.
             .pool_max_idle_per_host(0);
         builder.build().map_err(|error| {
@@ -260,7 +281,7 @@ fn tls_config(verifier: Option<Arc<dyn ServerCertVerifier>>) -> Result<ClientCon
 /// Looks names up, a bounded number at once.
 struct Lookups {
     lookup: Lookup,
-    turns: Arc<Semaphore>,
+    lanes: FairLanes,
 }
 
 /// The resolver of one client.
@@ -298,14 +319,15 @@ impl Resolve for Guarded {
 }
 
 impl Lookups {
-    /// On a thread of its own, which keeps its turn until the machine has answered, even if nobody
+    /// On a thread of its own, which keeps its lane until the machine has answered, even if nobody
     /// waits any more.
     async fn addresses(&self, name: String) -> Result<Vec<IpAddr>, NameFlaw> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NameFlaw::Unresolved)?;
+        let owner = OWNER.try_with(Owner::clone).unwrap_or(Owner::Installation);
+        let lane = self.lanes.lane(&owner).await.map_err(|_| NameFlaw::Unresolved)?;
         let (reply, answer) = oneshot::channel();
         let lookup = Arc::clone(&self.lookup);
         let thread = std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
-            let _turn = turn;
+            let _lane = lane;
             // Nobody waits any more: nothing to tell.
             drop(reply.send(lookup(&name)));
         });

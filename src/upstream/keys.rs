@@ -6,15 +6,18 @@
 //! waited for two seconds; whoever brings a known one waits for nobody.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 use crate::crypto::{ClientKeys, JwksFlaw};
 use crate::domain::clock::monotonic;
+use crate::domain::{FairLanes, Lane, Owner};
 use crate::upstream::certificates::Certificates;
 use crate::upstream::fetch::{FetchFlaw, Fetched, Fetcher};
 
@@ -30,6 +33,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Places that are remembered; the one that was not asked for the longest goes first.
 const MAX_PLACES: usize = 1000;
+/// Fetches that are under way at once, and callers that wait to begin one; half of both may be one owner's.
+const FETCHES: usize = 32;
+const FETCHES_WAITING: usize = 256;
 
 /// Where keys are published.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +90,7 @@ pub struct PublishedKeys(Arc<Inner>);
 
 struct Inner {
     fetcher: Fetcher,
+    lanes: FairLanes,
     places: Mutex<HashMap<KeySource, Arc<Place>>>,
 }
 
@@ -168,13 +175,18 @@ impl State {
 
 impl PublishedKeys {
     pub fn new(fetcher: Fetcher) -> Self {
-        Self(Arc::new(Inner { fetcher, places: Mutex::new(HashMap::new()) }))
+        Self(Arc::new(Inner {
+            fetcher,
+            lanes: FairLanes::new(FETCHES, FETCHES_WAITING),
+            places: Mutex::new(HashMap::new()),
+        }))
     }
 
     /// Keys that can check a signature with this `kid` and algorithm, or the ones there are: the
-    /// check itself says whether a fitting one is among them.
+    /// check itself says whether a fitting one is among them. A fetch counts against the share of `owner`.
     pub async fn keys(
         &self,
+        owner: &Owner,
         source: &KeySource,
         kid: Option<&str>,
         alg: &str,
@@ -185,38 +197,38 @@ impl PublishedKeys {
             let mut state = place.state();
             let now = monotonic();
             state.used = now;
-            let advice = state.advise(kid, alg, now);
-            if let Advice::Wait { begin: true, .. } = advice {
-                state.under_way = true;
-                state.tried = Some(now);
-            }
             // Subscribed before the fetch can end.
-            (advice, place.ended.subscribe())
+            (state.advise(kid, alg, now), place.ended.subscribe())
         };
         let (begin, at_most) = match advice {
             Advice::Take(keys) => return Ok(keys),
             Advice::Refuse(flaw) => return Err(flaw),
             Advice::Wait { begin, at_most } => (begin, at_most),
         };
-        if begin {
-            self.fetch_aside(&place);
-        }
         let until = at_most.map_or(deadline, |patience| deadline.min(monotonic() + patience));
-        let in_time = timeout_at(until.into(), ended.changed()).await.is_ok();
-        let state = place.state();
-        match (state.usable(monotonic()), &state.failed) {
-            (Some(known), _) => Ok(Arc::clone(&known.keys)),
-            (None, Some((_, flaw))) if in_time => Err(flaw.clone()),
-            (None, _) => Err(KeysFlaw::Late),
+        if begin {
+            // Another owner may begin the fetch first: nobody waits for the lanes of others.
+            let lane = pin!(self.0.lanes.lane(owner));
+            let ended = pin!(ended.changed());
+            match timeout_at(until.into(), select(lane, ended)).await {
+                Ok(Either::Left((Ok(lane), _))) => self.fetch_aside(&place, lane),
+                Ok(Either::Right(_)) => return place.outcome(true),
+                Ok(Either::Left((Err(_), _))) | Err(_) => return place.outcome(false),
+            }
         }
+        let in_time = timeout_at(until.into(), ended.changed()).await.is_ok();
+        place.outcome(in_time)
     }
 
-    /// On a task of its own: the fetch ends although its caller may not wait for it.
-    fn fetch_aside(&self, place: &Arc<Place>) {
+    /// On a task of its own: the fetch ends although its caller may not wait for it. The lane goes along.
+    fn fetch_aside(&self, place: &Arc<Place>, lane: Lane) {
+        if !place.begins() {
+            return;
+        }
         let under_way = UnderWay { place: Arc::clone(place), outcome: None };
-        let fetcher = self.0.fetcher.clone();
+        let fetcher = self.0.fetcher.of(lane.owner().clone());
         tokio::spawn(async move {
-            let mut under_way = under_way;
+            let (mut under_way, _lane) = (under_way, lane);
             let outcome = fetch(&fetcher, &under_way.place.source).await;
             if let Err(flaw) = &outcome {
                 log::warn!("keys of {:?}: {flaw}", under_way.place.source);
@@ -244,6 +256,23 @@ impl PublishedKeys {
 }
 
 impl Place {
+    /// `false`: a fetch is under way already.
+    fn begins(&self) -> bool {
+        let mut state = self.state();
+        state.tried = Some(monotonic());
+        !std::mem::replace(&mut state.under_way, true)
+    }
+
+    /// The keys there are; else, if a fetch has ended, why it failed.
+    fn outcome(&self, ended: bool) -> Result<Arc<FetchedKeys>, KeysFlaw> {
+        let state = self.state();
+        match (state.usable(monotonic()), &state.failed) {
+            (Some(known), _) => Ok(Arc::clone(&known.keys)),
+            (None, Some((_, flaw))) if ended => Err(flaw.clone()),
+            (None, _) => Err(KeysFlaw::Late),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

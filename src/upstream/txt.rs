@@ -2,9 +2,7 @@
 //! never becomes an address that is connected to. Each question is put anew, so that a record that was
 //! written a moment ago is not hidden by an answer that was kept.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
@@ -13,17 +11,14 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
-use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
-use crate::domain::ProviderId;
 use crate::domain::clock::deadline_in;
+use crate::domain::{FairLanes, Owner, ProviderId};
 
-/// Questions that are under way at once.
+/// Questions that are under way at once, and that wait; half of both may be one provider's.
 const QUESTIONS: usize = 16;
-/// Of those, and of the ones that wait for a turn, that are one provider's: names whose servers are silent
-/// keep a turn for as long as it may last.
-const QUESTIONS_OF_PROVIDER: usize = 2;
+const WAITING: usize = 16;
 
 /// How the DNS is asked.
 #[derive(Clone, Debug)]
@@ -57,53 +52,20 @@ pub enum TxtFlaw {
 #[derive(Clone, Debug)]
 pub struct TxtRecords {
     options: TxtOptions,
-    turns: Arc<Semaphore>,
-    shares: Shares,
-}
-
-/// How many questions of each provider are under way.
-type Shares = Arc<Mutex<HashMap<ProviderId, usize>>>;
-
-/// One of them; given back when it is dropped, also by a request that nobody waits for any more.
-struct Share {
-    shares: Shares,
-    provider: ProviderId,
-}
-
-impl Share {
-    fn take(shares: &Shares, provider: &ProviderId) -> Option<Self> {
-        let mut held = shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(provider.clone()).or_default();
-        if *count >= QUESTIONS_OF_PROVIDER {
-            return None;
-        }
-        *count += 1;
-        Some(Self { shares: Arc::clone(shares), provider: provider.clone() })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut held = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(count) = held.get_mut(&self.provider) else { return };
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            held.remove(&self.provider);
-        }
-    }
+    lanes: FairLanes,
 }
 
 impl TxtRecords {
     pub fn new(options: TxtOptions) -> Self {
-        Self { options, turns: Arc::new(Semaphore::new(QUESTIONS)), shares: Shares::default() }
+        Self { options, lanes: FairLanes::new(QUESTIONS, WAITING) }
     }
 
     /// The texts at `name` (absolute, without a dot at the end), the parts of each put together; none
     /// if there is no such name or it has no TXT record. Aliases are followed by the resolver. Ends at
     /// `deadline`, if not before; a turn is waited for until then.
     pub async fn at(&self, provider: &ProviderId, name: &str, deadline: Instant) -> Result<Vec<String>, TxtFlaw> {
-        let Some(_share) = Share::take(&self.shares, provider) else { return Err(TxtFlaw::ShareUsed) };
-        let Ok(Ok(_turn)) = timeout_at(deadline.into(), self.turns.acquire()).await else { return Err(TxtFlaw::Busy) };
+        let asked = timeout_at(deadline.into(), self.lanes.lane(&Owner::from(provider))).await;
+        let _lane = asked.map_err(|_| TxtFlaw::Busy)?.map_err(|_| TxtFlaw::ShareUsed)?;
         let until = deadline.min(deadline_in(self.options.timeout));
         timeout_at(until.into(), self.ask(name)).await.unwrap_or(Err(TxtFlaw::Slow))
     }

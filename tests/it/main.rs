@@ -21,6 +21,7 @@ mod process;
 mod roles;
 mod routing;
 mod runai;
+mod shares;
 mod store;
 mod support;
 mod surfaces;

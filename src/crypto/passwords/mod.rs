@@ -1,11 +1,11 @@
 //! Argon2id for secrets that a person or an import chose (RFC 9106, PHC strings), in lanes: each
 //! lane is one hash at a time on a blocking thread, with one block of memory that is used again.
-//! Callers beyond the lanes wait in a bounded queue until their deadline; beyond the queue they are
-//! told that we are busy. So logins cost at most `lanes` cores and `lanes × memory`. Hashes of other
+//! One owner holds at most half of the lanes and of the queue ([`FairLanes`]). Callers beyond the
+//! lanes wait until their deadline; beyond the queue the answer is `Busy`. So logins cost at most `lanes` cores and `lanes × memory`. Hashes of other
 //! kinds, which an import brought, are checked in the same lanes ([`stored`]).
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,12 +13,11 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::crypto::random::Random;
-use crate::domain::Fault;
 use crate::domain::clock::monotonic;
 use crate::domain::secret::MAX_SECRET;
+use crate::domain::{FairLanes, Fault, Lane, Owner};
 
 mod stored;
 
@@ -58,17 +57,15 @@ struct Pool {
     params: argon2::Params,
     /// What one check of an import may cost, in KiB·passes.
     import_cost_max: u64,
-    lanes: Arc<Semaphore>,
-    queue: usize,
-    waiting: AtomicUsize,
+    lanes: FairLanes,
     hashed: AtomicU64,
     /// One block of memory a lane, made when the lane is first used.
     arenas: Mutex<Vec<Vec<Block>>>,
 }
 
 impl Passwords {
-    /// `lanes` hashes at a time, and up to `queue` callers waiting for one. A fault if Argon2 does
-    /// not accept the parameters. Imports may cost 32 times the server's own hash.
+    /// `lanes` hashes at a time, and up to `queue` callers waiting for one; of one owner half of both. A fault if
+    /// Argon2 does not accept the parameters. Imports may cost 32 times the server's own hash.
     pub fn new(params: Params, lanes: usize, queue: usize) -> Result<Self, Fault> {
         Self::bounded(params, lanes, queue, 0)
     }
@@ -90,9 +87,7 @@ impl Passwords {
         Ok(Self(Arc::new(Pool {
             params,
             import_cost_max,
-            lanes: Arc::new(Semaphore::new(lanes.max(1))),
-            queue,
-            waiting: AtomicUsize::new(0),
+            lanes: FairLanes::new(lanes, queue),
             hashed: AtomicU64::new(0),
             arenas: Mutex::new(Vec::new()),
         })))
@@ -100,13 +95,19 @@ impl Passwords {
 
     /// The PHC string to store. A fault for a secret of more than 500 bytes (the caller refuses that
     /// first), `Busy` if no lane is free in time.
-    pub async fn hash(&self, secret: SecretString, random: &Random, deadline: Instant) -> Result<String, Fault> {
+    pub async fn hash(
+        &self,
+        owner: &Owner,
+        secret: SecretString,
+        random: &Random,
+        deadline: Instant,
+    ) -> Result<String, Fault> {
         if secret.expose_secret().len() > MAX_SECRET {
             return Err(Fault::crypto("a secret of more than 500 bytes is not hashed"));
         }
         let salt = random.bytes::<SALT_BYTES>();
         let params = self.0.params.clone();
-        self.in_lane(deadline, move |pool| {
+        self.in_lane(owner, deadline, move |pool| {
             let digest = pool.digest(&secret, &salt, Algorithm::Argon2id, Version::V0x13, &params, HASH_BYTES)?;
             let odd = |why: &dyn fmt::Display| Fault::crypto(format!("writing a PHC string: {why}"));
             Ok(PasswordHash {
@@ -124,7 +125,13 @@ impl Passwords {
     /// Whether `secret` is what `phc` was made of. `None` stands for an unknown user or client: it
     /// costs a hash all the same and is false. A secret of more than 500 bytes is false at once,
     /// whoever it is for. A fault if `phc` cannot be read, `Busy` if no lane is free in time.
-    pub async fn verify(&self, phc: Option<String>, secret: SecretString, deadline: Instant) -> Result<bool, Fault> {
+    pub async fn verify(
+        &self,
+        owner: &Owner,
+        phc: Option<String>,
+        secret: SecretString,
+        deadline: Instant,
+    ) -> Result<bool, Fault> {
         if secret.expose_secret().len() > MAX_SECRET {
             return Ok(false);
         }
@@ -133,7 +140,7 @@ impl Passwords {
         // A hash beyond any bound would hold a lane for seconds: it is treated like an unknown user.
         let most = self.0.import_cost_max.saturating_mul(STORED_FACTOR);
         let stored = stored.filter(|stored| stored.cost() <= most);
-        self.in_lane(deadline, move |pool| match stored {
+        self.in_lane(owner, deadline, move |pool| match stored {
             None => {
                 let params = pool.params.clone();
                 pool.digest(&secret, &[0; SALT_BYTES], Algorithm::Argon2id, Version::V0x13, &params, HASH_BYTES)?;
@@ -187,20 +194,21 @@ impl Passwords {
 
     /// How many callers wait for a lane.
     pub fn waiting(&self) -> usize {
-        self.0.waiting.load(Ordering::Relaxed)
+        self.0.lanes.waiting()
     }
 
     async fn in_lane<T: Send + 'static>(
         &self,
+        owner: &Owner,
         deadline: Instant,
         work: impl FnOnce(&Pool) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let permit = self.0.permit(deadline).await?;
+        let lane = self.0.lane(owner, deadline).await?;
         let pool = Arc::clone(&self.0);
-        // The permit goes along: a caller that goes away does not free a lane that still computes.
+        // The lane goes along: a caller that goes away does not free a lane that still computes.
         let task = tokio::task::spawn_blocking(move || {
             let result = work(&pool);
-            drop(permit);
+            drop(lane);
             result
         });
         // A panic in the hash ends here; its arena is dropped and made anew.
@@ -209,20 +217,13 @@ impl Passwords {
 }
 
 impl Pool {
-    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+    async fn lane(&self, owner: &Owner, deadline: Instant) -> Result<Lane, Fault> {
         if monotonic() >= deadline {
             return Err(Fault::busy("the deadline passed before a password could be hashed"));
         }
-        let lanes = Arc::clone(&self.lanes);
-        if let Ok(permit) = Arc::clone(&lanes).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let Some(_place) = Place::take(&self.waiting, self.queue) else {
-            return Err(Fault::busy("the queue for password hashes is full"));
-        };
-        match tokio::time::timeout_at(deadline.into(), lanes.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(Fault::busy("the pool for password hashes is closed")),
+        match tokio::time::timeout_at(deadline.into(), self.lanes.lane(owner)).await {
+            Ok(Ok(lane)) => Ok(lane),
+            Ok(Err(_)) => Err(Fault::busy("the queue for password hashes is full")),
             Err(_) => Err(Fault::busy("no lane for password hashes was free in time")),
         }
     }
@@ -257,22 +258,6 @@ impl Pool {
     }
 }
 
-/// A place in the queue, given back when dropped: also when the caller gives up.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
-        let one_more = |now: usize| (now < most).then_some(now + 1);
-        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Self(waiting))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords").field("hashed", &self.hashed()).field("waiting", &self.waiting()).finish()
@@ -287,6 +272,7 @@ mod tests {
     use super::*;
     use crate::domain::clock::deadline_in;
 
+    const OWNER: Owner = Owner::Installation;
     const TINY: Params = Params { memory_kib: 8, iterations: 1, parallelism: 1 };
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -305,10 +291,10 @@ mod tests {
     fn a_hash_verifies_its_own_secret_only_and_says_what_it_costs() {
         let pool = Passwords::new(Params::default(), 1, 1).unwrap();
         run(async {
-            let phc = pool.hash(secret("correct horse"), &Random::seeded(1), soon()).await.unwrap();
+            let phc = pool.hash(&OWNER, secret("correct horse"), &Random::seeded(1), soon()).await.unwrap();
             assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
-            assert!(pool.verify(Some(phc.clone()), secret("correct horse"), soon()).await.unwrap());
-            assert!(!pool.verify(Some(phc.clone()), secret("Correct horse"), soon()).await.unwrap());
+            assert!(pool.verify(&OWNER, Some(phc.clone()), secret("correct horse"), soon()).await.unwrap());
+            assert!(!pool.verify(&OWNER, Some(phc.clone()), secret("Correct horse"), soon()).await.unwrap());
             assert!(!pool.is_outdated(&phc));
             assert!(Passwords::new(TINY, 1, 1).unwrap().is_outdated(&phc));
         });
@@ -321,8 +307,8 @@ mod tests {
         // gives an Argon2i hash of 64 MiB.
         let printed = "$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG";
         let pool = Passwords::new(TINY, 1, 1).unwrap();
-        assert!(run(pool.verify(Some(printed.into()), secret("password"), soon())).unwrap());
-        assert!(!run(pool.verify(Some(printed.into()), secret("Password"), soon())).unwrap());
+        assert!(run(pool.verify(&OWNER, Some(printed.into()), secret("password"), soon())).unwrap());
+        assert!(!run(pool.verify(&OWNER, Some(printed.into()), secret("Password"), soon())).unwrap());
         let arenas = pool.0.arenas.lock().unwrap();
         assert_eq!(arenas.iter().map(Vec::capacity).collect::<Vec<_>>(), [8]);
     }
@@ -333,7 +319,7 @@ mod tests {
         let pool = Passwords::new(TINY, 1, 1).unwrap();
         for (count, phc) in (1_u64..).zip(FOREIGN.into_iter().chain(ARGON2)) {
             assert_eq!(pool.flaw_of_import(phc), None);
-            assert!(run(pool.verify(Some(phc.into()), secret(PASSWORD), soon())).unwrap(), "{phc}");
+            assert!(run(pool.verify(&OWNER, Some(phc.into()), secret(PASSWORD), soon())).unwrap(), "{phc}");
             assert_eq!(pool.hashed(), count);
             assert_eq!(pool.is_outdated(phc), !phc.starts_with("$argon2id"), "{phc}");
         }
@@ -395,7 +381,7 @@ mod tests {
         for _ in 0..7 {
             for (hash, least) in kinds.iter().zip(&mut least) {
                 let began = crate::domain::clock::monotonic();
-                run(pool.verify(Some(hash.clone()), secret("wrong"), soon())).unwrap();
+                run(pool.verify(&OWNER, Some(hash.clone()), secret("wrong"), soon())).unwrap();
                 *least = (*least).min(began.elapsed());
             }
         }
@@ -414,7 +400,7 @@ mod tests {
         // FOREIGN[0] is bcrypt of cost 5: 3200 KiB·passes.
         for (most, fits) in [(800, true), (799, false)] {
             let pool = Passwords::bounded(TINY, 1, 1, most).unwrap();
-            let right = run(pool.verify(Some(FOREIGN[0].into()), secret(PASSWORD), soon())).unwrap();
+            let right = run(pool.verify(&OWNER, Some(FOREIGN[0].into()), secret(PASSWORD), soon())).unwrap();
             assert_eq!((right, pool.hashed()), (fits, 1), "{most}");
         }
     }
@@ -423,11 +409,11 @@ mod tests {
     fn an_unknown_user_costs_a_hash_like_a_known_one() {
         let pool = Passwords::new(TINY, 1, 1).unwrap();
         run(async {
-            let phc = pool.hash(secret("known"), &Random::seeded(1), soon()).await.unwrap();
+            let phc = pool.hash(&OWNER, secret("known"), &Random::seeded(1), soon()).await.unwrap();
             let before = pool.hashed();
-            assert!(!pool.verify(Some(phc), secret("wrong"), soon()).await.unwrap());
+            assert!(!pool.verify(&OWNER, Some(phc), secret("wrong"), soon()).await.unwrap());
             assert_eq!(pool.hashed(), before + 1);
-            assert!(!pool.verify(None, secret("wrong"), soon()).await.unwrap());
+            assert!(!pool.verify(&OWNER, None, secret("wrong"), soon()).await.unwrap());
             assert_eq!(pool.hashed(), before + 2);
         });
     }
@@ -436,37 +422,37 @@ mod tests {
     fn an_overlong_secret_is_refused_before_any_hashing() {
         let pool = Passwords::new(TINY, 1, 1).unwrap();
         let long = "x".repeat(MAX_SECRET + 1);
-        assert!(!run(pool.verify(None, secret(&long), soon())).unwrap());
-        assert!(matches!(run(pool.hash(secret(&long), &Random::seeded(1), soon())), Err(Fault::Crypto(_))));
+        assert!(!run(pool.verify(&OWNER, None, secret(&long), soon())).unwrap());
+        assert!(matches!(run(pool.hash(&OWNER, secret(&long), &Random::seeded(1), soon())), Err(Fault::Crypto(_))));
         assert_eq!(pool.hashed(), 0);
-        assert!(run(pool.hash(secret(&long[1..]), &Random::seeded(1), soon())).is_ok());
+        assert!(run(pool.hash(&OWNER, secret(&long[1..]), &Random::seeded(1), soon())).is_ok());
     }
 
     #[test]
     fn a_full_queue_and_a_passed_deadline_are_busy() {
         let pool = Passwords::new(TINY, 1, 1).unwrap();
         run(async {
-            let lane = Arc::clone(&pool.0.lanes).try_acquire_owned().unwrap();
+            let lane = pool.0.lanes.try_lane(&OWNER).unwrap();
             let first = tokio::spawn({
                 let pool = pool.clone();
-                async move { pool.verify(None, SecretString::from("x"), soon()).await }
+                async move { pool.verify(&OWNER, None, SecretString::from("x"), soon()).await }
             });
             while pool.waiting() == 0 {
                 tokio::task::yield_now().await;
             }
-            let second = pool.verify(None, secret("x"), soon()).await;
+            let second = pool.verify(&OWNER, None, secret("x"), soon()).await;
             assert!(matches!(second, Err(Fault::Busy { .. })), "the queue holds one");
             assert_eq!(pool.hashed(), 0);
             drop(lane);
             assert!(!first.await.unwrap().unwrap());
             assert_eq!(pool.waiting(), 0);
 
-            let lane = Arc::clone(&pool.0.lanes).try_acquire_owned().unwrap();
+            let lane = pool.0.lanes.try_lane(&OWNER).unwrap();
             let in_time = deadline_in(Duration::from_millis(5));
-            assert!(matches!(pool.verify(None, secret("x"), in_time).await, Err(Fault::Busy { .. })));
+            assert!(matches!(pool.verify(&OWNER, None, secret("x"), in_time).await, Err(Fault::Busy { .. })));
             assert_eq!(pool.waiting(), 0, "a place in the queue is given back");
             drop(lane);
-            assert!(matches!(pool.verify(None, secret("x"), monotonic()).await, Err(Fault::Busy { .. })));
+            assert!(matches!(pool.verify(&OWNER, None, secret("x"), monotonic()).await, Err(Fault::Busy { .. })));
         });
         assert_eq!(pool.hashed(), 1);
     }
@@ -475,9 +461,9 @@ mod tests {
     fn a_panic_is_a_fault_and_the_lane_works_on() {
         let pool = Passwords::new(TINY, 1, 0).unwrap();
         run(async {
-            let panicked: Result<(), Fault> = pool.in_lane(soon(), |_| panic!("on purpose")).await;
+            let panicked: Result<(), Fault> = pool.in_lane(&OWNER, soon(), |_| panic!("on purpose")).await;
             assert!(matches!(panicked, Err(Fault::Crypto(_))));
-            assert!(!pool.verify(None, secret("x"), soon()).await.unwrap());
+            assert!(!pool.verify(&OWNER, None, secret("x"), soon()).await.unwrap());
         });
     }
 
@@ -492,7 +478,7 @@ mod tests {
             "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG",
         ] {
             assert!(
-                matches!(run(pool.verify(Some(junk.into()), secret("x"), soon())), Err(Fault::Crypto(_))),
+                matches!(run(pool.verify(&OWNER, Some(junk.into()), secret("x"), soon())), Err(Fault::Crypto(_))),
                 "{junk}"
             );
         }

@@ -1,10 +1,12 @@
 //! Reading the audit trail: role admin. A key that is bound to a provider sees what happened there;
 //! what concerns the installation needs one that is bound to none.
 
+use tokio::time::timeout_at;
+
 use crate::domain::event::{EventFilter, RecordedEvent};
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::{Context, Failed, Refusal, Role};
+use crate::domain::{Context, Failed, Fault, Owner, Refusal, Role};
 use crate::engine::Engine;
 use crate::engine::manage::Actor;
 use crate::store::events;
@@ -26,15 +28,17 @@ impl Engine {
         Ok(EventFilter { provider, ..filter })
     }
 
-    /// The newest first. The filter is one that [`Engine::event_filter`] gave this actor.
+    /// The newest first. The filter is one that [`Engine::event_filter`] gave this actor; `owner` is the
+    /// actor's.
     pub async fn list_events(
         &self,
         ctx: &Context,
+        owner: &Owner,
         filter: EventFilter,
         page: PageRequest,
     ) -> Result<Page<RecordedEvent>, Failed> {
         if filter.may_take_long() {
-            return self.export_events(ctx, filter, page).await;
+            return self.export_events(ctx, owner, filter, page).await;
         }
         let read = move |conn: &mut _| events::list(conn, &filter, &page);
         Ok(self.0.db.read(ctx.deadline, read).await?)
@@ -45,9 +49,15 @@ impl Engine {
     pub async fn export_events(
         &self,
         ctx: &Context,
+        owner: &Owner,
         filter: EventFilter,
         page: PageRequest,
     ) -> Result<Page<RecordedEvent>, Failed> {
+        let asked = timeout_at(ctx.deadline.into(), self.0.long_reads.lane(owner)).await;
+        let _lane = match asked {
+            Ok(Ok(lane)) => lane,
+            Ok(Err(_)) | Err(_) => return Err(Fault::busy("other long reads are under way").into()),
+        };
         let read = move |conn: &mut _| events::list(conn, &filter, &page);
         Ok(self.0.db.read_long(ctx.deadline, read).await?)
     }

@@ -6,7 +6,7 @@ use crate::crypto::credential;
 use crate::domain::client::{ClientSecret, MAX_LIVE_SECRETS};
 use crate::domain::id::is_uuid_shaped;
 use crate::domain::secret::{MAX_SECRET, MIN_CHOSEN_SECRET, SecretKind, StoredSecret, hint_of};
-use crate::domain::{ClientId, Context, Decision, Failed, Fault, ProviderId, Refusal, Role, SecretId, UnixTime};
+use crate::domain::{ClientId, Context, Decision, Failed, Fault, Owner, ProviderId, Refusal, Role, SecretId, UnixTime};
 use crate::engine::Engine;
 use crate::engine::changes::client_change_id;
 use crate::engine::manage::Actor;
@@ -116,7 +116,7 @@ impl Engine {
             return Err(Refusal::invalid_field("/expires_at", "must lie in the future").into());
         }
         let secret = match chosen {
-            Some(text) => self.chosen_secret(ctx, text, expires_at).await?,
+            Some(text) => self.chosen_secret(ctx, &provider.id, text, expires_at).await?,
             None => self.generated_secret(ctx, expires_at),
         };
         let (row, now) = (secret.clone(), ctx.now);
@@ -200,13 +200,14 @@ impl Engine {
     pub(in crate::engine) async fn chosen_secret(
         &self,
         ctx: &Context,
+        provider: &ProviderId,
         text: SecretString,
         expires_at: Option<i64>,
     ) -> Result<NewSecret, Failed> {
         if let Some(detail) = flaw_of_chosen(text.expose_secret()) {
             return Err(Refusal::invalid_field("/client_secret", detail).into());
         }
-        let phc = self.0.passwords.hash(text.clone(), &self.0.random, ctx.deadline).await?;
+        let phc = self.0.passwords.hash(&Owner::from(provider), text.clone(), &self.0.random, ctx.deadline).await?;
         let id = self.0.random.uuid_v7(ctx.now).into();
         Ok(NewSecret::of(id, text, StoredSecret::Argon2(phc), expires_at, ctx.now))
     }

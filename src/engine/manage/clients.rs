@@ -99,7 +99,7 @@ impl Engine {
         chosen: Field<SecretString>,
     ) -> Result<Option<NewSecret>, Failed> {
         match (client.auth_method.uses_secret(), chosen) {
-            (true, Field::Set(text)) => self.chosen_secret(ctx, text, None).await.map(Some),
+            (true, Field::Set(text)) => self.chosen_secret(ctx, &client.provider, text, None).await.map(Some),
             (true, _) => Ok(Some(self.generated_secret(ctx, None))),
             (false, Field::Set(_)) => {
                 Err(Refusal::invalid_field("/client_secret", "this authentication method uses no secret").into())

@@ -371,10 +371,7 @@ fn unknown_domain() -> Refusal {
 
 fn too_many() -> Refusal {
     let kind = RefusalKind::RateLimited { retry_after: 1 };
-    Refusal::new(
-        kind,
-        "The DNS is being asked for two domains of this provider already: try again when it has answered.",
-    )
+    Refusal::new(kind, "Too many questions to the DNS are under way. Try again when some have been answered.")
 }
 
 fn taken() -> Refusal {

@@ -12,7 +12,7 @@ use crate::domain::explanation::{Fact, facts};
 use crate::domain::grant::ProviderRef;
 use crate::domain::id::{is_slug, is_uuid_shaped};
 use crate::domain::{
-    ApiKey, Context, Decision, Failed, Fault, Provider, ProviderId, Refusal, RefusalKind, Role, ScopeSet, UserId,
+    ApiKey, Context, Decision, Failed, Fault, Owner, Provider, ProviderId, Refusal, RefusalKind, Role, ScopeSet, UserId,
 };
 use crate::engine::Engine;
 use crate::engine::authenticate::{Caller, ENV};
@@ -86,6 +86,16 @@ impl Actor {
     /// The only provider it sees; `None`: all.
     pub fn bound_to(&self) -> Option<&ProviderId> {
         self.key().and_then(|key| key.provider.as_ref())
+    }
+
+    /// Whose share of a common pool its calls use.
+    pub fn owner(&self) -> Owner {
+        match (self.bound_to(), self) {
+            (Some(provider), _) => Owner::from(provider),
+            (None, Self::Key(entry)) => Owner::Key(entry.key.id.to_string()),
+            (None, Self::Person(user)) => Owner::Key(user.to_string()),
+            (None, Self::Env | Self::LocalOperator) => Owner::Installation,
+        }
     }
 
     /// As it stands in events.

@@ -35,7 +35,7 @@ impl Engine {
         let id = self.0.random.uuid_v7(ctx.now).into();
         let blank = provider_fields::blank(id, &slug, format!("{public_url}/p/{slug}"), ctx.now.seconds());
         let (provider, fields) = provider_fields::apply(draft, &blank)?;
-        let turn = self.key_turn(ctx).await?;
+        let turn = self.key_turn(ctx, &actor.owner()).await?;
         let key = self.new_signing_key(&provider, provider.access_token_signing_alg, KeyState::Active, ctx.now).await?;
         drop(turn);
         let event = self.event(ctx, actor, Some(&provider.id), "provider.created", &slug, &fields);

@@ -1,7 +1,7 @@
 //! Signing keys of a provider: listed, rotated on demand.
 
 use crate::domain::key::{KeyState, StoredSigningKey};
-use crate::domain::{Context, Decision, Failed, Refusal, Role, SigningAlg};
+use crate::domain::{Context, Decision, Failed, Owner, Refusal, Role, SigningAlg};
 use crate::engine::Engine;
 use crate::engine::manage::{Actor, conflict};
 use crate::engine::signing_keys::outliving;
@@ -43,9 +43,10 @@ impl Engine {
         if algs.iter().all(waits) {
             return Err(next_waits().into());
         }
-        let _turn = self.key_turn(ctx).await?;
         let mut made = Vec::new();
         for alg in algs {
+            // One turn a key, so that other owners come in between.
+            let _turn = self.key_turn(ctx, &Owner::from(&provider.id)).await?;
             made.push(self.new_signing_key(&provider, alg, KeyState::Next, ctx.now).await?);
         }
         let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.rotated", &provider.slug, &[]);
@@ -91,12 +92,11 @@ impl Engine {
         if algs.is_empty() {
             return Err(none_active().into());
         }
-        let turn = self.key_turn(ctx).await?;
         let mut made = Vec::new();
         for alg in algs {
+            let _turn = self.key_turn(ctx, &Owner::from(&provider.id)).await?;
             made.push(self.new_signing_key(&provider, alg, KeyState::Active, ctx.now).await?);
         }
-        drop(turn);
         let event = self.event(ctx, actor, Some(&provider.id), "signing_keys.replaced", &provider.slug, &[]);
         let (rows, owner, now) = (made.clone(), provider.id.clone(), ctx.now);
         self.commit(ctx, event, move |tx| {

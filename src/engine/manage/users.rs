@@ -6,7 +6,9 @@ use crate::domain::page::{Found, ListRequest, UserFilter};
 use crate::domain::patch::Field;
 use crate::domain::refusal::FieldError;
 use crate::domain::user::PasswordHash;
-use crate::domain::{Context, Decision, Failed, Fault, ProviderId, Refusal, Role, SessionId, UnixTime, User, UserId};
+use crate::domain::{
+    Context, Decision, Failed, Fault, Owner, ProviderId, Refusal, Role, SessionId, UnixTime, User, UserId,
+};
 use crate::engine::Engine;
 use crate::engine::changes::user_change_id;
 use crate::engine::manage::named::make_names;
@@ -54,7 +56,7 @@ impl Engine {
         let provider = self.managed_provider(ctx, actor, provider).await?;
         let blank = user_fields::blank(&provider, self.0.random.uuid_v7(ctx.now).into(), ctx.now.seconds());
         let (mut user, password, fields) = user_fields::new(draft, &blank, &self.0.passwords)?;
-        user.password = self.hashed(ctx, password).await?;
+        user.password = self.hashed(ctx, &provider.id, password).await?;
         user.password_changed_at = user.password.as_ref().map(|_| ctx.now.seconds());
         let event = self.event(ctx, actor, Some(&provider.id), "user.created", user.id.as_str(), &fields);
         let (row, now) = (user.clone(), ctx.now);
@@ -150,7 +152,7 @@ impl Engine {
         let current = self.stored_user(ctx, &provider.id, id).await?;
         let PasswordDraft { password, password_hash, slips } = draft;
         let password = user_fields::password_of(slips, password, password_hash, &current, &self.0.passwords)?;
-        let password = self.hashed(ctx, password).await?;
+        let password = self.hashed(ctx, &provider.id, password).await?;
         self.put_password(ctx, actor, &current, password, Ends::Everything).await
     }
 
@@ -256,12 +258,13 @@ impl Engine {
     pub(in crate::engine) async fn hashed(
         &self,
         ctx: &Context,
+        provider: &ProviderId,
         password: NewPassword,
     ) -> Result<Option<PasswordHash>, Fault> {
         Ok(match password {
-            NewPassword::Chosen(text) => {
-                Some(PasswordHash(self.0.passwords.hash(text, &self.0.random, ctx.deadline).await?))
-            }
+            NewPassword::Chosen(text) => Some(PasswordHash(
+                self.0.passwords.hash(&Owner::from(provider), text, &self.0.random, ctx.deadline).await?,
+            )),
             NewPassword::Hashed(hash) => Some(hash),
             NewPassword::None => None,
         })

@@ -208,8 +208,8 @@ async fn a_full_queue_is_too_busy_and_not_wrong(kind: Kind) {
     };
     let ended = join_all(addresses.iter().map(call)).await;
     let (busy, wrong): (Vec<_>, Vec<_>) = ended.iter().partition(|answer| answer.status == 503);
-    // Two lanes and one that waits.
-    assert!(!busy.is_empty() && wrong.len() >= 3, "{} busy, {} wrong", busy.len(), wrong.len());
+    // Of one provider: one of two lanes, and one that waits.
+    assert!(!busy.is_empty() && wrong.len() >= 2, "{} busy, {} wrong", busy.len(), wrong.len());
     assert!(busy.iter().all(|answer| answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1)));
     assert!(wrong.iter().all(|answer| answer.refusal() == refused(400, "invalid_grant")));
     // Nobody who was turned away counts as having failed.

@@ -1,5 +1,6 @@
 //! Which certificates a server proved itself with: those that vouch for it, and no others it shows.
 
+use grantd::domain::Owner;
 use grantd::domain::trust::fingerprint;
 use grantd::upstream::{Fetcher, KeySource, PublishedKeys, UpstreamOptions};
 use serde_json::json;
@@ -23,7 +24,9 @@ fn come_by(source: &KeySource, trusted: &[&Authority], fingerprints: &[String]) 
     };
     let wanted: Vec<String> = fingerprints.iter().map(|text| fingerprint(text).expect("no fingerprint")).collect();
     block_on(async {
-        let keys = PublishedKeys::new(Fetcher::new(options)).keys(source, Some("k1"), "ES256", soon()).await;
+        let keys = PublishedKeys::new(Fetcher::new(options))
+            .keys(&Owner::Installation, source, Some("k1"), "ES256", soon())
+            .await;
         keys.map(|keys| keys.come_by(&wanted)).map_err(|flaw| flaw.to_string())
     })
 }

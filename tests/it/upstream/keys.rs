@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use grantd::domain::Owner;
 use grantd::domain::clock::{deadline_in, monotonic};
 use grantd::upstream::{KeySource, KeysFlaw, PublishedKeys};
 use serde_json::json;
@@ -29,7 +30,7 @@ fn many_who_need_the_same_keys_cause_one_fetch() {
     let origin = Origin::always(Reply::json(jwks(&["a"])).after(Duration::from_millis(100)));
     let (keys, source) = (published(), KeySource::Url(origin.base.clone()));
     block_on(async {
-        let all = (0..20).map(|_| keys.keys(&source, Some("a"), "ES256", soon()));
+        let all = (0..20).map(|_| keys.keys(&Owner::Installation, &source, Some("a"), "ES256", soon()));
         for found in join_all(all).await {
             assert!(found.unwrap().keys.knows(Some("a"), "ES256"));
         }
@@ -43,7 +44,7 @@ fn a_key_that_is_not_known_is_asked_for_once_in_a_while_and_blocks_nobody() {
     let (keys, source) = (published(), KeySource::Url(origin.base.clone()));
     block_on(async {
         for kid in ["a", "b", "c", "d"] {
-            let found = keys.keys(&source, Some(kid), "ES256", soon()).await.unwrap();
+            let found = keys.keys(&Owner::Installation, &source, Some(kid), "ES256", soon()).await.unwrap();
             assert_eq!(found.keys.knows(Some(kid), "ES256"), kid == "a");
         }
     });
@@ -56,7 +57,7 @@ fn a_failure_is_remembered_and_told() {
     let (keys, source) = (published(), KeySource::Url(origin.base.clone()));
     block_on(async {
         for _ in 0..3 {
-            let flaw = keys.keys(&source, Some("a"), "ES256", soon()).await.unwrap_err();
+            let flaw = keys.keys(&Owner::Installation, &source, Some("a"), "ES256", soon()).await.unwrap_err();
             assert!(flaw.to_string().contains("503"), "{flaw}");
         }
     });
@@ -64,7 +65,10 @@ fn a_failure_is_remembered_and_told() {
     for (body, says) in [("<html>", "JWK Set"), ("{\"keys\":[]}", "JWK Set"), ("{}", "JWK Set")] {
         let origin = Origin::always(Reply::json(body));
         let flaw = block_on(async {
-            published().keys(&KeySource::Url(origin.base.clone()), None, "ES256", soon()).await.unwrap_err()
+            published()
+                .keys(&Owner::Installation, &KeySource::Url(origin.base.clone()), None, "ES256", soon())
+                .await
+                .unwrap_err()
         });
         assert!(flaw.to_string().contains(says), "{flaw}");
     }
@@ -76,11 +80,20 @@ fn nobody_waits_longer_than_they_may() {
     let (keys, source) = (published(), KeySource::Url(origin.base.clone()));
     block_on(async {
         let began = monotonic();
-        let flaw = keys.keys(&source, Some("a"), "ES256", deadline_in(Duration::from_millis(50))).await.unwrap_err();
+        let flaw = keys
+            .keys(&Owner::Installation, &source, Some("a"), "ES256", deadline_in(Duration::from_millis(50)))
+            .await
+            .unwrap_err();
         assert_eq!(flaw, KeysFlaw::Late);
         assert!(monotonic().duration_since(began) < Duration::from_millis(350));
         // The fetch went on without its caller.
-        assert!(keys.keys(&source, Some("a"), "ES256", soon()).await.unwrap().keys.knows(Some("a"), "ES256"));
+        assert!(
+            keys.keys(&Owner::Installation, &source, Some("a"), "ES256", soon())
+                .await
+                .unwrap()
+                .keys
+                .knows(Some("a"), "ES256")
+        );
     });
     assert_eq!(origin.asked().len(), 1);
 }
@@ -103,7 +116,10 @@ fn metadata_speaks_for_its_own_issuer_only() {
     let of = |issuer: &str| {
         let source = KeySource::Issuer(issuer.to_owned());
         block_on(async {
-            published().keys(&source, Some("a"), "ES256", soon()).await.map(|keys| keys.keys.knows(Some("a"), "ES256"))
+            published()
+                .keys(&Owner::Installation, &source, Some("a"), "ES256", soon())
+                .await
+                .map(|keys| keys.keys.knows(Some("a"), "ES256"))
         })
     };
     origin.answers(answer(issuer.clone()));
