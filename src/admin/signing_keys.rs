@@ -28,6 +28,9 @@ pub fn describe_rotate(doc: &mut OperationDoc<'_>) {
     doc.takes::<SigningKeyRotation>(&[JSON], false);
     doc.answers::<Listed<SigningKeyOut>>(200, "All keys as they are now, the next ones among them.");
     doc.answers_as::<Problem>(409, PROBLEM, "Something stands against it.");
+    let about = "The provider has 8 live keys of this algorithm, or too many wrong keys came from this address. See \
+                 `Retry-After`.";
+    doc.answers_as::<Problem>(429, PROBLEM, about).with_header(429, "Retry-After", "Seconds.");
 }
 
 pub const LIST: ListSpec = ListSpec {

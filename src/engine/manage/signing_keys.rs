@@ -1,11 +1,14 @@
 //! Signing keys of a provider: listed, rotated on demand.
 
 use crate::domain::key::{KeyState, StoredSigningKey};
-use crate::domain::{Context, Decision, Failed, Owner, Refusal, Role, SigningAlg};
+use crate::domain::{Context, Decision, Failed, Owner, Refusal, RefusalKind, Role, SigningAlg, UnixTime};
 use crate::engine::Engine;
 use crate::engine::manage::{Actor, conflict};
 use crate::engine::signing_keys::outliving;
 use crate::store::{ChangedTable, key_rotation, signing_keys};
+
+/// Live keys of one algorithm that a provider may have: next, active, and retired ones that are published.
+const MAX_LIVE_KEYS: usize = 8;
 
 impl Engine {
     /// Every key, retired ones included, ordered by `kid` (which is their order in time).
@@ -39,6 +42,9 @@ impl Engine {
         if algs.is_empty() {
             return Err(none_active().into());
         }
+        if let Some(refusal) = algs.iter().find_map(|alg| too_many_live(&existing, *alg, ctx.now)) {
+            return Err(refusal.into());
+        }
         let waits = |alg: &SigningAlg| in_state(KeyState::Next).any(|next| next == *alg);
         if algs.iter().all(waits) {
             return Err(next_waits().into());
@@ -55,7 +61,11 @@ impl Engine {
             .commit(ctx, event, move |tx| {
                 let mut inserted = Vec::new();
                 for row in &rows {
+                    // This holds the provider's row, so the count stays right until the commit.
                     let key = outliving(tx, row.clone())?;
+                    if let Some(refusal) = too_many_live(&signing_keys::list(tx, &owner)?, key.alg, now) {
+                        return Ok(Decision::Refuse(refusal));
+                    }
                     if signing_keys::insert_next(tx, key.clone())? {
                         inserted.push(key);
                     }
@@ -92,6 +102,9 @@ impl Engine {
         if algs.is_empty() {
             return Err(none_active().into());
         }
+        if let Some(refusal) = algs.iter().find_map(|alg| too_many_live(&existing, *alg, ctx.now)) {
+            return Err(refusal.into());
+        }
         let mut made = Vec::new();
         for alg in algs {
             let _turn = self.key_turn(ctx, &Owner::from(&provider.id)).await?;
@@ -103,6 +116,9 @@ impl Engine {
             let mut replaced = false;
             for row in &rows {
                 let key = outliving(tx, row.clone())?;
+                if let Some(refusal) = too_many_live(&signing_keys::list(tx, &owner)?, key.alg, now) {
+                    return Ok(Decision::Refuse(refusal));
+                }
                 replaced |= key_rotation::replace_active(tx, key, now.seconds())?;
             }
             if !replaced {
@@ -115,6 +131,20 @@ impl Engine {
         self.0.caches.keys.invalidate(&provider.id);
         Ok(made)
     }
+}
+
+/// A provider that has as many live keys of an algorithm as may be gets no other until a retired one ends:
+/// all of them stand in its key set.
+fn too_many_live(keys: &[StoredSigningKey], alg: SigningAlg, now: UnixTime) -> Option<Refusal> {
+    let end = |key: &StoredSigningKey| key.retired_at.map(|at| at.saturating_add(key.max_lifetime));
+    let live = || keys.iter().filter(|key| key.alg == alg && end(key).is_none_or(|end| end > now.seconds()));
+    if live().count() < MAX_LIVE_KEYS {
+        return None;
+    }
+    let wait = live().filter_map(end).min().map_or(60, |end| end - now.seconds());
+    let kind = RefusalKind::RateLimited { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) };
+    let detail = "This provider has 8 live keys of this algorithm. Wait until a retired one is no longer published.";
+    Some(Refusal::new(kind, detail))
 }
 
 fn none_active() -> Refusal {
