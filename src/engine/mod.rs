@@ -34,7 +34,7 @@ use crate::engine::login::LoginGuard;
 use crate::engine::manage::effect::OnceCalls;
 use crate::engine::revocations::Revocations;
 use crate::engine::signatures::Signatures;
-use crate::engine::throttle::Throttle;
+use crate::engine::throttle::{Table, Throttle};
 use crate::engine::turns::Turns;
 use crate::engine::webhooks::Telling;
 use crate::store::Db;
@@ -186,6 +186,8 @@ pub(in crate::engine) struct Inner {
     key_making: FairLanes,
     /// Reads that may go through very many rows: one at a time.
     long_reads: FairLanes,
+    /// Codes that this node issued to each session in the current minute.
+    codes_of_sessions: Table,
     /// One round of key rotation at a time.
     key_rotation: Arc<Semaphore>,
     /// What each key has signed.
@@ -295,6 +297,7 @@ impl Engine {
             secret_turns: Turns::default(),
             key_making: FairLanes::new(1, KEY_CALLERS),
             long_reads: FairLanes::new(1, LONG_READERS),
+            codes_of_sessions: Table::new(),
             once_calls: OnceCalls::default(),
             key_rotation: Arc::new(Semaphore::new(1)),
             signatures: Signatures::default(),

@@ -115,7 +115,7 @@ impl Table {
     }
 
     /// Counts one more if there are fewer than `most`; whether it did.
-    fn add_below(&self, key: &impl Hash, now: UnixTime, most: u64) -> bool {
+    pub(in crate::engine) fn add_below(&self, key: &impl Hash, now: UnixTime, most: u64) -> bool {
         let slot = self.slot(key);
         let next = |old: u64| {
             let minute = minute_beside(now, old);

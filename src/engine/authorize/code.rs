@@ -16,6 +16,9 @@ use crate::engine::cache::providers::ProviderEntry;
 use crate::engine::profile::covering;
 use crate::store::{codes, events};
 
+/// Codes that one session gets within a minute, on one node: a loop of redirects writes no more rows and events.
+pub const CODES_A_MINUTE: u64 = 30;
+
 impl Engine {
     /// The browser leaves with a code.
     pub(super) async fn issue_code(
@@ -27,6 +30,10 @@ impl Engine {
     ) -> Result<Authorize, Failed> {
         ctx.trail.kind("authorization");
         let Asked { target, request } = asked;
+        if !self.0.codes_of_sessions.add_below(&session.id, ctx.now, CODES_A_MINUTE) {
+            let description = "This session got too many codes within a minute. Wait a minute, then try again.";
+            return Ok(target.back.with_error("temporarily_unavailable", description));
+        }
         let secret = credential::generate(SecretKind::AuthorizationCode, &self.0.random);
         let StoredSecret::Digest { pepper_id, digest } = self.secrets().peppers.digest(secret.expose_secret()) else {
             return Err(Fault::crypto("a code was not digested").into());

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::app::on_both_apps;
+use crate::support::browser::{Browser, authorize_path};
 
 on_both_apps! {
     async fn a_provider_has_eight_live_keys_of_an_algorithm(app: TestApp) {
@@ -29,5 +30,26 @@ on_both_apps! {
         assert_eq!(replace().await.status, 429);
         app.pass(1);
         assert_eq!(replace().await.status, 200, "a retired key has ended");
+    }
+
+    async fn a_session_gets_thirty_codes_a_minute(app: TestApp) {
+        let client = app.web_client(json!({})).await;
+        app.person("ada").await;
+        let browser = Browser::new(&app);
+        let path = authorize_path("", &client, &[]);
+        browser.authorize(&path, "ada").await.code();
+        for _ in 1..30 {
+            browser.open(&path).await.code();
+        }
+        let rows = async |table: &str| app.rows().await.into_iter().find(|(name, _)| *name == table).unwrap().1;
+        let before = (rows("authorization_codes").await, rows("events").await);
+        for _ in 0..5 {
+            assert_eq!(browser.open(&path).await.error(), "temporarily_unavailable");
+        }
+        assert_eq!((rows("authorization_codes").await, rows("events").await), before);
+        // Another session of the same person has codes of its own.
+        Browser::new(&app).authorize(&path, "ada").await.code();
+        app.pass(60);
+        browser.open(&path).await.code();
     }
 }
