@@ -370,8 +370,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn http_server(settings: &Settings, services: &Services, listener: TcpListener) -> Result<Server, StartError> {
     let services = services.clone();
-    let hash_lanes = settings.passwords.lanes as usize;
-    let blocking = BLOCKING + cores_if_zero(hash_lanes);
+    let blocking = BLOCKING + hash_lanes(settings);
     let server = HttpServer::new(move || App::new().configure(|config| services.mount(config)))
         .workers(cores_if_zero(settings.http.workers as usize))
         .worker_max_blocking_threads(blocking)
@@ -398,11 +397,18 @@ fn cores_if_zero(count: usize) -> usize {
     if count > 0 { count } else { std::thread::available_parallelism().map_or(1, usize::from) }
 }
 
+/// One provider holds at most half of the lanes. With twice as many as cores it can still use every core.
+fn hash_lanes(settings: &Settings) -> usize {
+    match settings.passwords.lanes {
+        0 => 2 * cores_if_zero(0),
+        lanes => lanes as usize,
+    }
+}
+
 fn passwords(settings: &Settings) -> Result<Passwords, Fault> {
     let asked = &settings.passwords;
     let params = Params { memory_kib: asked.memory_kib, iterations: asked.iterations, ..Params::default() };
-    let lanes = cores_if_zero(asked.lanes as usize);
-    Passwords::bounded(params, lanes, asked.queue as usize, asked.import_cost_max.into())
+    Passwords::bounded(params, hash_lanes(settings), asked.queue as usize, asked.import_cost_max.into())
 }
 
 fn upstream_options(settings: &Settings) -> UpstreamOptions {

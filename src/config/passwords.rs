@@ -9,7 +9,8 @@ section! {
         memory_kib: u32 = 19_456,
         /// Passes over that memory.
         iterations: u32 = 2,
-        /// Hashes that go on at once; 0: as many as there are cores.
+        /// Hashes that go on at once; 0: twice as many as there are cores, so that one provider, which
+        /// holds at most half of them, can use every core.
         lanes: u32 = 0,
         /// Hashes that wait for a lane; one more is answered as too busy.
         queue: u32 = 64,
@@ -22,8 +23,8 @@ section! {
 
 impl Rules for Passwords {
     fn validate(&self, slips: &mut Slips<'_>) {
-        // Argon2 needs 8 KiB a lane of its own; above 1 GiB a hash is a slip, not a choice.
-        slips.unless((8..=1_048_576).contains(&self.memory_kib), "memory_kib", "must be 8 to 1048576");
+        // Argon2 needs 8 KiB a lane of its own; no hash fills more than 256 MiB.
+        slips.unless((8..=262_144).contains(&self.memory_kib), "memory_kib", "must be 8 to 262144");
         slips.unless((1..=100).contains(&self.iterations), "iterations", "must be 1 to 100");
         slips.unless(self.lanes <= 256, "lanes", "must be 0 to 256");
         slips.unless((1..=65_536).contains(&self.queue), "queue", "must be 1 to 65536");
