@@ -21,6 +21,8 @@ diesel::table! {
     }
 }
 
+/// Due rows of one provider that are counted: as many as are delivered at once.
+const MOST_DUE: u32 = 16;
 /// Rows that one claim tries: another node may take some of them at the same time.
 const CANDIDATES: i64 = 16;
 
@@ -98,12 +100,19 @@ pub fn enqueue(
     Ok(rows)
 }
 
-/// Providers with due rows and how many they have, at most `limit`; the one that has waited for the longest
-/// comes first.
+/// At most `limit` providers with due rows, and how many they have (counted up to [`MOST_DUE`]). The one that has
+/// waited for the longest comes first.
 pub fn due_providers(conn: &mut Conn, now: i64, limit: u32) -> Result<Vec<(ProviderId, usize)>, Fault> {
+    // One step of an index for each provider that waits for something, and no more rows than are asked for.
     let sql = format!(
-        "SELECT provider_id, count(*) AS due FROM logout_deliveries WHERE next_at <= $1 \
-         GROUP BY provider_id ORDER BY min(next_at), provider_id LIMIT {limit}"
+        "WITH RECURSIVE waiting(id) AS (SELECT min(provider_id) FROM logout_deliveries \
+         UNION ALL SELECT (SELECT min(n.provider_id) FROM logout_deliveries n WHERE n.provider_id > waiting.id) \
+         FROM waiting WHERE waiting.id IS NOT NULL) \
+         SELECT provider_id, due FROM (SELECT waiting.id AS provider_id, \
+         (SELECT o.next_at FROM logout_deliveries o WHERE o.provider_id = waiting.id ORDER BY o.next_at LIMIT 1) AS due_at, \
+         (SELECT count(*) FROM (SELECT d.id FROM logout_deliveries d WHERE d.provider_id = waiting.id \
+         AND d.next_at <= $1 LIMIT {MOST_DUE}) few) AS due FROM waiting WHERE waiting.id IS NOT NULL) w \
+         WHERE w.due_at <= $1 ORDER BY w.due_at, w.provider_id LIMIT {limit}"
     );
     let rows: Vec<DueRow> = diesel::sql_query(sql).bind::<BigInt, _>(now).load(conn)?;
     Ok(rows.into_iter().map(|row| (row.provider_id.into(), usize::try_from(row.due).unwrap_or(0))).collect())

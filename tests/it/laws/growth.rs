@@ -24,7 +24,7 @@ const LEVELS: f64 = 10.0;
 /// Parts of statements that read more where there is more, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("JOIN \"providers\" ON (\"provider_domains\"", "every node holds the map of all verified domains"),
-    ("FROM \"revoked\" WHERE ((\"revoked\".\"id\" >= $1)", "a start reads every revocation into memory"),
+    ("FROM \"revoked\" WHERE (\"revoked\".\"id\" >= $1)", "a start reads every revocation into memory"),
     (
         "strpos($4 || scope || $5",
         "a scope that is deleted is looked for in every client; words of a text have no index",

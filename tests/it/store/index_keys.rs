@@ -17,7 +17,7 @@ struct Column {
 }
 
 /// Every text and byte column of every index, as `table.column`.
-const COLUMNS: &str = "SELECT i.relname::text AS index, t.relname || '.' || a.attname AS name \
+const COLUMNS: &str = "/* a test */ SELECT i.relname::text AS index, t.relname || '.' || a.attname AS name \
      FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid \
      JOIN pg_namespace n ON n.oid = t.relnamespace \
      JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (x.indkey) \
@@ -36,7 +36,7 @@ fn bound(column: &str) -> Option<usize> {
     let (_, own) = column.split_once('.')?;
     Some(match column {
         // An `iss` that an administrator trusts; `issuer:` and that, where a token is spent; our own URL.
-        "trusted_issuers.issuer" | "provider_issuers.issuer" => 2048,
+        "trusted_issuers.issuer" | "provider_issuers.issuer" | "provider_domains.issuer" => 2048,
         "assertion_jtis.client_id" => 2055,
         "assertion_jtis.jti" => 256,
         // One key of all three: `MAX_LINK` bytes together.
@@ -51,7 +51,7 @@ fn bound(column: &str) -> Option<usize> {
         // A client, a person, a key, a row or a name.
         "events.actor" | "events.target" => NAME,
         "webhook_patterns.pattern" | "events.action" => 100,
-        "providers.slug" => OURS,
+        "providers.slug" | "api_keys.role" | "clients.only_surface" => OURS,
         // `client:` or `key:` and an id, a digest, a grant.
         "login_failures.id" | "revoked.id" | "usage.id" => 255 + OURS,
         _ if own == "client_id" => 255,

@@ -32,7 +32,8 @@ struct Taken {
 
 /// Every name with its provider, in order.
 fn all(conn: &mut Conn) -> Result<Vec<(String, String)>, Fault> {
-    let mut rows: Vec<Taken> = diesel::sql_query("SELECT name, provider_id FROM principal_names").load(conn)?;
+    let mut rows: Vec<Taken> =
+        diesel::sql_query("/* a test */ SELECT name, provider_id FROM principal_names").load(conn)?;
     let mut rows: Vec<_> = rows.drain(..).map(|Taken { name, provider_id }| (name, provider_id)).collect();
     rows.sort();
     Ok(rows)
