@@ -126,7 +126,7 @@ impl Table {
     }
 
     /// Only within the minute in which it was counted.
-    fn take_back(&self, key: &impl Hash, now: UnixTime) {
+    pub(in crate::engine) fn take_back(&self, key: &impl Hash, now: UnixTime) {
         let minute = minute(now);
         self.change(
             key,

@@ -1,5 +1,5 @@
-//! Guessing is slowed by account: over every spelling and alias, over addresses, over nodes and
-//! restarts; and whoever has logged in on a device before is not locked out by strangers.
+//! Guessing is slowed by name and bounded by account: over every spelling and alias, over addresses,
+//! over nodes and restarts. A device that has logged in before is not locked out by strangers.
 
 use grantd::domain::{Context, Failed, RefusalKind};
 use grantd::engine::cache::providers::ProviderEntry;
@@ -12,7 +12,9 @@ use crate::support::app::{TestApp, on_both_apps};
 use crate::support::databases::soon;
 
 const GUESS: &str = "a wrong horse";
-const ALIASES: [&str; 5] = ["ada", "ADA", "ada@example.com", "Ada@EXAMPLE.com", " Ａｄａ "];
+const EMAIL: &str = "ada@example.com";
+const SPELLINGS: [&str; 3] = ["ada", "ADA", " Ａｄａ "];
+const ALIASES: [&str; 5] = ["ada", "ADA", EMAIL, "Ada@EXAMPLE.com", " Ａｄａ "];
 
 async fn ada(app: &TestApp) -> serde_json::Value {
     user(app, json!({"username": "Ada", "email": "ada@example.com", "password": PASSWORD})).await
@@ -25,9 +27,19 @@ async fn provider(app: &TestApp) -> ProviderEntry {
 
 /// A login with the secret of a device.
 async fn with_device(app: &TestApp, address: &str, password: &str, device: Option<&SecretString>) -> Login {
+    named_with_device(app, address, "ada", password, device).await
+}
+
+async fn named_with_device(
+    app: &TestApp,
+    address: &str,
+    name: &str,
+    password: &str,
+    device: Option<&SecretString>,
+) -> Login {
     let ctx = Context { client_address: address.parse().unwrap(), ..app.context() };
     let provider = provider(app).await;
-    match app.engine.prove_password(&ctx, &provider, "ada", &password.into(), device).await {
+    match app.engine.prove_password(&ctx, &provider, name, &password.into(), device).await {
         Ok(_) => Login::In,
         Err(Failed::Refused(refusal)) if refusal.kind == RefusalKind::InvalidGrant => Login::Wrong,
         Err(Failed::Refused(refusal)) => match refusal.kind {
@@ -38,14 +50,26 @@ async fn with_device(app: &TestApp, address: &str, password: &str, device: Optio
     }
 }
 
-/// A hundred failures of the account, ten from each of ten addresses, written down.
-async fn besieged(app: &TestApp, client: &str) {
+/// A hundred failures of the account by one of its names, ten from each of ten addresses, written down.
+async fn besieged_by(app: &TestApp, client: &str, name: &str) {
     for n in 0..10 {
         for _ in 0..10 {
-            assert_eq!(tried(app, client, &format!("192.0.2.{n}"), "ada", GUESS).await, Login::Wrong);
+            assert_eq!(tried(app, client, &format!("192.0.2.{n}"), name, GUESS).await, Login::Wrong);
         }
     }
     app.tick().await;
+}
+
+async fn besieged(app: &TestApp, client: &str) {
+    besieged_by(app, client, "ada").await;
+}
+
+/// How many guesses were compared with the account's password: each has an event.
+async fn looked_at(app: &TestApp) -> usize {
+    app.tick().await;
+    let read = |conn: &mut _| events::newest(conn, 500);
+    let told = app.engine.db().read(soon(), read).await.unwrap();
+    told.iter().filter(|event| event.action == "user.login_failed").count()
 }
 
 on_both_apps! {
@@ -60,9 +84,12 @@ on_both_apps! {
                 app.tick().await;
             }
         }
-        assert!(ended[..10].iter().all(|login| *login == Login::Wrong), "{:?}", &ended[..10]);
-        assert!(ended[10..].iter().all(|login| matches!(login, Login::Slowed(1..))), "{ended:?}");
-        assert_eq!(app.engine.hashes_computed(), before + 10, "what is refused costs no hash");
+        // Ten by each of both names are wrong, wherever the account has its bound.
+        let wrong = ended.iter().filter(|login| **login == Login::Wrong).count();
+        assert_eq!(wrong, 20, "{ended:?}");
+        assert!(ended[30..].iter().all(|login| matches!(login, Login::Slowed(1..))), "{ended:?}");
+        assert_eq!(app.engine.hashes_computed(), before + 20, "what has to wait costs no hash");
+        assert_eq!(looked_at(&app).await, 10, "what goes beyond the account's bound is not compared");
         // From there the right password is not even looked at; from elsewhere it is.
         assert!(matches!(tried(&app, &client, HERE, "ada", PASSWORD).await, Login::Slowed(_)));
         assert_eq!(tried(&app, &client, THERE, "ada", PASSWORD).await, Login::In);
@@ -75,7 +102,35 @@ on_both_apps! {
         ada(&app).await;
         let storm = (0..60).map(|n| tried(&app, &client, HERE, ALIASES[n % ALIASES.len()], GUESS));
         let ended = futures_util::future::join_all(storm).await;
-        assert_eq!(ended.iter().filter(|login| **login == Login::Wrong).count(), 10, "{ended:?}");
+        assert_eq!(ended.iter().filter(|login| **login == Login::Wrong).count(), 20, "{ended:?}");
+        assert_eq!(looked_at(&app).await, 10);
+    }
+
+    async fn beyond_the_bound_of_the_account_the_right_password_is_wrong_too(app: TestApp) {
+        let client = app_client(&app).await;
+        ada(&app).await;
+        for _ in 0..10 {
+            assert_eq!(tried(&app, &client, HERE, EMAIL, GUESS).await, Login::Wrong);
+        }
+        let before = app.engine.hashes_computed();
+        assert_eq!(tried(&app, &client, HERE, "ada", PASSWORD).await, Login::Wrong, "as this node remembers");
+        app.tick().await;
+        assert_eq!(tried(&app, &client, HERE, "ada", PASSWORD).await, Login::Wrong, "as the database remembers");
+        assert_eq!(app.engine.hashes_computed(), before + 2, "it costs what a wrong password costs");
+        assert_eq!(looked_at(&app).await, 10);
+        let read = |conn: &mut _| events::newest(conn, 50);
+        let told = app.engine.db().read(soon(), read).await.unwrap();
+        assert_eq!(told.iter().filter(|event| event.action == "user.login_slowed").count(), 1, "the owner is told");
+        app.pass(60);
+        assert_eq!(tried(&app, &client, HERE, "ada", PASSWORD).await, Login::In);
+    }
+
+    async fn right_logins_at_once_by_both_names_all_get_in(app: TestApp) {
+        let client = app_client(&app).await;
+        ada(&app).await;
+        let storm = (0..20).map(|n| tried(&app, &client, HERE, ["ada", EMAIL][n % 2], PASSWORD));
+        let ended = futures_util::future::join_all(storm).await;
+        assert!(ended.iter().all(|login| *login == Login::In), "{ended:?}");
     }
 
     async fn right_passwords_are_never_counted(app: TestApp) {
@@ -92,8 +147,8 @@ on_both_apps! {
     async fn the_memory_outlives_the_node_and_fades_with_time(app: TestApp) {
         let client = app_client(&app).await;
         ada(&app).await;
-        for alias in ALIASES.iter().cycle().take(10) {
-            assert_eq!(tried(&app, &client, HERE, alias, GUESS).await, Login::Wrong);
+        for spelling in SPELLINGS.iter().cycle().take(10) {
+            assert_eq!(tried(&app, &client, HERE, spelling, GUESS).await, Login::Wrong);
         }
         app.tick().await;
         // A node that begins now, and is told by the database only.
@@ -133,12 +188,13 @@ on_both_apps! {
         node.poll().await;
         for _ in 0..5 {
             assert_eq!(tried(&app, &client, HERE, "ada", GUESS).await, Login::Wrong);
-            assert_eq!(tried(&node, &client, HERE, "ada@example.com", GUESS).await, Login::Wrong);
+            assert_eq!(tried(&node, &client, HERE, "ADA", GUESS).await, Login::Wrong);
         }
         app.tick().await;
         node.tick().await;
         for each in [&app, &node] {
             assert_eq!(tried(each, &client, HERE, "ada", PASSWORD).await, Login::Slowed(30));
+            assert_eq!(tried(each, &client, HERE, EMAIL, PASSWORD).await, Login::Wrong, "the account's bound holds");
         }
     }
 
@@ -167,6 +223,9 @@ on_both_apps! {
         besieged(&app, &client).await;
         assert_eq!(with_device(&app, THERE, PASSWORD, None).await, Login::Slowed(60));
         assert_eq!(with_device(&app, THERE, PASSWORD, Some(&device)).await, Login::In);
+        // By the other name it is the same, but the stranger does not see it.
+        assert_eq!(named_with_device(&app, THERE, EMAIL, PASSWORD, None).await, Login::Wrong);
+        assert_eq!(named_with_device(&app, THERE, EMAIL, PASSWORD, Some(&device)).await, Login::In);
         // It proves nothing else, and its address is slowed like any.
         assert_eq!(with_device(&app, THERE, GUESS, Some(&device)).await, Login::Wrong);
         app.tick().await;

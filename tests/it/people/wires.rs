@@ -49,6 +49,12 @@ async fn page(app: &TestApp, client: &TestClient, address: &str, name: &str, pas
     }
 }
 
+/// What stands outside of the tags of a page: fields of forms differ with every request.
+fn words(text: &str) -> String {
+    let outside = text.split('<').map(|part| part.split_once('>').map_or(part, |(_, words)| words));
+    outside.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
 on_both_apps! {
     async fn guesses_count_together_over_wires_aliases_and_grants(app: TestApp) {
         turn_runai_on(&app).await;
@@ -68,7 +74,7 @@ on_both_apps! {
                 app.tick().await;
             }
         }
-        assert_eq!(app.engine.hashes_computed(), before + 10);
+        assert_eq!(app.engine.hashes_computed(), before + 20, "ten by each of both names");
         let slowed = oauth2(&app, &client, HERE, "ada", PASSWORD).await;
         assert_eq!(slowed.status, 429, "{}", slowed.text());
         assert!(slowed.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1));
@@ -78,6 +84,37 @@ on_both_apps! {
             assert_eq!(answer.status, 200, "{}", answer.text());
         }
         assert!(page(&app, &web, THERE, "ada@EXAMPLE.com", PASSWORD).await.is_none());
+    }
+
+    async fn no_sequence_of_tries_tells_that_two_names_are_one_account(app: TestApp) {
+        turn_runai_on(&app).await;
+        let (client, web) = (password_client(&app, json!({})).await, app.web_client(json!({})).await);
+        for name in ["ada", "bob", "cyd"] {
+            user(&app, json!({"username": name, "email": format!("{name}@example.com"), "password": PASSWORD})).await;
+        }
+        // One account; two unknown names; two accounts.
+        let pairs = [["ada", "ada@example.com"], ["nobody", "nobody@example.com"], ["bob", "cyd@example.com"]];
+        for (wire, what) in ["the page", "the password grant", "Run:ai"].into_iter().enumerate() {
+            let mut said: Vec<Vec<(u16, String, String)>> = Vec::new();
+            for (number, pair) in pairs.iter().enumerate() {
+                let address = format!("203.0.113.{}", 10 * wire + number + 1);
+                let mut answers = Vec::new();
+                for which in [0, 0, 1, 0, 1, 1, 0].into_iter().cycle().take(26) {
+                    let name = pair[which];
+                    let answer = match wire {
+                        0 => page(&app, &web, &address, name, GUESS).await.expect("a wrong password got in"),
+                        1 => oauth2(&app, &client, &address, name, GUESS).await,
+                        _ => runai(&app, &address, name, GUESS).await,
+                    };
+                    app.tick().await;
+                    answers.push((answer.status, answer.header("retry-after").to_owned(), words(&answer.text())));
+                }
+                said.push(answers);
+            }
+            assert!(said[0].iter().any(|answer| *answer != said[0][0]), "{what}: nobody was slowed: {:?}", said[0]);
+            assert_eq!(said[0], said[1], "{what}: one account reads unlike two unknown names");
+            assert_eq!(said[0], said[2], "{what}: one account reads unlike two accounts");
+        }
     }
 
     async fn every_way_to_be_wrong_reads_the_same(app: TestApp) {
