@@ -18,8 +18,10 @@ use crate::support::postgres;
 
 const FEW: usize = 1_000;
 const MANY: usize = 30_000;
-/// An index gets one level higher: a block for each look-up of a statement, whatever it finds.
-const LEVELS: f64 = 10.0;
+/// Blocks that may come on top: one more level of each index, and what a connection that is new reads of the catalog
+/// when it first runs a statement and its triggers (seen: sixty a call on average, 54 → 115 blocks). Thirty thousand rows without an
+/// index are several hundred blocks at every call.
+const BESIDE: f64 = 200.0;
 
 /// Parts of statements that read more where there is more, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -254,10 +256,15 @@ fn grew(few: &BTreeMap<String, f64>, many: &BTreeMap<String, f64>) -> Vec<String
     let both = few.iter().filter_map(|(text, few)| Some((text, *few, *many.get(text)?)));
     both.filter(|(text, few, many)| {
         let is_of_store = !text.starts_with(OF_A_TEST) && *text != "ANALYZE";
-        is_of_store && *many > few * 1.3 + LEVELS && !EXCEPTIONS.iter().any(|(part, _)| text.contains(part))
+        is_of_store && *many > few * 1.3 + BESIDE && !EXCEPTIONS.iter().any(|(part, _)| text.contains(part))
     })
     .map(|(text, few, many)| format!("{few:.1} → {many:.1} blocks a call: {text}"))
     .collect()
+}
+
+/// The statement of a line that [`grew`] wrote.
+fn text_of(line: &str) -> Option<&str> {
+    line.split_once(" blocks a call: ").map(|(_, text)| text)
 }
 
 #[test]
@@ -271,7 +278,17 @@ fn a_statement_looks_at_as_many_blocks_among_many_rows_as_among_few() {
         let (many, user) = costs(&app).await;
         let compared = few.keys().filter(|text| many.contains_key(*text)).count();
         assert!(compared > 200, "only {compared} statements");
-        let grew_more = grew(&few, &many);
+        let mut grew_more = grew(&few, &many);
+        // A page that happens to be split, or a table that is extended, costs a call a hundred blocks now and then.
+        // A statement without an index reads more every time.
+        for _ in 0..2 {
+            if grew_more.is_empty() {
+                break;
+            }
+            let again = grown(MANY).await;
+            let again = grew(&few, &costs(&again).await.0);
+            grew_more.retain(|line| again.iter().any(|other| text_of(other) == text_of(line)));
+        }
         assert!(grew_more.is_empty(), "{}", grew_more.join("\n"));
 
         // The same without an index.
