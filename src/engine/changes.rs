@@ -128,6 +128,11 @@ impl Engine {
     /// Takes its place in the change log, then forgets what it holds and loads every revocation
     /// there is: what is committed later comes by the log. After this the engine may decide.
     pub async fn load(&self, now: UnixTime) -> Result<(), Fault> {
+        self.load_since(now, monotonic()).await
+    }
+
+    /// `since` is the moment at which it was `now`.
+    async fn load_since(&self, now: UnixTime, since: Instant) -> Result<(), Fault> {
         let before = UnixTime::from_millis(now.millis() - SETTLED);
         let began = monotonic();
         let place = move |conn: &mut _| {
@@ -140,20 +145,21 @@ impl Engine {
         self.load_revocations().await?;
         self.load_hosts(deadline_in(POLL_TIMEOUT)).await?;
         self.load_data_keys(now, deadline_in(POLL_TIMEOUT)).await?;
-        self.read_changes(now, true).await
+        self.read_changes(now, since, true).await
     }
 
     /// One complete read of the change log. A fault leaves everything as it was.
     pub async fn poll_changes(&self, now: UnixTime) -> Result<(), Fault> {
+        let since = monotonic();
         if self.0.changes.age(monotonic()).is_some_and(|age| age > RELOAD_AFTER) {
             log::warn!("the change log was not read for long: every cache is dropped");
-            return self.load(now).await;
+            return self.load_since(now, since).await;
         }
         // The place in the log, and what was read, went by a clock that was off.
         if !self.0.clocks.is_right() && self.read_clocks(now).await?.is_right() {
-            return self.load(now).await;
+            return self.load_since(now, since).await;
         }
-        self.read_changes(now, false).await
+        self.read_changes(now, since, false).await
     }
 
     /// Looks at both clocks.
@@ -162,7 +168,8 @@ impl Engine {
         self.0.db.poll(deadline_in(POLL_TIMEOUT), move |conn| clock.read(conn, now, began)).await
     }
 
-    async fn read_changes(&self, now: UnixTime, loaded: bool) -> Result<(), Fault> {
+    /// A load takes long: were its time counted as skew, a node with many revocations would load for ever.
+    async fn read_changes(&self, now: UnixTime, since: Instant, loaded: bool) -> Result<(), Fault> {
         let began = monotonic();
         let (missing, highest) = self.0.changes.position().wanted();
         let clock = self.0.clocks.theirs();
@@ -172,7 +179,7 @@ impl Engine {
                 changes.append(&mut change_log::between(conn, *first, *last)?);
             }
             changes.append(&mut change_log::after(conn, highest)?);
-            Ok((changes, clock.read(conn, now, began)?))
+            Ok((changes, clock.read(conn, now, since)?))
         };
         let (changes, clocks) = self.0.db.poll(deadline_in(READ_TIMEOUT), read).await?;
         if !clocks.is_right() {
