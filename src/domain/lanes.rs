@@ -15,6 +15,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::domain::ProviderId;
 
+/// Callers who are the first of their owner wait in a queue of so many times the places.
+const LAST_RESORT: usize = 4;
+
 /// Whose share a piece of work counts against.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
@@ -91,7 +94,7 @@ pub const fn share_of(all: usize) -> usize {
 }
 
 impl FairLanes {
-    /// At least one lane; up to `queue` callers of all owners wait.
+    /// At least one lane; up to `queue` callers of all owners wait, and beyond that the first one of each owner.
     pub fn new(lanes: usize, queue: usize) -> Self {
         Self::with_share(lanes, queue, usize::MAX)
     }
@@ -159,7 +162,9 @@ impl State {
 
     fn enqueue(&mut self, pool: &Pool, owner: &Owner, waker: Waker) -> Result<u64, QueueFull> {
         let of_owner = self.owners.get(owner).map_or(0, |state| state.queue.len());
-        if self.waiting >= pool.queue || of_owner >= share_of(pool.queue) {
+        // However full the queue is, the first caller of an owner is let in, else two owners could shut out a third.
+        let is_full = self.waiting >= if of_owner == 0 { pool.queue * LAST_RESORT } else { pool.queue };
+        if is_full || of_owner >= share_of(pool.queue) {
             return Err(QueueFull);
         }
         self.last_ticket += 1;
@@ -390,8 +395,10 @@ mod tests {
         let _waits = [waiting(&lanes, "a"), waiting(&lanes, "a")];
         assert!(matches!(poll(&mut lanes.lane(&owner("a"))), Poll::Ready(Err(QueueFull))));
         let _others = [waiting(&lanes, "b"), waiting(&lanes, "c")];
+        assert!(matches!(poll(&mut lanes.lane(&owner("b"))), Poll::Ready(Err(QueueFull))));
+        let first: Vec<Asking> = (0..12).map(|number| waiting(&lanes, &format!("first-{number}"))).collect();
         assert!(matches!(poll(&mut lanes.lane(&owner("d"))), Poll::Ready(Err(QueueFull))));
-        assert_eq!(lanes.waiting(), 4);
+        assert_eq!(lanes.waiting(), 4 + first.len());
     }
 
     #[test]
