@@ -138,7 +138,8 @@ impl Passwords {
         let unusable = |why| Fault::crypto(format!("a stored password hash cannot be used: {why}"));
         let stored = phc.map(|text| Stored::parse(&text).map_err(unusable)).transpose()?;
         // A hash beyond any bound would hold a lane for seconds: it is treated like an unknown user.
-        let most = self.0.import_cost_max.saturating_mul(STORED_FACTOR);
+        let own = u64::from(self.0.params.m_cost()) * u64::from(self.0.params.t_cost());
+        let most = self.0.import_cost_max.max(own).saturating_mul(STORED_FACTOR);
         let stored = stored.filter(|stored| stored.cost() <= most);
         self.in_lane(owner, deadline, move |pool| match stored {
             None => {
@@ -392,6 +393,15 @@ mod tests {
             let ratio = unit / units[0];
             assert!((0.4..2.5).contains(&ratio), "{hash}: {ratio:.2} of Argon2's, {units:?}");
         }
+    }
+
+    #[test]
+    fn a_low_bound_on_imports_refuses_no_hash_of_ours() {
+        run(async {
+            let pool = Passwords::bounded(Params { memory_kib: 64, ..TINY }, 1, 1, 1).unwrap();
+            let phc = pool.hash(&OWNER, secret("known"), &Random::seeded(1), soon()).await.unwrap();
+            assert!(pool.verify(&OWNER, Some(phc), secret("known"), soon()).await.unwrap());
+        });
     }
 
     #[test]
