@@ -9,6 +9,9 @@ use crate::store::{ChangedTable, key_rotation, signing_keys};
 
 /// Live keys of one algorithm that a provider may have: next, active, and retired ones that are published.
 const MAX_LIVE_KEYS: usize = 8;
+/// An emergency must not wait for retired keys to end: rotation by schedule alone may have made more than eight. It
+/// is bounded all the same, because every live key stands in the key set.
+const MAX_LIVE_KEYS_IN_EMERGENCY: usize = 64;
 
 impl Engine {
     /// Every key, retired ones included, ordered by `kid` (which is their order in time).
@@ -42,7 +45,7 @@ impl Engine {
         if algs.is_empty() {
             return Err(none_active().into());
         }
-        if let Some(refusal) = algs.iter().find_map(|alg| too_many_live(&existing, *alg, ctx.now)) {
+        if let Some(refusal) = algs.iter().find_map(|alg| too_many_live(&existing, *alg, ctx.now, MAX_LIVE_KEYS)) {
             return Err(refusal.into());
         }
         let waits = |alg: &SigningAlg| in_state(KeyState::Next).any(|next| next == *alg);
@@ -63,7 +66,8 @@ impl Engine {
                 for row in &rows {
                     // This holds the provider's row, so the count stays right until the commit.
                     let key = outliving(tx, row.clone())?;
-                    if let Some(refusal) = too_many_live(&signing_keys::list(tx, &owner)?, key.alg, now) {
+                    if let Some(refusal) = too_many_live(&signing_keys::list(tx, &owner)?, key.alg, now, MAX_LIVE_KEYS)
+                    {
                         return Ok(Decision::Refuse(refusal));
                     }
                     if signing_keys::insert_next(tx, key.clone())? {
@@ -102,7 +106,9 @@ impl Engine {
         if algs.is_empty() {
             return Err(none_active().into());
         }
-        if let Some(refusal) = algs.iter().find_map(|alg| too_many_live(&existing, *alg, ctx.now)) {
+        if let Some(refusal) =
+            algs.iter().find_map(|alg| too_many_live(&existing, *alg, ctx.now, MAX_LIVE_KEYS_IN_EMERGENCY))
+        {
             return Err(refusal.into());
         }
         let mut made = Vec::new();
@@ -116,7 +122,9 @@ impl Engine {
             let mut replaced = false;
             for row in &rows {
                 let key = outliving(tx, row.clone())?;
-                if let Some(refusal) = too_many_live(&signing_keys::list(tx, &owner)?, key.alg, now) {
+                if let Some(refusal) =
+                    too_many_live(&signing_keys::list(tx, &owner)?, key.alg, now, MAX_LIVE_KEYS_IN_EMERGENCY)
+                {
                     return Ok(Decision::Refuse(refusal));
                 }
                 replaced |= key_rotation::replace_active(tx, key, now.seconds())?;
@@ -133,17 +141,18 @@ impl Engine {
     }
 }
 
-/// A provider that has as many live keys of an algorithm as may be gets no other until a retired one ends:
+/// A provider that has `most` live keys of an algorithm gets no other until a retired one ends:
 /// all of them stand in its key set.
-fn too_many_live(keys: &[StoredSigningKey], alg: SigningAlg, now: UnixTime) -> Option<Refusal> {
+fn too_many_live(keys: &[StoredSigningKey], alg: SigningAlg, now: UnixTime, most: usize) -> Option<Refusal> {
     let end = |key: &StoredSigningKey| key.retired_at.map(|at| at.saturating_add(key.max_lifetime));
     let live = || keys.iter().filter(|key| key.alg == alg && end(key).is_none_or(|end| end > now.seconds()));
-    if live().count() < MAX_LIVE_KEYS {
+    if live().count() < most {
         return None;
     }
     let wait = live().filter_map(end).min().map_or(60, |end| end - now.seconds());
     let kind = RefusalKind::RateLimited { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) };
-    let detail = "This provider has 8 live keys of this algorithm. Wait until a retired one is no longer published.";
+    let detail =
+        "This provider has too many live keys of this algorithm. Wait until a retired one is no longer published.";
     Some(Refusal::new(kind, detail))
 }
 
